@@ -182,7 +182,7 @@ fn it_reaches_the_desk_and_stays_through_a_reset_and_the_trainee_needs_nobody() 
     let home = home.path();
     let mut pty = drill(home, "wait-and-see");
     pty.send("\r");
-    pty.wait("Quorum is lost for now");
+    pty.wait("Quorum appears lost");
     let mut master = Host::new(home);
     assert_eq!(master.word("scene")["timeline"][0]["text"], "Detect");
     pty.send("q");

@@ -23,7 +23,7 @@ fn the_first_night_by_what_the_coach_says() {
     pty.send("\r");
     pty.wait("DRILL");
     pty.wait("going on is right. Press n.");
-    pty.wait("Quorum is lost for now");
+    pty.wait("Quorum appears lost");
     pty.send("n");
     pty.wait("press Enter twice");
     pty.wait("hash ok");
@@ -36,7 +36,7 @@ fn the_first_night_by_what_the_coach_says() {
     pty.send("n");
     pty.wait("Press r to ask again.");
     pty.send("r");
-    pty.wait("nobody answers");
+    pty.wait("none answers");
     pty.send("\r");
     pty.wait("type the cluster label: prod-eu");
     pty.send("prod-eu");
@@ -78,7 +78,7 @@ fn to_wait_is_an_answer_and_a_reset_begins_anew() {
     let mut pty = drill(&home, &["wait-and-see"]);
     pty.wait("Press Enter when you have read this");
     pty.send("\r");
-    pty.wait("Quorum is lost for now");
+    pty.wait("Quorum appears lost");
     pty.send("!");
     pty.wait("What is enough for a quorum of three");
     // the desk: hands, and a reset that takes back what they did
@@ -91,7 +91,7 @@ fn to_wait_is_an_answer_and_a_reset_begins_anew() {
     pty.send("r\r");
     twice(&pty, "Press Enter when you have read this");
     pty.send("\r");
-    pty.wait("Quorum is lost for now");
+    pty.wait("Quorum appears lost");
     pty.send("q");
     pty.wait("Quit?");
     pty.send("y");

@@ -525,7 +525,7 @@ fn probe_says_what_status_says() {
         fs::write(data.join("member/snap/db"), &bytes[..bytes.len() - 32]).unwrap();
         let probed = requorum(["probe", "--no-discover", "--endpoints=127.0.0.1:1", "--data-dir"]).arg(&data).output();
         let text = said(&probed.unwrap());
-        assert!(text.contains(words) && !text.contains("whole, of"), "{name}: {text}");
+        assert!(text.contains(words) && !text.contains("intact, of"), "{name}: {text}");
         let (code, _, text) = status(&data);
         assert!(code == 1 && text.contains(words), "{name}: {text}");
         if name != "list-zeroed.db" && name != "newer-sum.db" {

@@ -301,7 +301,7 @@ fn not_ready() {
             "locked: locked cannot be reached by ssh: none of your keys is taken there",
             "dead: dead cannot be reached by ssh: nothing listens at its ssh port",
             "taken: m6: ",
-            "is taken: it holds photos and is no etcd's",
+            "is not empty: it holds photos and is not an etcd directory",
             "silly cannot be reached by ssh: it only says: This account is currently not available.",
             "strange, changed, locked, dead, taken and silly are not ready",
             "Nothing was written on any host",

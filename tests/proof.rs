@@ -93,7 +93,7 @@ fn a_member_that_comes_late_is_waited_for() {
         }
     });
     assert_eq!(proof.verdict, VerifyResult::Proven);
-    assert!(said[0].starts_with("2 of 3 members are up. Not yet: m3: no answer: connection refused"), "{said:?}");
+    assert!(said[0].starts_with("2 of 3 members are up. Still missing: m3: no answer: connection refused"), "{said:?}");
     let canaries = world.canaries.lock().unwrap();
     assert_eq!(canaries.len(), 1);
     assert!(canaries[0].starts_with(&format!("requorum/canary/{}-", plan.short_id())), "{canaries:?}");

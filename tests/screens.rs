@@ -854,7 +854,7 @@ fn the_journal_tells_every_screen_and_no_secret() {
         })
         .collect();
     for words in [
-        "Detect: Quorum is lost",
+        "Detect: Quorum appears lost",
         "Snapshot: /backup/etcd-0200.db is restored, revision 83,799",
         "412 revisions",
         "Members: m1, m2 and m3",

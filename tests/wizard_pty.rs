@@ -147,7 +147,7 @@ fn wizard(kind: &str) -> Pty {
 #[test]
 fn quitting_gives_the_terminal_back_and_says_what_was_written() {
     let mut pty = wizard("");
-    pty.wait("Quorum is lost");
+    pty.wait("Quorum appears lost");
     assert!(pty.taken(), "alternate screen, raw mode, bracketed paste");
     pty.send("n");
     pty.wait("Newest state known");
@@ -162,7 +162,7 @@ fn quitting_gives_the_terminal_back_and_says_what_was_written() {
 #[test]
 fn a_resize_keeps_the_place_and_a_small_window_asks_for_room() {
     let mut pty = wizard("");
-    pty.wait("Quorum is lost");
+    pty.wait("Quorum appears lost");
     pty.send("n");
     pty.wait("hash ok");
     pty.resize(50, 10);
@@ -180,7 +180,7 @@ fn a_resize_keeps_the_place_and_a_small_window_asks_for_room() {
 #[test]
 fn the_whole_way_with_real_keys() {
     let mut pty = wizard("");
-    pty.wait("Quorum is lost");
+    pty.wait("Quorum appears lost");
     pty.send("n");
     pty.wait("hash ok");
     pty.send("\x1b[B\x1b[B");
@@ -192,7 +192,7 @@ fn the_whole_way_with_real_keys() {
     pty.send("n");
     pty.wait("Read it through");
     // the hosts are looked at, and then the old members asked
-    pty.wait("nobody answers");
+    pty.wait("none answers");
     pty.send("\r");
     pty.wait("type the cluster label: prod-eu");
     // a paste with a line end in it: the text is taken, the line end is not
@@ -294,7 +294,7 @@ fn a_restore_that_was_never_verified_is_offered_at_the_next_start() {
 fn a_signal_gives_the_terminal_back() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         let mut pty = wizard("");
-        pty.wait("Quorum is lost");
+        pty.wait("Quorum appears lost");
         pty.signal(signal);
         assert_eq!(pty.exit_code(), 0, "nothing was begun, so nothing was cut short");
         assert!(pty.given_back(), "{signal:?}");
@@ -344,10 +344,10 @@ fn a_terminal_that_goes_away_ends_it_like_a_signal() {
     let exe = std::env::current_exe().unwrap();
     let wizard = format!("'{}' --exact child --nocapture", exe.display());
     for keys in ["", "n", "\x1b[B?y"] {
-        assert_eq!(closed_after(&wizard, &[("Quorum is lost", keys)]), "0", "{keys:?}");
+        assert_eq!(closed_after(&wizard, &[("Quorum appears lost", keys)]), "0", "{keys:?}");
     }
     // where the hang-up does not reach it, the terminal's own end does
-    assert_eq!(closed_after(&format!("setsid -w {wizard}"), &[("Quorum is lost", "")]), "0");
+    assert_eq!(closed_after(&format!("setsid -w {wizard}"), &[("Quorum appears lost", "")]), "0");
 }
 
 /// The same at the moment when a restore begins: it stops at a safe point, and its journal is whole.
@@ -393,7 +393,7 @@ fn a_terminal_that_goes_away_leaves_a_restore_that_can_be_resumed() {
 #[test]
 fn a_suspended_wizard_gives_the_terminal_back_and_takes_it_again() {
     let mut pty = wizard("");
-    pty.wait("Quorum is lost");
+    pty.wait("Quorum appears lost");
     // the key, and the same wish from outside
     let wishes: [fn(&mut Pty); 2] = [|pty| pty.send("\x1a"), |pty| pty.signal(Signal::TSTP)];
     for wish in wishes {
@@ -402,7 +402,7 @@ fn a_suspended_wizard_gives_the_terminal_back_and_takes_it_again() {
         // it may not have stopped itself yet: SIGCONT counts only after that, so it is sent until it does
         pty.wait_until("the screen is back", |pty| {
             pty.signal(Signal::CONT);
-            pty.taken() && pty.screen().contains("Quorum is lost")
+            pty.taken() && pty.screen().contains("Quorum appears lost")
         });
     }
     pty.send("n");
@@ -489,7 +489,7 @@ fn a_new_start_knows_the_sources_of_the_one_before() {
     first.send("n");
     first.wait("Press n for Review");
     first.send("n");
-    first.wait("nobody answers");
+    first.wait("none answers");
     first.send("\r");
     first.wait("type the cluster label");
     first.send("prod");

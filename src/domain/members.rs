@@ -1,4 +1,4 @@
-//! The table of the new cluster's members: proposed, edited, checked, and made into a plan.
+//! The table of the new cluster's members: proposed, edited, validated, and made into a plan.
 
 pub mod build_plan;
 pub(crate) mod cell;

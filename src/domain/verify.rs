@@ -1,8 +1,8 @@
 //! Did it work? From the plan and what was seen of the cluster that was started from it to one [`Verification`]: checks with
-//! their outcomes in words, a verdict, and what will need somebody next.
+//! their outcomes and messages, a verdict, and the next steps.
 //!
-//! A check is about what can be told now. What differs is said with what that means, by the member's name; what cannot
-//! be told is never taken for right.
+//! A check covers what can be determined now. A difference is reported with what it means and the member's name; what
+//! cannot be determined is never treated as right.
 
 mod bump;
 mod clock;
@@ -47,22 +47,22 @@ pub enum Outcome {
     Fail,
     /// It may still come.
     NotYet,
-    /// It cannot be told, and waiting does not change that.
+    /// It cannot be determined, and waiting does not change that.
     Unknown,
 }
 
 impl Outcome {
-    /// Its words, of one width or less.
+    /// Returns its label, at most eight characters.
     pub fn words(self) -> &'static str {
         match self {
             Outcome::Pass => "PASS",
             Outcome::Fail => "FAIL",
             Outcome::NotYet => "not yet",
-            Outcome::Unknown => "not told",
+            Outcome::Unknown => "unknown",
         }
     }
 
-    /// Its glyph.
+    /// Returns its glyph.
     pub fn mark(self) -> char {
         match self {
             Outcome::Pass => '✔',
@@ -85,7 +85,7 @@ pub enum Topic {
     Leader,
     /// Whether a linearizable read is served.
     Reads,
-    /// Whether members stand where the same log brings them from the plan's revision.
+    /// Whether members are at the revision to which the same log leads from the plan's.
     Revision,
     /// Whether members hold the same keys.
     Hash,
@@ -200,13 +200,13 @@ pub struct MemberCheck {
     pub name: String,
     /// The client URL that was asked.
     pub endpoint: String,
-    /// How it stands.
+    /// Its state.
     pub outcome: Outcome,
     /// The same in words without a full stop.
     pub words: String,
 }
 
-/// Something that will need somebody.
+/// A next step for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Next {
     /// What, a sentence.
@@ -227,7 +227,7 @@ pub enum VerifyResult {
     Agree,
     /// Something is not as planned.
     Failed,
-    /// Nothing is wrong as far as could be told, and something needed could not be told.
+    /// No error was found, but something needed could not be verified.
     Unproven,
 }
 
@@ -241,7 +241,7 @@ impl VerifyResult {
         }
     }
 
-    /// Its glyph.
+    /// Returns its glyph.
     pub fn mark(self) -> char {
         match self {
             VerifyResult::Proven | VerifyResult::Agree => '✔',
@@ -271,7 +271,7 @@ pub struct Verification {
     pub members: Vec<MemberCheck>,
     /// The checks.
     pub checks: Vec<Check>,
-    /// What will need somebody next.
+    /// Next steps.
     pub next: Vec<Next>,
 }
 
@@ -332,7 +332,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Whether a member told its status. One that has passwords on may refuse that to strangers.
+/// Returns true where a member reported its status. With authentication enabled it may refuse that without a user.
 fn open(says: &MemberStatus) -> bool {
     says.closed.is_none() && !says.version.is_empty()
 }
@@ -366,7 +366,7 @@ fn with_seen<'a>(plan: &'a Plan, seen: &Observed) -> Cow<'a, Plan> {
     }
 }
 
-/// Checks everything that was seen against the plan. `data` is what the snapshot tells of what comes next.
+/// Checks everything that was seen against the plan. `data` is what the snapshot shows about the next steps.
 pub fn check(plan: &Plan, seen: &Observed, data: &Queried<Data>) -> Verification {
     let id = plan.short_id();
     let plan = &*with_seen(plan, seen);

@@ -94,7 +94,7 @@ pub trait MemberOps: Send + Sync {
     /// Removes what was staged for a member.
     ///
     /// # Errors
-    /// When the member is none of the plan's.
+    /// When the member is not in the plan.
     fn discard(&self, work: &PlannedMember<'_>) -> Result<()>;
 
     /// Runs the commands that stop an etcd, and waits until nobody holds its directory.

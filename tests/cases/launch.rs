@@ -139,7 +139,7 @@ pub fn runbook(server: &Server) {
     let odd = Odd::new(server);
     let text = succeed(&mut odd.launch("runbook"));
     for words in
-        ["- [ ] ", "## 1. Before anything is written", "## 2. Restore", "## 3. Start", "## 4. Look", "## The way back"]
+        ["- [ ] ", "## 1. Before anything is written", "## 2. Restore", "## 3. Start", "## 4. Verify", "## Roll back"]
     {
         assert!(text.contains(words), "{words:?} is not in\n{text}");
     }

@@ -38,7 +38,7 @@ pub fn every_step_by_keys(server: &Server) {
     wizard.wait("[1 Detect]");
     let lost = |wizard: &mut Pty| {
         (0..20).any(|_| {
-            let shown = wizard.shows("Quorum is lost for now", Duration::from_secs(5));
+            let shown = wizard.shows("Quorum appears lost", Duration::from_secs(5));
             if !shown {
                 wizard.send("r");
             }
@@ -98,7 +98,7 @@ pub fn every_step_by_keys(server: &Server) {
     wizard.wait("d dry run");
     cluster.members[2].kill();
     wizard.send("r");
-    wizard.wait("nobody answers");
+    wizard.wait("none answers");
     wizard.send(ENTER);
     wizard.wait("type the cluster label");
     wizard.send("wrong");

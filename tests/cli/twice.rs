@@ -68,12 +68,12 @@ fn apply_goes_on_and_back_and_forth_but_not_twice() {
     ended(&apply(&[]), 0, &[]);
     // one that is taken back while the others stay
     ended(&undo(&["--member", "m2"]), 0, &[]);
-    ended(&apply(&[]), 3, &["m2 would be put in place a second time", "m1 and m3", &format!("--override {typed}")]);
+    ended(&apply(&[]), 3, &["m2 would be installed a second time", "m1 and m3", &format!("--override {typed}")]);
     ended(&undo(&[]), 0, &[]);
     ended(&apply(&[]), 0, &[]);
     // one that somebody moved
     aside(dir, "m3");
-    let words = ["m3 would be put in place a second time", &format!("--override {typed}")];
+    let words = ["m3 would be installed a second time", &format!("--override {typed}")];
     ended(&apply(&[]), 3, &words);
     ended(&apply(&["--dry-run"]), 0, &["a second time"]);
     assert!(!dir.join("m3.etcd").exists());

@@ -115,7 +115,7 @@ pub fn with_real_etcds() {
     ended(&output, 3, &["an etcd runs on h2 where a member is to be put", &kill, "--stop"]);
     // A rehearsal disturbs nobody, and leaves nothing.
     let output = planned.apply(&net, &["--dry-run"]).output().unwrap();
-    let said = ended(&output, 0, &["1 member answers, has no leader and stands where it stood", "Dry run passed"]);
+    let said = ended(&output, 0, &["1 member answers, has no leader, raft index unchanged", "Dry run passed"]);
     assert_eq!(said.matches("read back and right").count(), 3, "{said}");
     assert!(hosts.iter().all(|host| hidden(host) == [planned.journal()]));
     let probe = requorum(["probe", "-w", "json", "--endpoints", &places[1].client_url()]).output().unwrap();
@@ -278,7 +278,7 @@ pub fn the_old_cluster_comes_back() {
     let mut over = vec!["--reason", "its host cannot be reached to stop it"];
     lifts.iter().for_each(|text| over.extend(["--override", text]));
     let output = planned.apply(&net, &["--dry-run", "--keep"]).output().unwrap();
-    ended(&output, 0, &["1 member answers, has no leader and stands where it stood"]);
+    ended(&output, 0, &["1 member answers, has no leader, raft index unchanged"]);
     let output = planned.apply(&net, &[]).output().unwrap();
     ended(&output, 3, &["m2 of the old cluster still answers", &format!("--override {}", lifts[1])]);
     let output = planned.apply(&net, &["--override", &lifts[1]]).output().unwrap();
@@ -305,11 +305,11 @@ pub fn the_old_cluster_comes_back() {
         if said.contains("no-leader") || said.contains("\"leader\":null") { Ok(()) } else { Err(said) }
     });
     let output = planned.apply(&net, &over).output().unwrap();
-    ended(&output, 3, &["nothing is put in place", "raft index", "something was written since"]);
+    ended(&output, 3, &["nothing is put in place", "raft index", "it was written to since"]);
     assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
     let report = succeed(requorum(["report"]).arg(&planned.file));
     for words in
-        ["its host cannot be reached to stop it", "overridden", "has a leader again", "something was written since"]
+        ["its host cannot be reached to stop it", "overridden", "has a leader again", "it was written to since"]
     {
         assert!(report.contains(words), "{words:?} is not in\n{report}");
     }
@@ -333,7 +333,7 @@ pub fn a_log_elsewhere() {
     member.wait_ready(None);
     let planned = plan(&net, std::slice::from_ref(&dir));
     let output = planned.apply(&net, &["--dry-run"]).output().unwrap();
-    ended(&output, 3, &["m1 is not restored on h1", "keeps its log in", &wal.to_string_lossy(), "wal_dir"]);
+    ended(&output, 3, &["m1 is not restored on h1", "keeps its WAL in", &wal.to_string_lossy(), "wal_dir"]);
     let yaml = fs::read_to_string(&planned.file).unwrap();
     fs::write(&planned.file, yaml.replace("  data_dir:", &format!("  wal_dir: {}\n  data_dir:", wal.display())))
         .unwrap();

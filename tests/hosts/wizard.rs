@@ -102,7 +102,7 @@ pub fn the_whole_road() {
     wizard.send("c");
     let kill = format!("kill -TERM {}", members[1].pid());
     wizard.wait(&kill);
-    wizard.wait("nobody answers but what is stopped before");
+    wizard.wait("none answers, except what is stopped first");
     assert!(hosts[1].temporary().is_empty(), "the program that looked is removed again");
     wizard.send("d");
     wizard.wait("Dry run of this plan?");
@@ -163,7 +163,7 @@ pub fn killed_and_gone_on_with() {
 
     let mut first = wizard(&net, &["--plan", file]);
     to_review(&mut first);
-    first.wait("nobody answers");
+    first.wait("none answers");
     net.lead("h2", "127.0.0.1".parse().unwrap(), gate.port);
     first.send(ENTER);
     label(&mut first);
@@ -181,7 +181,7 @@ pub fn killed_and_gone_on_with() {
     second.wait("m1  h1: m1: built beside");
     second.send("y");
     second.wait("was started by an earlier run");
-    second.wait("nobody answers");
+    second.wait("none answers");
     second.send(ENTER);
     label(&mut second);
     second.wait("Every member is installed");

@@ -1,4 +1,4 @@
-//! From the operator's choices to a plan, or to the problems that stand in its way.
+//! From the operator's choices to a plan, or to the problems that prevent it.
 
 mod snapshot;
 #[cfg(test)]
@@ -48,9 +48,9 @@ pub struct Draft {
     pub mark_compacted: bool,
     /// What is done beyond a plain restore.
     pub options: Options,
-    /// What is known of the old cluster besides what the snapshot tells.
+    /// What is known of the old cluster besides the snapshot.
     pub old: Old,
-    /// The newest revision that the old cluster is known to have given out, and whether nothing newer than the snapshot can
+    /// The newest revision that the old cluster is known to have issued, and whether nothing newer than the snapshot can
     /// have been acknowledged. Which clients keep revisions is read from the snapshot.
     pub revisions: Revisions,
     /// The member table.
@@ -61,7 +61,7 @@ pub struct Draft {
     pub now: i64,
 }
 
-/// A plan and what is worth a look in it.
+/// A plan and its warnings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
     /// The plan.
@@ -122,7 +122,7 @@ pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
     Ok(Built { plan, warnings: problems })
 }
 
-/// Learners of the snapshot that the table leaves out: nobody should miss them only afterwards.
+/// Returns the learners of the snapshot that the table leaves out, so that they are not first missed afterwards.
 fn learners(draft: &Draft) -> Option<Problem> {
     let left_out = prefill::left_out(draft.source.as_ref()?.content.as_ref()?, &draft.rows);
     let text = match left_out.as_slice() {
@@ -164,7 +164,7 @@ fn shared(draft: &Draft, plan: &Plan) -> Option<Problem> {
     Some(Problem::error(None, None, shared.sentence()?).lifted_by(shared.override_text()))
 }
 
-/// Revisions that are, or may be, given out twice.
+/// Returns the revisions that are, or may be, issued twice.
 fn reused(plan: &Plan) -> Option<Problem> {
     let (text, lift) = revisions::warning(plan)?;
     Some(Problem::warning(None, None, text).lifted_by(lift))
@@ -193,7 +193,7 @@ fn label(label: &str) -> Option<Problem> {
     let text = if label.trim().is_empty() {
         "the cluster has no label yet; it is what you type to confirm".to_string()
     } else {
-        format!("{} stands in the label {label:?}", confusables::find_hidden(label)?.name)
+        format!("{} in the label {label:?}", confusables::find_hidden(label)?.name)
     };
     Some(Problem::error(None, None, text))
 }

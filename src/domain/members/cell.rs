@@ -1,4 +1,4 @@
-//! Columns, cells and rows: what stands in a cell, where it came from, and what every source said about it.
+//! Columns, cells and rows: the text of a cell, where it came from, and what each source proposes for it.
 
 use super::url::{self, Url};
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub enum Origin {
     Proposed,
 }
 
-/// What one source says should stand in a cell.
+/// What one source proposes for a cell.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Suggestion {
     /// The text.
@@ -76,11 +76,11 @@ pub struct Suggestion {
 /// One cell.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cell {
-    /// What stands in it.
+    /// Its text.
     pub text: String,
     /// Where that came from.
     pub origin: Origin,
-    /// What each source said, the most trusted first; empty where nothing was known of it.
+    /// What each source proposes, the most trusted first; empty where nothing was known of it.
     pub seen: Vec<Suggestion>,
 }
 
@@ -98,13 +98,13 @@ impl Cell {
         out
     }
 
-    /// True where sources say different things. What requorum proposes is no source.
+    /// Returns true where sources differ. A proposal of requorum is not a source.
     pub fn disputed(&self) -> bool {
         let seen: Vec<&Suggestion> = self.seen.iter().filter(|c| c.origin != Origin::Proposed).collect();
         seen.iter().skip(1).any(|c| seen.first().is_some_and(|first| !same(&first.text, &c.text)))
     }
 
-    /// The choice after the one that stands in the cell, the first one after the last; `None` where
+    /// Returns the choice after the current one, the first one after the last; `None` where
     /// there is no other.
     pub fn other(&self) -> Option<&Suggestion> {
         let choices = self.choices();
@@ -155,7 +155,7 @@ impl Row {
         &self.cell(column).text
     }
 
-    /// Puts `text` into `column`. What sources said of the cell stays known; a host that is left empty is this machine.
+    /// Puts `text` into `column`. The sources' proposals are kept; a host that is left empty is this machine.
     pub fn set(&mut self, column: Column, text: impl Into<String>, origin: Origin) {
         let mut text: String = text.into();
         if column == Column::Host && host_address::is_local(&text) {
@@ -165,7 +165,7 @@ impl Row {
         (cell.text, cell.origin) = (text, origin);
     }
 
-    /// Notes what a source says about `column`, behind those noted before.
+    /// Adds what a source proposes for `column`, after those added before.
     pub fn saw(&mut self, column: Column, candidate: Suggestion) {
         let seen = &mut self.cells[column as usize].seen;
         if !candidate.text.is_empty() && !seen.contains(&candidate) {
@@ -173,12 +173,12 @@ impl Row {
         }
     }
 
-    /// Forgets what sources of this kind said about `column`.
+    /// Removes what sources of this kind proposed for `column`.
     pub(crate) fn forget(&mut self, column: Column, origin: Origin) {
         self.cells[column as usize].seen.retain(|c| c.origin != origin);
     }
 
-    /// Notes what a source says about `column` before everything noted so far.
+    /// Adds what a source proposes for `column`, before everything added so far.
     pub(crate) fn saw_first(&mut self, column: Column, candidate: Suggestion) {
         self.cells[column as usize].seen.insert(0, candidate);
     }

@@ -1,10 +1,10 @@
 //! Whether the certificates named in the table will do: for the hosts of their rows, for each other,
-//! for today, and for what etcd uses them for. Judgement over facts; the files are read elsewhere.
+//! for today, and for what etcd uses them for. Pure evaluation of facts; the files are read elsewhere.
 //!
 //! The rules are those of Go's `crypto/x509` and of etcd's `client/pkg/transport`, 3.4 to 3.7: the
-//! common name does not count, an address must stand among the IP SANs, a wildcard takes the place of
-//! one whole label, and a member shows its peer certificate both as a server and as a client: whom it
-//! connects to looks at the address that it comes from.
+//! common name does not count, an address must be among the IP SANs, a wildcard replaces
+//! one whole label, and a member shows its peer certificate both as a server and as a client: the member
+//! it connects to checks the address that it comes from.
 
 mod names;
 #[cfg(test)]
@@ -24,7 +24,7 @@ use super::{
 use crate::text::phrase::{all, either};
 pub use names::{Admission, Match, admit, evaluate};
 
-/// From so many seconds before its end a certificate is worth a warning.
+/// A certificate that expires within so many seconds gets a warning.
 const SOON: i64 = 14 * 86_400;
 
 /// What a certificate is for.
@@ -61,19 +61,19 @@ pub struct Named {
     pub ca: Option<PathBuf>,
 }
 
-/// Why nothing can be said of a file, or that it is wrong.
+/// Why a file could not be checked, or that it is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unread {
-    /// It is not on this machine, or not for us to read: it may be right where it belongs.
+    /// It is not on this machine, or not readable: it may be right where it belongs.
     Elsewhere(String),
-    /// It was read and is not what it has to be.
+    /// It was read and is not valid.
     Wrong(String),
 }
 
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cert {
-    /// Whose it is, for people to recognise it.
+    /// Its subject, for people to recognise it.
     pub subject: String,
     /// Who signed it, for people.
     pub issuer: String,
@@ -91,10 +91,10 @@ pub struct Cert {
     pub client_auth: bool,
 }
 
-/// How a key stands to its certificate.
+/// Whether a key matches its certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
-    /// None is named, or there is no certificate to hold it against.
+    /// None is named, or there is no certificate to compare it with.
     Unjudged,
     /// They belong together.
     Matches,
@@ -248,7 +248,7 @@ impl Judge<'_> {
         } else if self.now < cert.not_before {
             let wait = cert.not_before.saturating_sub(self.now);
             out.push(self.error(format!(
-                "{} is not valid yet, only in {}; is this machine's clock right?",
+                "{} is not valid yet (valid in {}); is this machine's clock right?",
                 self.called(cert),
                 span(wait)
             )));
@@ -259,7 +259,10 @@ impl Judge<'_> {
 
     fn usage(&self, cert: &Cert, out: &mut Vec<Problem>) {
         if !cert.server_auth {
-            out.push(self.error(format!("{} is not for servers (no serverAuth among its uses)", self.called(cert))));
+            out.push(self.error(format!(
+                "{} is not valid for servers (no serverAuth in its extended key usage)",
+                self.called(cert)
+            )));
         }
         if cert.client_auth {
             return;
@@ -269,14 +272,13 @@ impl Judge<'_> {
         match self.role {
             // With a CA named, etcd asks every peer for a certificate; it may have one of its own for that.
             Role::Peer if flag_value(&words, "peer-client-cert-file").is_none() && flag_value(&words, ca).is_some() => {
-                let text =
-                    "is not for clients (no clientAuth among its uses), and each member is a client of the others";
+                let text = "is not valid for clients (no clientAuth in its extended key usage), but each member is a client of the others";
                 out.push(self.error(format!("{} {text}", self.called(cert))));
             }
             Role::Client
                 if has_flag(&words, "client-cert-auth") && flag_value(&words, "client-cert-file").is_none() =>
             {
-                let text = "is not for clients (no clientAuth among its uses): etcd's own HTTP gateway cannot use it with --client-cert-auth";
+                let text = "is not valid for clients (no clientAuth in its extended key usage): etcd's own HTTP gateway cannot use it with --client-cert-auth";
                 out.push(self.warning(format!("{} {text}", self.called(cert))));
             }
             _ => {}
@@ -290,7 +292,8 @@ impl Judge<'_> {
         if missing.is_empty() {
             return;
         }
-        let mut text = format!("{} is not for {}; it is for {}", self.called(cert), all(&missing), names(cert));
+        let mut text =
+            format!("{} is not valid for {}; it is valid for {}", self.called(cert), all(&missing), names(cert));
         for why in missing.iter().filter_map(|host| because(cert, host)) {
             text.push_str(&format!("; {why}"));
         }
@@ -311,14 +314,14 @@ impl Judge<'_> {
         });
         out.push(match fits.and_then(|n| self.rows.get(*n)) {
             Some(row) => self.warning(format!(
-                "{text}: it fits {}, which names the same path; right where each host has a file of its own there, not checked",
+                "{text}: it matches {}, which names the same path; fine if each host has its own file there (not checked)",
                 row.text(Column::Name)
             )),
             None => self.error(text),
         });
     }
 
-    /// Whether the other members let this one in that connects to them with its peer certificate.
+    /// Checks whether the other members accept connections from this one with its peer certificate.
     fn admission(&self, cert: &Cert, out: &mut Vec<Problem>) {
         let own = self.rows.get(self.at).map(words_of).unwrap_or_default();
         let asks = |row: &Row| {
@@ -391,18 +394,18 @@ pub fn covers(cert: &Cert, host: &str) -> bool {
 fn because(cert: &Cert, host: &str) -> Option<String> {
     match evaluate(cert, host) {
         Match::AddressAsName(name) => Some(format!(
-            "{name} is among its DNS names, and an address counts only as an IP address (IP:{host}), so who connects to \
-             {host} refuses it"
+            "{name} is among its DNS names, but an address counts only as an IP SAN (IP:{host}), so clients of {host} \
+             reject it"
         )),
-        Match::UrlAsName(name) => Some(format!("{name} is among its DNS names, which have no scheme and no port")),
-        Match::OtherLabels(name) => {
-            Some(format!("{name} matches names with one label in place of the *, and no others"))
+        Match::UrlAsName(name) => {
+            Some(format!("{name} is among its DNS names, but DNS names have no scheme and no port"))
         }
+        Match::OtherLabels(name) => Some(format!("{name} matches only names with exactly one label in place of the *")),
         _ => None,
     }
 }
 
-/// What a certificate is for, in words.
+/// Returns what a certificate is valid for, in words.
 fn names(cert: &Cert) -> String {
     let name = |name: &String| match names::address_in(name) {
         Some(_) => format!("{name} (a DNS name)"),
@@ -412,9 +415,7 @@ fn names(cert: &Cert) -> String {
     let more = list.len().saturating_sub(6);
     list.truncate(6);
     match (list.is_empty(), more) {
-        (true, _) => {
-            "no host at all: its subject alternative names are missing, and the common name does not count".into()
-        }
+        (true, _) => "no host at all: it has no subject alternative names, and the common name does not count".into(),
         (false, 0) => all(&list),
         (false, more) => format!("{} and {more} more", list.join(", ")),
     }

@@ -8,7 +8,7 @@ use crate::text::escape::acts_unseen;
 pub struct Stray {
     /// Its code point and name: `U+FF1A (fullwidth colon)`.
     pub name: String,
-    /// What was meant; empty where it should not be there, `None` where that cannot be told.
+    /// What was meant; empty where it should not be there, `None` where that is unknown.
     pub meant: Option<String>,
 }
 
@@ -76,14 +76,14 @@ pub fn find(text: &str) -> Option<Stray> {
 }
 
 /// The first character of `text` that is a control character or looks like another. Letters of
-/// other scripts pass, unless they look like an ASCII letter and stand among such.
+/// other scripts pass, unless they look like an ASCII letter and are among such.
 pub fn find_hidden(text: &str) -> Option<Stray> {
     let latin = text.chars().any(|c| c.is_ascii_alphabetic());
     let odd = |c: &char| !matches!(c, ' '..='~') && (latin || !c.is_alphanumeric() || acts_unseen(*c));
     text.chars().filter(odd).map(stray).find(|stray| stray.meant.is_some())
 }
 
-/// `text` with every such character replaced by what was meant; those of which that cannot be told
+/// `text` with every such character replaced by what was meant; unknown ones
 /// stay.
 pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! What an operator pastes, as rows: an `--initial-cluster` value in whatever dress it was copied,
+//! What an operator pastes, as rows: an `--initial-cluster` value in whatever form it was copied,
 //! or the output of `etcdctl member list` in any of its formats.
 //!
 //! Source of the formats: etcd `etcdctl/ctlv3/command/printer*.go`, 3.4 to 3.7. Simple and table have
@@ -39,25 +39,25 @@ impl PasteFormat {
     }
 }
 
-/// What was read from a paste.
+/// What was read from pasted text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pasted {
     /// What it was taken for.
     pub form: PasteFormat,
     /// The members: name and peer URLs, and from a member list client URLs.
     pub rows: Vec<Row>,
-    /// What was left out or changed on the way, sentences without a full stop.
+    /// What was left out or changed, sentences without a full stop.
     pub notes: Vec<String>,
 }
 
 /// Reads a paste. URLs are not judged here; the table does that by cell.
 ///
 /// # Errors
-/// When it is none of the forms, or a mistake that is not only dress; by name, with the whole text
-/// corrected where that can be told.
+/// When it is in no known format, or has a mistake beyond quoting and layout; by name, with the whole text
+/// corrected where that is known.
 pub fn read(text: &str) -> Result<Pasted, Problem> {
     if text.len() > MAX_BYTES {
-        return Err(Problem::error(None, None, "the paste is longer than any member list; nothing was done with it"));
+        return Err(Problem::error(None, None, "the pasted text is longer than any member list; it was ignored"));
     }
     let mut notes = Vec::new();
     let plain = cleaned(text, &mut notes);
@@ -67,7 +67,7 @@ pub fn read(text: &str) -> Result<Pasted, Problem> {
         None => (PasteFormat::InitialCluster, initial_cluster(&plain, &mut notes)?),
     };
     if rows.is_empty() {
-        return Err(Problem::error(None, None, "no member that votes stands in the paste"));
+        return Err(Problem::error(None, None, "the pasted text has no voting member"));
     }
     Ok(Pasted { form, rows, notes })
 }
@@ -78,11 +78,11 @@ fn cleaned(text: &str, notes: &mut Vec<String>) -> String {
         .lines()
         .map(|line| {
             let line = line.replace('\t', " ");
-            // Box characters are the dress of a table, not of a name.
+            // Box characters belong to a table, not to a name.
             let line: String =
                 line.chars().map(|c| if ('\u{2500}'..='\u{257f}').contains(&c) { '|' } else { c }).collect();
             if let Some(stray) = confusables::find_hidden(&line) {
-                let note = format!("{} is read as what was meant", stray.name);
+                let note = format!("{} is replaced by the character meant", stray.name);
                 if !notes.contains(&note) {
                     notes.push(note);
                 }
@@ -122,7 +122,7 @@ struct Listed {
     learner: bool,
 }
 
-/// Rows of the voters. Learners and members that never started are told.
+/// Rows of the voters. Learners and members that never started are reported.
 fn members(list: Vec<Listed>, notes: &mut Vec<String>) -> Vec<Row> {
     let learners: Vec<String> = list
         .iter()
@@ -207,7 +207,7 @@ fn fields(text: &str) -> Option<Vec<Listed>> {
 }
 
 /// The lines of the simple format, and the rows of a table: those that begin with an ID and a
-/// state. Around them may stand a prompt, borders, a heading.
+/// state. There may be a prompt, borders or a heading around them.
 fn columns(text: &str) -> Option<Vec<Listed>> {
     let out: Vec<Listed> = text.lines().filter_map(|line| boxed(line).or_else(|| simple(line))).collect();
     (!out.is_empty()).then_some(out)
@@ -292,7 +292,7 @@ fn undressed(text: &str) -> String {
     value.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>().join(",")
 }
 
-/// Says which names stand more than once: etcd makes one member of each.
+/// Reports names that appear more than once: etcd treats each as one member.
 fn repeated(value: &str, notes: &mut Vec<String>) {
     let mut names: Vec<&str> = value.split(',').filter_map(|item| Some(item.split_once('=')?.0.trim())).collect();
     names.sort_unstable();
@@ -301,7 +301,7 @@ fn repeated(value: &str, notes: &mut Vec<String>) {
     twice.dedup();
     for name in twice {
         notes.push(format!(
-            "{name} stands more than once; etcd makes one member with several URLs of that, and so does the table"
+            "{name} appears more than once; etcd treats that as one member with several URLs, and so does the table"
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! The operator's inventory: who the new cluster shall be, from a YAML or JSON list, or from the
+//! The operator's inventory: the members of the new cluster, from a YAML or JSON list, or from the
 //! group `etcd` (or `etcds`) of an Ansible inventory in either of its forms.
 //!
 //! Sources: Ansible's `ini` and `yaml` inventory plugins; kubespray names its group `etcd` and the
@@ -32,10 +32,10 @@ pub struct InventoryHost {
     pub wal_dir: String,
 }
 
-/// Reads an inventory. What stands in its URLs is judged by the table, not here.
+/// Reads an inventory. Its URLs are validated by the table, not here.
 ///
 /// # Errors
-/// `Input` when it is none of the known forms, has an unknown key, or names no member.
+/// `Input` when it is not in a known format, has an unknown key, or names no member.
 pub fn read(text: &str) -> Result<Vec<InventoryHost>> {
     let entries = match ansible_ini(text) {
         Some(entries) => entries,
@@ -60,7 +60,7 @@ fn yaml(value: &Value) -> Result<Vec<InventoryHost>> {
             _ => GROUPS
                 .iter()
                 .find_map(|group| ansible_group(map, group, 8))
-                .ok_or_else(|| refused("the inventory is neither a list of members nor has it a group etcd")),
+                .ok_or_else(|| refused("the inventory is not a list of members and has no group etcd")),
         },
         _ => Err(refused("the inventory is not a list of members")),
     }
@@ -83,7 +83,8 @@ fn own(n: usize, item: &Value) -> Result<InventoryHost> {
             "waldir" => &mut entry.wal_dir,
             _ => return Err(refused(format!("entry {} of the inventory has the unknown key {key:?}", n + 1))),
         };
-        *place = text(value).ok_or_else(|| refused(format!("{key} in entry {} of the inventory is no text", n + 1)))?;
+        *place =
+            text(value).ok_or_else(|| refused(format!("{key} in entry {} of the inventory is not text", n + 1)))?;
     }
     if entry.name.is_empty() && entry.host.is_empty() && entry.peer_urls.is_empty() {
         return Err(refused(format!("entry {} of the inventory has no name, no host and no peerUrls", n + 1)));
@@ -143,8 +144,8 @@ fn ansible_host(name: &str, var: impl Fn(&str) -> Option<String>) -> InventoryHo
     }
 }
 
-/// The group's lines of an INI inventory; `None` where the text is none. Variables of a host may
-/// stand in any of its lines.
+/// The group's lines of an INI inventory; `None` where the text is not one. Variables of a host may
+/// be in any of its lines.
 fn ansible_ini(text: &str) -> Option<Vec<InventoryHost>> {
     let lines: Vec<&str> =
         text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with(['#', ';'])).collect();
@@ -237,8 +238,8 @@ mod tests {
             ("- m1", "entry 1 of the inventory has no keys"),
             ("- {name: m1, colour: red}", "unknown key \"colour\""),
             ("- {dataDir: /d}", "entry 1 of the inventory has no name"),
-            ("- {name: {a: b}}", "name in entry 1 of the inventory is no text"),
-            ("web:\n  hosts:\n    a: {}\n", "nor has it a group etcd"),
+            ("- {name: {a: b}}", "name in entry 1 of the inventory is not text"),
+            ("web:\n  hosts:\n    a: {}\n", "has no group etcd"),
             ("- name: [", "the inventory cannot be read"),
             (&"[".repeat(100_000), "brackets"),
         ] {

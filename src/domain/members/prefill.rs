@@ -32,7 +32,7 @@ use crate::{
 pub struct Sources<'a> {
     /// What the chosen snapshot holds.
     pub content: Option<&'a Content>,
-    /// The cluster that the snapshot is of, where its origin tells it: the file itself names none.
+    /// The cluster that the snapshot is of, where its origin shows it: the file itself names none.
     pub cluster: Option<Id>,
     /// True where learners of the snapshot are to be voters of the new cluster.
     pub keep_learners: bool,
@@ -72,16 +72,16 @@ pub fn flags(configs: &[ConfigFacts]) -> Vec<Flag> {
 pub struct Filled {
     /// One row for each member.
     pub rows: Vec<Row>,
-    /// What the rows do not tell, sentences without a full stop: who was left out.
+    /// What the rows do not show, sentences without a full stop: the members left out.
     pub notes: Vec<String>,
     /// The learners, one row each, whether they are among `rows` or not.
     pub learners: Vec<Row>,
 }
 
-/// The table, each cell with what every source said of it.
+/// Returns the table, each cell with what every source proposes for it.
 ///
-/// Who is in it: the members of the inventory, where there is one; else those of the snapshot and
-/// the answers; else those that configurations name. What stands in a cell: what the inventory says,
+/// Its members: those of the inventory, where there is one; else those of the snapshot and
+/// the answers; else those that configurations name. The text of a cell: what the inventory has,
 /// else the answer with the highest term and index, else the snapshot, else a configuration. Answers
 /// of another cluster than the snapshot's fill no cell. A data directory is the inventory's or a
 /// proposal; that of a configuration holds the old data and is only a choice. Learners are left out
@@ -131,7 +131,7 @@ fn own<'a>(sources: &Sources<'a>) -> (Vec<(&'a MemberStatus, &'a str)>, Vec<Stri
     let (own, others): (Vec<_>, Vec<_>) = said.into_iter().partition(|(says, _)| is_own(says));
     let notes = others.iter().map(|(says, endpoint)| {
         format!(
-            "{endpoint} answers for another cluster than the snapshot's ({}), so nothing is filled in from there",
+            "{endpoint} is of another cluster than the snapshot ({}), so nothing is filled in from it",
             says.cluster_id
         )
     });
@@ -183,7 +183,7 @@ fn known(content: Option<&Content>, said: Vec<(&MemberStatus, &str)>) -> (Vec<Ro
         see(&mut members, member, Origin::Snapshot, "the snapshot");
     }
     // A member that was replaced since the snapshot has a new ID, but its name or place: the one
-    // that answers know of stands.
+    // that answers know of is kept.
     let current: Vec<KnownMember> = members.values().filter(|s| s.current).map(|s| s.member.clone()).collect();
     members.retain(|id, seen| {
         seen.current
@@ -218,8 +218,8 @@ fn said(answers: &[EndpointFacts]) -> Vec<(&MemberStatus, &str)> {
     says.collect()
 }
 
-/// Takes in what one source says. The more trusted sources come first: later ones fill what is
-/// empty, and stand beside what is not.
+/// Adds what one source says. The more trusted sources come first: later ones fill what is
+/// empty, and become further choices where it is not.
 fn see(members: &mut BTreeMap<Id, KnownRow>, now: &KnownMember, origin: Origin, from: &str) {
     let seen = members.entry(now.id).or_insert_with(|| KnownRow { member: now.clone(), ..KnownRow::default() });
     seen.current |= origin == Origin::Answer;
@@ -232,7 +232,7 @@ fn see(members: &mut BTreeMap<Id, KnownRow>, now: &KnownMember, origin: Origin, 
     }
 }
 
-/// Notes what a source says of a cell, and puts it there where nothing stands yet.
+/// Adds what a source proposes for a cell, and fills it where it is empty.
 fn note(row: &mut Row, column: Column, text: impl Into<String>, origin: Origin, from: &str) {
     let candidate = Suggestion { text: text.into(), origin, from: from.into() };
     if row.text(column).is_empty() && !candidate.text.is_empty() {
@@ -250,7 +250,7 @@ fn name_the_nameless(rows: &mut [Row]) {
     }
 }
 
-/// Fills what no source told: client URLs beside the peer URLs, and a new data directory.
+/// Fills what no source has: client URLs next to the peer URLs, and a new data directory.
 fn propose(row: &mut Row, base_dir: &Path) {
     if row.text(Column::Client).is_empty() {
         row.set(Column::Client, table::default_clients(row.text(Column::Peer)), Origin::Proposed);

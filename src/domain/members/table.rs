@@ -16,9 +16,9 @@ pub const MOST_MEMBERS: usize = 100;
 /// Whether a problem stops the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Worth a look, does not stop.
+    /// Worth checking; does not stop the plan.
     Warning,
-    /// Nothing is built while it stands.
+    /// No plan is made while it remains.
     Error,
 }
 
@@ -30,9 +30,9 @@ pub enum About {
     Place,
     /// The cluster token.
     Token,
-    /// A cell that must not be empty is.
+    /// A required cell is empty.
     Missing,
-    /// A filesystem has not enough room.
+    /// A filesystem has too little free space.
     Space,
     /// Flags that name certificates.
     Certificates,
@@ -49,13 +49,13 @@ pub struct Problem {
     pub severity: Severity,
     /// The mistake by name, in a sentence without a full stop.
     pub text: String,
-    /// The whole cell's text with the mistake corrected, where that can be told.
+    /// The whole cell's text with the mistake corrected, where that is known.
     pub fix: Option<String>,
     /// True where the sentence names the correction itself.
     pub names_fix: bool,
     /// What it is about.
     pub about: About,
-    /// What must be typed to go on all the same, where that is possible.
+    /// The text to type to override it, where that is possible.
     pub lift: Option<String>,
 }
 
@@ -85,21 +85,21 @@ impl Problem {
         Problem { severity: Severity::Warning, ..Problem::error(row, column, text) }
     }
 
-    /// Says what it is about.
+    /// Sets what it is about.
     #[must_use]
     pub fn about(mut self, about: About) -> Self {
         self.about = about;
         self
     }
 
-    /// Says whether the sentence names the correction itself.
+    /// Sets whether the sentence names the correction itself.
     #[must_use]
     pub fn naming(mut self, names_fix: bool) -> Self {
         self.names_fix = names_fix;
         self
     }
 
-    /// Adds what must be typed to go on all the same.
+    /// Adds the text to type to override it.
     #[must_use]
     pub fn lifted_by(mut self, lift: Option<String>) -> Self {
         self.lift = lift;
@@ -119,7 +119,7 @@ impl Problem {
     }
 }
 
-/// Returns the client URLs that are proposed beside a cell of peer URLs, as a cell; empty while one of those is wrong, or
+/// Returns the client URLs that are proposed for a cell of peer URLs, as a cell; empty while one of those is wrong, or
 /// where they propose none ([`url::default_clients`]).
 pub fn default_clients(peers: &str) -> String {
     let clients = url::default_clients(&urls(peers).unwrap_or_default());
@@ -129,13 +129,13 @@ pub fn default_clients(peers: &str) -> String {
 /// Reads the value of `--initial-cluster` as etcd does: `m1=URL,m1=URL2,m2=URL`. Empty items are
 /// passed over, the first `=` separates, a repeated name adds a URL to its row. The URLs
 /// themselves are not judged here; [`super::validate::check`] does that by cell. Names are not trimmed by etcd, so a
-/// space beside one is a slip.
+/// space next to one is a mistake.
 ///
 /// # Errors
-/// The first mistake by name, with the whole text corrected where that can be told.
+/// The first mistake by name, with the whole text corrected where that is known.
 pub fn parse_initial_cluster(text: &str) -> Result<Vec<Row>, Problem> {
     let slip = |text: String, fix: Option<String>| Problem::error(None, None, text).fixed(fix);
-    // The line end that comes along when a line is pasted is nobody's name.
+    // The line end that comes along when a line is pasted is not part of a name.
     let text = text.trim_end_matches(['\n', '\r']);
     for lead in ["--initial-cluster=", "--initial-cluster ", "-initial-cluster=", "ETCD_INITIAL_CLUSTER="] {
         if let Some(rest) = text.trim_start().strip_prefix(lead) {
@@ -149,12 +149,12 @@ pub fn parse_initial_cluster(text: &str) -> Result<Vec<Row>, Problem> {
     }
     if let Some(stray) = confusables::find_hidden(text) {
         let fix = Some(confusables::clean(text)).filter(|t| t != text);
-        return Err(slip(format!("{} stands in the text", stray.name), fix));
+        return Err(slip(format!("{} in the text", stray.name), fix));
     }
     let mut rows: Vec<Row> = Vec::new();
     for (at, item) in text.split(',').enumerate().filter(|(_, item)| !item.trim().is_empty()) {
         if rows.len() > MOST_MEMBERS {
-            return Err(slip(format!("more than {MOST_MEMBERS} members stand in it"), None));
+            return Err(slip(format!("it has more than {MOST_MEMBERS} members"), None));
         }
         let Some((name, url)) = item.split_once('=') else {
             let item = item.trim();
@@ -193,7 +193,7 @@ pub fn parse_initial_cluster(text: &str) -> Result<Vec<Row>, Problem> {
         }
     }
     if rows.is_empty() {
-        return Err(slip("no member stands in it; NAME=URL,NAME=URL is wanted".into(), None));
+        return Err(slip("it has no members; the format is NAME=URL,NAME=URL".into(), None));
     }
     Ok(rows)
 }
@@ -263,8 +263,8 @@ mod tests {
             ("m1=http://a:2380,http://b:2380", "\"http://b:2380\" has no name", None),
             ("m1", "each item is NAME=URL", None),
             ("=http://a:2380", "the name before \"=http://a:2380\" is missing", None),
-            (" , ", "no member stands in it", None),
-            ("", "no member stands in it", None),
+            (" , ", "it has no members", None),
+            ("", "it has no members", None),
         ] {
             let problem = parse_initial_cluster(text).unwrap_err();
             assert!(problem.text.contains(words), "{text:?} gives {:?}", problem.text);

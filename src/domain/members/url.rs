@@ -1,8 +1,8 @@
-//! Member URLs as etcd's own parser takes them (Go's `net/url`, then `types.NewURLs`), and the
-//! slips of those that it does not take, by name.
+//! Member URLs as etcd's own parser accepts them (Go's `net/url`, then `types.NewURLs`), and the
+//! mistakes in those that it rejects.
 //!
 //! Source: etcd `client/pkg/types/urls.go`, the same in 3.5 to 3.7. Stricter than etcd where etcd
-//! lets a mistake through that ends in a cluster nobody can reach: an empty host, port 0 or 99999,
+//! accepts a mistake that leads to an unreachable cluster: an empty host, port 0 or 99999,
 //! user info, query, fragment, letters that Go would escape (the escaped form goes into the IDs).
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ impl Scheme {
     /// All of them.
     pub const ALL: [Scheme; 4] = [Scheme::Http, Scheme::Https, Scheme::Unix, Scheme::Unixs];
 
-    /// As it stands before the colon.
+    /// Returns the text before the colon.
     pub fn as_str(self) -> &'static str {
         match self {
             Scheme::Http => "http",
@@ -122,17 +122,17 @@ impl Url {
 pub struct UrlSlip {
     /// The mistake by name, a sentence without a full stop.
     pub text: String,
-    /// The URL with this and every further mistake corrected, where that can be told. Where two
-    /// URLs stood in one place it holds both, separated by a comma.
+    /// The URL with this and every further mistake corrected, where that is known. Where two
+    /// URLs were in one place it holds both, separated by a comma.
     pub fix: Option<String>,
 }
 
-/// What a correction puts in where the text itself does not tell.
+/// What a correction fills in where the text itself does not show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guess {
-    /// The scheme where none stands.
+    /// The scheme where none is given.
     pub scheme: Scheme,
-    /// The port where none stands; `None` leaves such a URL without a correction.
+    /// The port where none is given; `None` leaves such a URL without a correction.
     pub port: Option<u16>,
 }
 
@@ -145,7 +145,7 @@ impl Default for Guess {
 /// Reads one URL. Whitespace around it is passed over, as etcd does.
 ///
 /// # Errors
-/// The first mistake by name, with the correction of all of them where it can be told.
+/// The first mistake by name, with the correction of all of them where it is known.
 pub fn parse(text: &str) -> Result<Url, UrlSlip> {
     parse_with(text, Guess::default())
 }
@@ -181,7 +181,7 @@ pub(crate) fn place(text: &str) -> Option<(String, u16)> {
     parse(&whole).ok().filter(|u| !u.scheme.is_unix()).map(|u| u.place())
 }
 
-/// [`parse`] with what the rest of the table tells about scheme and port.
+/// [`parse`] with what the rest of the table shows about scheme and port.
 ///
 /// # Errors
 /// As for [`parse`].
@@ -195,7 +195,7 @@ pub fn parse_with(text: &str, guess: Guess) -> Result<Url, UrlSlip> {
     })
 }
 
-/// Corrects `text` until etcd takes it; `None` where a mistake is left that nobody can correct.
+/// Corrects `text` until etcd takes it; `None` where a mistake remains that cannot be corrected.
 fn complete(text: &str, guess: Guess, steps: u8) -> Option<String> {
     let items: Option<Vec<String>> = text
         .split(',')
@@ -226,12 +226,12 @@ fn strict(text: &str, guess: Guess) -> Result<Url, UrlSlip> {
     if let Some((before, after)) = rest.split_once('@')
         && !before.contains('/')
     {
-        return slip("a member URL carries no user and password", Some(format!("{prefix}://{after}")));
+        return slip("a member URL cannot contain a user and password", Some(format!("{prefix}://{after}")));
     }
     for (mark, what) in [('#', "a fragment (#…)"), ('?', "a query (?…)"), ('/', "a path")] {
         if let Some((before, after)) = rest.split_once(mark) {
             let what = if mark == '/' && after.chars().all(|c| c == '/') { "a slash at the end" } else { what };
-            return slip(format!("etcd takes no URL with {what}"), Some(format!("{prefix}://{before}")));
+            return slip(format!("etcd rejects a URL with {what}"), Some(format!("{prefix}://{before}")));
         }
     }
     let (host, port) = authority(prefix, rest, guess)?;
@@ -239,19 +239,21 @@ fn strict(text: &str, guess: Guess) -> Result<Url, UrlSlip> {
     Ok(Url { scheme, host: bare.into(), port, text: format!("{prefix}://{host}:{port}") })
 }
 
-/// Mistakes that can stand anywhere in the text.
+/// Checks for mistakes that can occur anywhere in the text.
 fn whole(text: &str) -> Result<(), UrlSlip> {
     if let Some(stray) = confusables::find(text) {
         let fix = Some(confusables::clean(text)).filter(|t| t != text);
         return match stray.meant.as_deref() {
             Some("") => slip(format!("{} does not belong in a URL", stray.name), fix),
-            Some(meant) => slip(format!("{} stands where {meant:?} is meant", stray.name), fix),
-            None => slip(format!("{} is no ASCII character: give the name as DNS has it (xn--…)", stray.name), None),
+            Some(meant) => slip(format!("{} in place of {meant:?}", stray.name), fix),
+            None => {
+                slip(format!("{} is not an ASCII character: give the name in its DNS form (xn--…)", stray.name), None)
+            }
         };
     }
     if text.contains(['"', '\'', '`', '<', '>']) {
         return slip(
-            "quotes or angle brackets do not belong to the URL",
+            "quotes or angle brackets do not belong in a URL",
             Some(text.replace(['"', '\'', '`', '<', '>'], "")),
         );
     }
@@ -260,10 +262,10 @@ fn whole(text: &str) -> Result<(), UrlSlip> {
         return slip("only a comma separates two URLs", Some(pieces.join(",")));
     }
     if text.contains(' ') {
-        return slip("a space stands inside the URL", Some(text.replace(' ', "")));
+        return slip("space inside the URL", Some(text.replace(' ', "")));
     }
     if text.contains('\\') {
-        return slip("backslashes stand where slashes are meant", Some(text.replace('\\', "/")));
+        return slip("backslashes in place of slashes", Some(text.replace('\\', "/")));
     }
     // In a cell of URLs, `m1=http://…` is a piece of --initial-cluster.
     if let Some((name, url)) = text.split_once('=')
@@ -295,7 +297,7 @@ fn split_scheme(text: &str, guess: Guess) -> Result<(Scheme, &str), UrlSlip> {
             None => Ok((scheme, rest)),
             Some(more) => {
                 let fix = format!("{}://{}", scheme.as_str(), more.trim_start_matches('/'));
-                slip("there are too many slashes", Some(fix))
+                slip("too many slashes", Some(fix))
             }
         };
     }
@@ -307,14 +309,14 @@ fn split_scheme(text: &str, guess: Guess) -> Result<(Scheme, &str), UrlSlip> {
             (":", _) => "two slashes are missing".to_string(),
             (":/", _) => "one slash is missing".to_string(),
             (_, 1..) if !marks.contains([':', ';']) => format!("the colon after {word} is missing"),
-            (m, _) if m.contains(';') => "a semicolon stands where a colon is meant".to_string(),
-            (m, _) => format!("{m:?} stands where \"://\" is meant"),
+            (m, _) if m.contains(';') => "semicolon in place of a colon".to_string(),
+            (m, _) => format!("{m:?} in place of \"://\""),
         };
         return slip(mistake, Some(format!("{}://{rest}", scheme.as_str())));
     }
     if !word.is_empty() && slashes > 0 && marks.starts_with([':', ';']) {
         let meant = nearest(word).unwrap_or(guess.scheme);
-        let text = format!("{word:?} is no scheme that etcd takes; http and https are");
+        let text = format!("etcd does not support the scheme {word:?}; use http or https");
         return slip(text, Some(format!("{}://{rest}", meant.as_str())));
     }
     slip(
@@ -378,15 +380,15 @@ fn authority<'a>(scheme: &str, rest: &'a str, guess: Guess) -> Result<(&'a str, 
             return slip("the bracket after the IPv6 address is missing", fix);
         };
         if ip.contains('%') {
-            return slip("an address with a zone (%…) means another place on every host; give one without", None);
+            return slip("an address with a zone (%…) differs on every host; give one without", None);
         }
         if ip.parse::<Ipv6Addr>().is_err() {
             let fix = if ip.contains(':') { None } else { Some(format!("{scheme}://{ip}{after}")) };
-            return slip(format!("brackets are for IPv6 addresses, and {ip:?} is none"), fix);
+            return slip(format!("brackets are only for IPv6 addresses, and {ip:?} is not one"), fix);
         }
         return match after.strip_prefix(':') {
             None if after.is_empty() => no_port(rest),
-            None => slip("a colon and the port are wanted after the bracket", None),
+            None => slip("a colon and the port are missing after the bracket", None),
             Some("") => no_port(rest.trim_end_matches(':')),
             Some(digits) => Ok((rest.strip_suffix(after).unwrap_or(rest), number(scheme, rest, digits)?)),
         };
@@ -396,7 +398,7 @@ fn authority<'a>(scheme: &str, rest: &'a str, guess: Guess) -> Result<(&'a str, 
     };
     if host.contains(':') {
         if let Some(fixed) = bracketed(rest) {
-            return slip("an IPv6 address stands in brackets", Some(format!("{scheme}://{fixed}")));
+            return slip("an IPv6 address needs brackets", Some(format!("{scheme}://{fixed}")));
         }
         if let Some((host, digits)) =
             rest.split_once("::").filter(|(h, d)| !h.contains(':') && d.parse::<u16>().is_ok())
@@ -436,13 +438,10 @@ fn name(scheme: &str, host: &str, digits: &str) -> Result<(), UrlSlip> {
         while one.contains("..") {
             one = one.replace("..", ".");
         }
-        return slip("two dots stand side by side in the host", Some(format!("{scheme}://{one}{port}")));
+        return slip("two consecutive dots in the host", Some(format!("{scheme}://{one}{port}")));
     }
     if host.bytes().all(|b| b.is_ascii_digit() || b == b'.') && host.parse::<Ipv4Addr>().is_err() {
-        return slip(
-            format!("{host} is no IPv4 address: four numbers from 0 to 255 are wanted, without leading zeros"),
-            None,
-        );
+        return slip(format!("{host} is not an IPv4 address: four numbers from 0 to 255, without leading zeros"), None);
     }
     Ok(())
 }
@@ -453,7 +452,7 @@ fn number(scheme: &str, rest: &str, digits: &str) -> Result<u16, UrlSlip> {
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
         let meant = digits.replace(['O', 'o'], "0").replace(['l', 'I'], "1");
         let fix = if meant.bytes().all(|b| b.is_ascii_digit()) { with(&meant) } else { None };
-        return slip(format!("the port {digits:?} is no number"), fix);
+        return slip(format!("the port {digits:?} is not a number"), fix);
     }
     let meant = digits.trim_start_matches('0');
     match digits.parse::<u32>() {

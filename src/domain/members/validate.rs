@@ -1,7 +1,7 @@
-//! The mistakes of a member table, each by name, in its cell, with its correction.
+//! Validation problems of a member table, each with its cell and its correction.
 //!
-//! [`check`] runs on every keystroke. What stands here is about one row and about names and URLs
-//! across rows; `hosts` is about hosts seen together, `dirs` about directories, `flags` about the
+//! [`check`] runs on every keystroke. This file covers single rows, and names and URLs across
+//! rows; `hosts` is about hosts seen together, `dirs` about directories, `flags` about the
 //! column of further flags.
 
 mod dirs;
@@ -24,18 +24,18 @@ use crate::{
     text::phrase::plural,
 };
 
-/// The token that etcd takes when none is given.
+/// The token that etcd uses when none is given.
 const DEFAULT_TOKEN: &str = "etcd-cluster";
 /// The member ID of every etcd that was started without flags: of `http://localhost:2380` and that
 /// token; and the ID of the cluster that it makes (etcd `server/embed/config.go`, 3.4 to 3.7).
 const DEFAULT_MEMBER: Id = Id(0x8e9e_05c5_2164_694d);
 const DEFAULT_CLUSTER: Id = Id(0xcdf8_1819_4e3a_8c32);
 
-/// Every mistake of the table, by cell: errors stop the plan, warnings do not. In the order of the
-/// rows, each row from left to right, what is about the whole table last.
+/// Returns every problem of the table, by cell: errors stop the plan, warnings do not. In the order of the
+/// rows, each row from left to right, problems of the whole table last.
 pub fn check(rows: &[Row], token: &str) -> Vec<Problem> {
     if rows.len() > MOST_MEMBERS {
-        // each row is seen against all others, and nothing of so many is worth that
+        // each row is compared with all others, which is not worthwhile for so many
         let text = format!("the table has {} members; requorum restores at most {MOST_MEMBERS}", rows.len());
         return vec![Problem::error(None, None, text)];
     }
@@ -55,7 +55,7 @@ pub fn check(rows: &[Row], token: &str) -> Vec<Problem> {
     out
 }
 
-/// How a row is called in a sentence about another one.
+/// Returns the name of a row in a message about another one.
 fn display_name(rows: &[Row], at: usize) -> String {
     match rows.get(at).map(|row| row.text(Column::Name).trim()) {
         Some(name) if !name.is_empty() => name.to_string(),
@@ -68,24 +68,21 @@ fn name(rows: &[Row], at: usize, name: &str, out: &mut Vec<Problem>) {
         out.push(Problem::error(Some(at), Some(Column::Name), text).fixed(fix));
     };
     if name.trim().is_empty() {
-        return error("the name is empty; etcd wants one for each member".into(), None);
+        return error("the name is empty; etcd needs one for each member".into(), None);
     }
     let fixed = confusables::clean(name).trim().replace([' ', ',', '='], "-");
     let fix = Some(fixed).filter(|f| !f.is_empty() && f != name);
     if let Some(stray) = confusables::find_hidden(name) {
-        error(format!("{} stands in the name", stray.name), fix);
+        error(format!("{} in the name", stray.name), fix);
     } else if name.trim() != name {
-        error(format!("a space stands at the edge of the name, so that it is {name:?} and not {:?}", name.trim()), fix);
+        error(format!("leading or trailing space in the name: it is {name:?}, not {:?}", name.trim()), fix);
     } else if let Some(c) = name.chars().find(|c| [' ', ',', '='].contains(c)) {
         let what = if c == ' ' { "a space".to_string() } else { format!("{:?}", c.to_string()) };
-        error(format!("{what} stands in the name, where --initial-cluster would be cut"), fix);
+        error(format!("{what} in the name would split --initial-cluster"), fix);
     }
     if let Some(first) = rows.iter().take(at).position(|row| row.text(Column::Name).trim() == name.trim()) {
-        let text = format!(
-            "the name {:?} stands in row {} already; etcd would make one member of both",
-            name.trim(),
-            first + 1
-        );
+        let text =
+            format!("duplicate name {:?} (row {}): etcd would treat both rows as one member", name.trim(), first + 1);
         error(text, next_name(rows, name.trim()));
     }
 }
@@ -104,7 +101,7 @@ fn ports(column: Column) -> (u16, u16) {
     if column == Column::Peer { (PEER_PORT, CLIENT_PORT) } else { (CLIENT_PORT, PEER_PORT) }
 }
 
-/// What the rest of the column tells about a URL that is not whole.
+/// What the rest of the column shows about an incomplete URL.
 fn guess(rows: &[Row], column: Column) -> Guess {
     let tls = rows
         .iter()
@@ -114,14 +111,15 @@ fn guess(rows: &[Row], column: Column) -> Guess {
     Guess { scheme: if tls { Scheme::Https } else { Scheme::Http }, port: Some(ports(column).0) }
 }
 
-/// The mistakes inside one cell of URLs. Only the first slip of each item is told; its correction
-/// holds the whole cell with every slip corrected that can be.
+/// The mistakes inside one cell of URLs. Only the first problem of each item is reported; its correction
+/// holds the whole cell with every problem corrected that can be.
 fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
     let Some(row) = rows.get(at) else { return };
     let text = row.text(column);
     let heading = column.heading();
     if table::items(text).next().is_none() {
-        let why = if column == Column::Peer { "the others could not reach it" } else { "no client could reach it" };
+        let why =
+            if column == Column::Peer { "other members could not reach it" } else { "clients could not reach it" };
         out.push(
             Problem::error(Some(at), Some(column), format!("the {heading} is missing; {why}")).about(About::Missing),
         );
@@ -151,8 +149,7 @@ fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
     for (n, (piece, parsed)) in pieces.iter().zip(&parsed).enumerate() {
         match parsed {
             _ if piece.trim().is_empty() => {
-                let what =
-                    if n + 1 == pieces.len() { "a comma stands at the end" } else { "nothing stands before a comma" };
+                let what = if n + 1 == pieces.len() { "trailing comma" } else { "nothing before a comma" };
                 let text = format!("{what}; etcd reads that as an empty URL");
                 out.push(Problem::error(Some(at), Some(column), text).fixed(Some(cell(None))));
             }
@@ -162,7 +159,7 @@ fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
                 out.push(Problem::error(Some(at), Some(column), slip.text.clone()).fixed(fix).naming(named));
             }
             Ok(url) if url.ip().is_some_and(|ip| ip.is_unspecified()) => {
-                let text = format!("{} is no address that others can reach; give the host's own", url.host);
+                let text = format!("{} is not an address that others can reach; give the host's own", url.host);
                 let right = hosts::on_other_port(row, column).map(|host| url.at(&host, url.port));
                 let fix = right.map(|right| cell(Some((n, right.as_str()))));
                 out.push(Problem::error(Some(at), Some(column), text).fixed(fix));
@@ -179,7 +176,7 @@ fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
                 out.push(Problem::warning(Some(at), Some(column), text).fixed(Some(fix)).naming(named));
             }
             Ok(_) if n > 0 && piece.starts_with(' ') => {
-                let text = "a space stands after the comma; it is not taken into the plan";
+                let text = "space after the comma; the plan leaves it out";
                 out.push(Problem::warning(Some(at), Some(column), text).fixed(Some(cell(None))));
             }
             Ok(_) => {}
@@ -191,7 +188,7 @@ fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
     }
 }
 
-/// A URL of the table that etcd takes, and where it stands.
+/// A URL of the table that etcd accepts, and its place.
 struct PlacedUrl {
     row: usize,
     column: Column,
@@ -218,7 +215,7 @@ fn all_urls(rows: &[Row]) -> Vec<PlacedUrl> {
     out
 }
 
-/// The same host and port twice: etcd refuses the same peer URL, and nothing listens twice.
+/// Checks for the same host and port twice: etcd rejects a repeated peer URL, and a port has one listener.
 fn places(rows: &[Row], out: &mut Vec<Problem>) {
     let mut seen: std::collections::HashMap<(String, u16), (usize, Column)> = std::collections::HashMap::new();
     for PlacedUrl { row: at, column, url, .. } in all_urls(rows) {
@@ -229,9 +226,9 @@ fn places(rows: &[Row], out: &mut Vec<Problem>) {
             std::collections::hash_map::Entry::Occupied(first) => {
                 let (first, its_column) = *first.get();
                 let text = if (first, its_column) == (at, column) {
-                    format!("{} stands twice in this cell", url.as_str())
+                    format!("{} appears twice in this cell", url.as_str())
                 } else {
-                    format!("{} is the {} of {} already", url.as_str(), its_column.heading(), display_name(rows, first))
+                    format!("{} is already the {} of {}", url.as_str(), its_column.heading(), display_name(rows, first))
                 };
                 out.push(Problem::error(Some(at), Some(column), text));
             }
@@ -239,11 +236,11 @@ fn places(rows: &[Row], out: &mut Vec<Problem>) {
     }
 }
 
-/// What is about the table as a whole.
+/// Checks the table as a whole.
 fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
     if token.is_empty() {
         out.push(
-            Problem::error(None, None, "the token is empty; it keeps the new cluster apart from the old one")
+            Problem::error(None, None, "the token is empty; it separates the new cluster from the old one")
                 .about(About::Token),
         );
     } else if let Some(stray) = confusables::find(token) {
@@ -257,36 +254,43 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
     }
     let (ids, cluster) = table::ids(rows, token);
     if cluster == Some(DEFAULT_CLUSTER) {
-        let text = "one member at http://localhost:2380 with the token etcd-cluster is what etcd makes when it is given nothing: \
+        let text = "one member at http://localhost:2380 with the token etcd-cluster is what etcd uses by default: \
                     member 8e9e05c52164694d of cluster cdf818194e3a8c32, the same on every host";
         out.push(Problem::warning(None, None, text));
     } else if token == DEFAULT_TOKEN {
-        let text = "the token etcd-cluster is etcd's own for every cluster; with a new one no leftover member can join by mistake";
+        let text = "etcd-cluster is etcd's default token; with a new token no leftover member can join by mistake";
         out.push(Problem::warning(None, None, text).about(About::Token));
     }
     if let Some(at) = ids.iter().position(|id| *id == Some(DEFAULT_MEMBER)).filter(|_| rows.len() > 1) {
-        let text = "the member ID comes out as 8e9e05c52164694d, which every etcd has that was started with nothing; take the host's own address and a new token";
+        let text = "the member ID would be 8e9e05c52164694d, that of every etcd started without flags; use the host's own address and a new token";
         out.push(Problem::warning(Some(at), Some(Column::Peer), text));
     }
     if rows.len().is_multiple_of(2) {
         let lost = rows.len() / 2 - 1;
-        let lost = if lost == 0 { "none".to_string() } else { lost.to_string() };
+        let lost = match lost {
+            0 => "no failure".to_string(),
+            1 => "1 failure".to_string(),
+            n => format!("{n} failures"),
+        };
         let fewer = rows.len() - 1;
-        let text =
-            format!("{} members survive the loss of {lost}, as {fewer} {}", rows.len(), plural(fewer, "does", "do"));
+        let text = format!(
+            "a {}-member cluster tolerates {lost}, the same as {fewer} {}",
+            rows.len(),
+            plural(fewer, "member", "members")
+        );
         out.push(Problem::warning(None, None, text));
     }
     for (at, id) in ids.iter().enumerate().filter_map(|(at, id)| Some((at, (*id)?))) {
         if id == Id(0) {
             let text = format!(
-                "the member ID of {} comes out as 0, which etcd refuses; take another token",
+                "the member ID of {} would be 0, which etcd rejects; use another token",
                 display_name(rows, at)
             );
             out.push(Problem::error(Some(at), None, text));
         }
         if let Some(first) = ids.iter().take(at).position(|other| *other == Some(id)) {
             let text = format!(
-                "{} and {} come out with the same member ID {id}",
+                "{} and {} would have the same member ID {id}",
                 display_name(rows, first),
                 display_name(rows, at)
             );
@@ -295,11 +299,11 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
     }
 }
 
-/// The fingerprint of etcd's defaults among members that a snapshot holds or a survivor lists, in a
+/// Returns the warning about etcd's defaults among members that a snapshot holds or a survivor lists, a
 /// sentence without a full stop: such an etcd was started without its flags, mostly by mistake, and
-/// is rarely the cluster that was meant.
+/// is rarely the intended cluster.
 pub fn defaults_seen(members: &[KnownMember]) -> Option<String> {
     members.iter().any(|m| m.id == DEFAULT_MEMBER).then(|| {
-        "member 8e9e05c52164694d (cluster cdf818194e3a8c32) is what every etcd calls itself that is started without flags; is this data that of the cluster that was lost, or of an etcd started by mistake?".into()
+        "member 8e9e05c52164694d (cluster cdf818194e3a8c32) is the ID of every etcd started without flags; is this the data of the lost cluster, or of an etcd started by mistake?".into()
     })
 }

@@ -18,22 +18,22 @@ pub fn is_local(host: &str) -> bool {
 /// The mistake in an ssh destination: `[user@]host`, a Host of ssh's configuration, or `ssh://[user@]host[:port]`.
 /// A sentence without a full stop.
 ///
-/// It is one argument of `ssh` and comes to stand in the operator's `ProxyCommand`, so nothing that ssh could take for an
+/// It is one argument of `ssh` and is inserted into the operator's `ProxyCommand`, so nothing that ssh could take for an
 /// option, or a shell for more than a word, may be in it.
 pub fn slip(host: &str) -> Option<String> {
     let called = format!("the host {host:?}");
     if let Some(stray) = confusables::find_hidden(host) {
-        return Some(format!("{} stands in {called}", stray.name));
+        return Some(format!("{} in {called}", stray.name));
     }
     if host.contains(char::is_whitespace) {
-        return Some(format!("a space stands in {called}; options for ssh belong into its configuration"));
+        return Some(format!("a space in {called}; options for ssh belong in its configuration"));
     }
     let (scheme, rest) = host.split_once("://").map_or((None, host), |(scheme, rest)| (Some(scheme), rest));
     if scheme.is_some_and(|scheme| scheme != "ssh") {
         return Some(format!("{called} is a URL; what ssh takes is wanted, such as root@10.0.0.1"));
     }
     if let Some(odd) = rest.chars().find(|c| !c.is_alphanumeric() && !"._-:@[]%+".contains(*c)) {
-        return Some(format!("{:?} stands in {called}, which no ssh destination has", odd.to_string()));
+        return Some(format!("{:?} in {called}, which is not valid in an ssh destination", odd.to_string()));
     }
     let (user, name) = rest.rsplit_once('@').map_or((None, rest), |(user, name)| (Some(user), name));
     if name.is_empty() || user.is_some_and(str::is_empty) {
@@ -72,19 +72,19 @@ mod tests {
             assert_eq!(slip(host), None, "{host}");
         }
         for (host, words) in [
-            ("-oProxyCommand=x", "\"=\" stands in"),
+            ("-oProxyCommand=x", "\"=\" in"),
             ("-lroot", "begins with \"-\""),
             ("root@-x", "begins with \"-\""),
             ("-x@h", "begins with \"-\""),
             ("ssh://-x", "begins with \"-\""),
-            ("a b", "a space stands in"),
+            ("a b", "a space in"),
             ("-p 22 h", "options for ssh"),
-            ("a\nb", "stands in"),
+            ("a\nb", " in "),
             ("a\u{200b}b", "zero-width"),
-            ("a;reboot", "\";\" stands in"),
-            ("$(x)", "\"$\" stands in"),
-            ("`x`", "\"`\" stands in"),
-            ("h'", "stands in"),
+            ("a;reboot", "\";\" in"),
+            ("$(x)", "\"$\" in"),
+            ("`x`", "\"`\" in"),
+            ("h'", " in "),
             ("root@", "not whole"),
             ("@h", "not whole"),
             ("ssh://", "not whole"),

@@ -80,17 +80,17 @@ pub struct MemberStatus {
     pub db_bytes: u64,
     /// Bytes of it that are in use.
     pub db_bytes_in_use: u64,
-    /// The quota in bytes, where the server tells (its status from 3.6 on, its metrics in all versions).
+    /// The quota in bytes, where the server reports it (its status from 3.6 on, its metrics in all versions).
     pub quota_bytes: Option<u64>,
-    /// The cluster's version, `3.5.0`; empty where it was not told.
+    /// The cluster's version, `3.5.0`; empty where it was not reported.
     pub cluster_version: Foreign,
     /// The version of the files' forms, `3.6.0`; empty before 3.6.
     pub storage_version: Foreign,
-    /// The alarms that are raised, as its status tells them: to ask for them would take a quorum.
+    /// The alarms that are raised, as its status reports them: to ask for them would take a quorum.
     pub alarms: Vec<Alarm>,
     /// The server's other complaints (`etcdserver: no leader`), and what could not be learnt and why.
     pub errors: Vec<String>,
-    /// True where the list of members was refused because authentication is on and nobody logged in.
+    /// True where the list of members was refused because authentication is enabled and no user was given.
     pub list_refused: bool,
     /// Why user and password were not sent to it, where some were given.
     pub withheld: Option<Withheld>,
@@ -159,10 +159,10 @@ impl Alarm {
     }
 }
 
-/// Why a client port tells nothing.
+/// Why a client port does not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// Authentication is on, nobody logged in, and without a quorum nobody can.
+    /// Authentication is enabled, no user was given, and without quorum no token can be issued.
     Password,
     /// For this reason, short enough for a table cell: "connection refused", "no answer in 3 s".
     Because(String),
@@ -277,11 +277,11 @@ pub struct KnownMember {
 /// A file that may be restored from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileFacts {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
     /// Its length.
     pub bytes: u64,
-    /// When it was last changed, seconds since 1970, where the filesystem tells.
+    /// When it was last changed, seconds since 1970, where the filesystem records it.
     pub modified: Option<i64>,
     /// What it is, and whether it can be trusted.
     pub health: Health,

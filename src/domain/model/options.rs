@@ -20,7 +20,7 @@ pub struct Options {
     /// Write storage and cluster version for the etcd version that will run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub set_version: bool,
-    /// Write a compacted database: no free pages, pages numbered anew.
+    /// Write a compacted database: no free pages, pages renumbered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compact: bool,
     /// Restore a file of which a meta page or the list of free pages is damaged: the last revision of the state that can

@@ -56,7 +56,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
     /// The whole file's length in bytes.
     pub bytes: u64,
@@ -119,7 +119,7 @@ impl Plan {
     }
 
     /// The plan's short ID: the first eight hex digits of the SHA-256 of its JSON. It changes with
-    /// every change of the plan and stands on each sheet printed from it.
+    /// every change of the plan and is printed on each sheet made from it.
     pub fn short_id(&self) -> String {
         let json = serde_json::to_vec(self).unwrap_or_default();
         Sha256::digest(json).iter().take(4).map(|b| format!("{b:02x}")).collect()

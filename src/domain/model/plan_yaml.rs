@@ -29,7 +29,7 @@ pub fn to_yaml(plan: &Plan) -> String {
     format!("# A recovery plan of requorum. `requorum launch PLAN` prints the launch commands.\n{body}")
 }
 
-/// How many brackets may stand open; requorum itself writes none but those of IPv6 addresses.
+/// How many brackets may be open; requorum itself writes none but those of IPv6 addresses.
 const MAX_DEPTH: usize = 64;
 
 /// Reads any YAML (or JSON) of a bounded size and depth that others wrote; `what` is how the text is called in errors.
@@ -59,7 +59,7 @@ fn bounded(what: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// The largest number of brackets that are open at once, wherever they stand.
+/// The largest number of brackets that are open at once, wherever they are.
 fn depth(text: &str) -> usize {
     let (mut open, mut most) = (0usize, 0);
     for byte in text.bytes() {
@@ -73,13 +73,13 @@ fn depth(text: &str) -> usize {
     most
 }
 
-/// Only what tells whether the rest can be understood.
+/// Only what shows whether the rest can be understood.
 #[derive(Deserialize)]
 struct Head {
     version: Option<u64>,
 }
 
-/// Reads a plan. What stands in it is not judged here; [`verify`](crate::domain::members::build_plan::verify) does that.
+/// Reads a plan. Its content is not validated here; [`verify`](crate::domain::members::build_plan::verify) does that.
 ///
 /// # Errors
 /// `Input`, naming the line where there is one: longer than 1 MiB, another version, not YAML, a

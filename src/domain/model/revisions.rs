@@ -26,7 +26,7 @@ pub fn clients(content: &Content) -> Vec<Client> {
 ///
 /// They count for the bump as the others do. That no key lives does not say that no client does: an API server whose keys
 /// were all deleted by mistake runs on with its watch cache and its informers, which is what such a snapshot is restored
-/// for, and history is kept for minutes where somebody compacts (an API server does every 5). Where it is older, a bump does
+/// for, and history is kept for minutes where something compacts (an API server does every 5). Where it is older, a bump does
 /// no harm.
 pub fn past(content: &Content) -> Vec<Client> {
     content.past_clients.clone()

@@ -92,7 +92,7 @@ impl ObjectUrl {
     /// Returns the bucket and the key, or the prefix of keys.
     ///
     /// # Errors
-    /// `Usage` when it has no bucket, or a key that no URL can stand for.
+    /// `Usage` when it has no bucket, or a key that no URL can represent.
     pub fn parts(&self) -> Result<(&str, &str)> {
         let rest = self.0.strip_prefix(SCHEME).unwrap_or_default();
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
@@ -117,7 +117,7 @@ fn no_object(text: &str) -> Error {
 /// No store that speaks S3 takes a longer key, in bytes of UTF-8.
 const KEY_BYTES: usize = 1024;
 
-/// Whether a URL can stand for this key: with such segments it would lead to another object.
+/// Whether a URL can represent this key: with such segments it would lead to another object.
 pub fn sound(key: &str) -> bool {
     key.len() <= KEY_BYTES
         && !key.split('/').any(|part| part == "." || part == "..")

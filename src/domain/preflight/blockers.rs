@@ -1,9 +1,9 @@
-//! What must not live on beside a restored cluster: old members that still answer, directories that somebody holds,
-//! and what would start an old etcd again. Whom to ask ([`doors`]), and what follows from the answers ([`fences`]).
+//! What must not keep running next to a restored cluster: old members that still answer, directories in use, and what
+//! would start an old etcd again. Which endpoints to ask ([`doors`]), and what blocks by the answers ([`fences`]).
 //!
-//! A member that was declared dead and lives goes on serving the old data to its clients, and may mix with the new
-//! members where they share a token. So every yes blocks; it is lifted by stopping what answers, or by typing a text
-//! that nobody types by habit.
+//! A member that was declared lost but still runs keeps serving the old data to its clients, and may mix with the new
+//! members where they share a token. So every such answer blocks until what answers is stopped, or until a text that is
+//! not typed by habit overrides it.
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -31,55 +31,55 @@ use crate::{
 };
 use crate::{etcd::membership::Id, text::Shown};
 
-/// What came of knocking at a door.
+/// The result of probing an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeResult {
-    /// The connection was refused: nobody listens.
+    /// The connection was refused: nothing listens.
     Nobody,
-    /// It cannot be told from here, for this reason: `no answer in 2 s`.
+    /// It is unknown from here, for this reason: `no answer in 2 s`.
     Unclear(String),
-    /// Something answers that is no etcd, in these words.
+    /// Something other than etcd answers, as described.
     Stranger(String),
     /// An etcd answers.
     Etcd {
-        /// Its cluster, where it told.
+        /// Its cluster, where it reported one.
         cluster: Option<Id>,
-        /// Its member ID, where it told.
+        /// Its member ID, where it reported one.
         member: Option<Id>,
-        /// Its version, empty where it did not tell.
+        /// Its version, empty where it reported none.
         version: String,
-        /// Its store's revision, where it told.
+        /// Its store's revision, where it reported one.
         revision: Option<i64>,
     },
-    /// Somebody takes the connection and does not say who; what was heard, in a few words.
+    /// The connection is accepted without identification; what was received, in a few words.
     Somebody(String),
 }
 
-/// All that was seen before a plan is carried out.
+/// Everything observed before a plan is executed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observations {
-    /// Every door and what was heard there.
+    /// Every endpoint and its probe result.
     pub doors: Vec<(Endpoint, ProbeResult)>,
     /// The plan's directories on this machine.
     pub targets: Vec<DirFacts>,
-    /// How etcds are started on this machine, each with its directory where one could be told.
+    /// How etcds are started on this machine, each with its directory where one is known.
     pub configs: Vec<(ConfigFacts, Option<DirFacts>)>,
-    /// Old members that are stopped before anything is put in place.
+    /// Old members that are stopped before anything is installed.
     pub halted: Vec<Id>,
     /// Clients that keep revisions and have data in the snapshot.
     pub clients: Vec<revisions::Client>,
 }
 
-/// What follows from all that was seen: what blocks first, then what is only to be known.
+/// Returns what follows from the observations: blockers first, then warnings.
 pub fn fences(plan: &Plan, old: &Old, seen: &Observations) -> Vec<Blocker> {
-    // With the old token and the old URLs the IDs are the old ones: then an ID tells nothing.
+    // With the old token and the old URLs the IDs are the old ones: then an ID shows nothing.
     let same_ids =
         old.clusters.contains(&plan.cluster_id) || plan.members.iter().any(|m: &Member| old.has_member(m.id));
     let new = if same_ids { None } else { Some(plan.cluster_id) };
     let (living, mut out): (Vec<Vec<Id>>, Vec<Blocker>) =
         households(&seen.doors).iter().filter_map(|house| Some((house.members(), house.fence(new)?))).unzip();
     for (_, fence) in living.iter().zip(&mut out).filter(|(ids, _)| is_halted(ids, &seen.halted)) {
-        fence.lift = "It is stopped before anything is put in place, and asked again.".into();
+        fence.lift = "It is stopped before anything is installed, and then checked again.".into();
         fence.typed = None;
     }
     for dir in &seen.targets {
@@ -93,14 +93,14 @@ pub fn fences(plan: &Plan, old: &Old, seen: &Observations) -> Vec<Blocker> {
             said.is_some_and(|s| old.has_member(s.member_id) || old.clusters.contains(&s.cluster_id)) && !is_new;
         let target = dir.is_some_and(|d| touches(plan, &d.data_dir));
         if let Some(fence) = dir.filter(|_| is_old && !target).and_then(|dir| held(dir, "an old member's")) {
-            // one that answers is one fence, with its process as a further sign
+            // one that answers is one blocker, with its process as further evidence
             let known = living.iter().position(|ids| said.is_some_and(|s| ids.contains(&s.member_id)));
             match known.and_then(|at| out.get_mut(at)) {
                 Some(same) => same.evidence.push(format!("{}: {}", fence.what, fence.evidence.join("; "))),
                 None => out.push(fence),
             }
         }
-        // another cluster's etcd on the same machine is nobody's business here
+        // another cluster's etcd on the same machine does not matter here
         let other = said.is_some() && !is_old && !target;
         if config.kind != ConfigKind::Process && !other && !is_new {
             out.extend(automation(config));
@@ -119,8 +119,8 @@ pub fn fences(plan: &Plan, old: &Old, seen: &Observations) -> Vec<Blocker> {
     out
 }
 
-/// Revisions that the old cluster is known to have given out, and the new one gives out again: by the plan, and by what
-/// members answer now.
+/// Returns the revisions that the old cluster is known to have issued and that the new one issues again: by the plan, and
+/// by the members' current answers.
 fn reused(plan: &Plan, new: Option<Id>, seen: &Observations) -> Option<Blocker> {
     let answers = seen.doors.iter().filter(|(door, _)| door.old).filter_map(|(door, heard)| match heard {
         ProbeResult::Etcd { cluster, revision: Some(revision), .. } if new.is_none() || *cluster != new => {
@@ -132,7 +132,7 @@ fn reused(plan: &Plan, new: Option<Id>, seen: &Observations) -> Option<Blocker> 
     twice(plan, &seen.clients, &newest)
 }
 
-/// The fence for a revision of the old cluster that the restored one gives out again. Where no client is known to keep
+/// Returns the blocker for a revision of the old cluster that the restored one issues again. Where no client is known to keep
 /// revisions, it only warns.
 pub fn twice(plan: &Plan, clients: &[revisions::Client], known: &revisions::KnownRevision) -> Option<Blocker> {
     let count = revisions::twice(plan, known.revision)?;
@@ -140,7 +140,7 @@ pub fn twice(plan: &Plan, clients: &[revisions::Client], known: &revisions::Know
     Some(match clients.is_empty() {
         true => Blocker {
             what,
-            evidence: vec!["the snapshot holds no data of a client that is known to keep revisions".into()],
+            evidence: vec!["the snapshot holds no data of a client known to keep revisions".into()],
             lift: "Restart clients that watch, or make the plan again with a --bump-revision.".into(),
             typed: None,
         },
@@ -162,14 +162,14 @@ fn touches(plan: &Plan, dir: &Path) -> bool {
     plan.members.iter().any(|m| m.data_dir == dir || m.wal_dir.as_deref() == Some(dir))
 }
 
-/// The doors of one member, however it is called.
+/// The endpoints of one member, under any name.
 struct EndpointGroup<'a> {
     whose: &'a str,
     old: bool,
     doors: Vec<(&'a Endpoint, &'a ProbeResult)>,
 }
 
-/// Doors that belong together: of one name, or at one place.
+/// Endpoints that belong together: of one name, or at one place.
 fn households(doors: &[(Endpoint, ProbeResult)]) -> Vec<EndpointGroup<'_>> {
     let mut out: Vec<EndpointGroup<'_>> = Vec::new();
     for (door, heard) in doors {
@@ -189,18 +189,18 @@ fn households(doors: &[(Endpoint, ProbeResult)]) -> Vec<EndpointGroup<'_>> {
 }
 
 impl EndpointGroup<'_> {
-    /// Who answered at these doors.
+    /// Returns the members that answered at these endpoints.
     fn members(&self) -> Vec<Id> {
         let of = |heard: &ProbeResult| if let ProbeResult::Etcd { member, .. } = heard { *member } else { None };
         self.doors.iter().filter_map(|(_, heard)| of(heard)).collect()
     }
 
-    /// What stands at these doors; `new` is the planned cluster's ID where it differs from the old one's.
+    /// Returns the blocker at these endpoints; `new` is the planned cluster's ID where it differs from the old one's.
     fn fence(&self, new: Option<Id>) -> Option<Blocker> {
         let etcd = |wanted: &dyn Fn(Option<Id>) -> bool| {
             self.doors.iter().any(|(_, heard)| matches!(heard, ProbeResult::Etcd { cluster, .. } if wanted(*cluster)))
         };
-        // A member that an earlier run restored and that was started since: what tells less speaks for it.
+        // A member that an earlier run restored and that was started since: an answer that shows less does not speak against it.
         if etcd(&|cluster| cluster.is_some() && cluster == new) && !etcd(&|cluster| cluster.is_some() && cluster != new)
         {
             return None;
@@ -212,7 +212,7 @@ impl EndpointGroup<'_> {
             let what = if self.old {
                 format!("{} of the old cluster still answers on {host}", self.whose)
             } else {
-                format!("somebody answers on {host}, where {} is to listen", self.whose)
+                format!("something already answers on {host}, where {} is to listen", self.whose)
             };
             return Some(Blocker {
                 what,
@@ -230,11 +230,11 @@ impl EndpointGroup<'_> {
             .filter(|(_, heard)| matches!(heard, ProbeResult::Unclear(_) | ProbeResult::Stranger(_)))
             .map(|(door, heard)| said(door, heard))
             .collect();
-        // Nobody is asked at places where the plan alone wants to be: only what answers there is in its way.
+        // At addresses that only the plan uses, silence is fine: only what answers there is in its way.
         (self.old && !dim.is_empty()).then(|| Blocker {
-            what: format!("it cannot be told from here whether {} of the old cluster still runs", self.whose),
+            what: format!("it is unknown from here whether {} of the old cluster still runs", self.whose),
             evidence: dim,
-            lift: "Make sure that its host is off, or that etcd is stopped there and stays so.".into(),
+            lift: "Make sure that its host is off, or that etcd is stopped there and stays stopped.".into(),
             typed: None,
         })
     }
@@ -249,14 +249,14 @@ fn said(door: &Endpoint, heard: &ProbeResult) -> String {
     let words = match heard {
         ProbeResult::Nobody => "connection refused".to_string(),
         ProbeResult::Unclear(why) => why.clone(),
-        ProbeResult::Stranger(what) => format!("no etcd answers there, but {what}"),
-        ProbeResult::Somebody(what) => format!("takes connections, {what}"),
+        ProbeResult::Stranger(what) => format!("not etcd: {what}"),
+        ProbeResult::Somebody(what) => format!("accepts connections, {what}"),
         ProbeResult::Etcd { cluster, member, version, .. } => {
             let mut parts = Vec::new();
             match (member, cluster) {
                 (Some(member), Some(cluster)) => parts.push(format!("member {member} of cluster {cluster}")),
                 (None, Some(cluster)) => parts.push(format!("a member of cluster {cluster}")),
-                _ => parts.push("a member that does not say of which cluster".into()),
+                _ => parts.push("a member that does not report its cluster".into()),
             }
             if !version.is_empty() {
                 parts.push(format!("etcd {version}"));
@@ -271,7 +271,7 @@ fn said(door: &Endpoint, heard: &ProbeResult) -> String {
     format!("{kind} URL {}: {words}", door.url)
 }
 
-/// A directory that a process holds.
+/// Returns the blocker for a directory that a process uses.
 fn held(dir: &DirFacts, which: &str) -> Option<Blocker> {
     let path = dir.data_dir.shown().to_string();
     match &dir.held {
@@ -280,7 +280,7 @@ fn held(dir: &DirFacts, which: &str) -> Option<Blocker> {
             let program = if program.is_empty() { "a process" } else { program };
             let who = match pid {
                 Some(pid) => format!("{program}, process {pid}"),
-                None => format!("{program} that this user may not see"),
+                None => format!("{program} that this user cannot see"),
             };
             let end = pid.map_or_else(
                 || {
@@ -292,7 +292,7 @@ fn held(dir: &DirFacts, which: &str) -> Option<Blocker> {
                 |pid| format!("`kill {pid}` ends it where nothing starts it again"),
             );
             Some(Blocker {
-                what: format!("a process holds {path}, {which}"),
+                what: format!("{path} is in use by a process, {which}"),
                 evidence: vec![who],
                 lift: Lift::then_ask(format!("Stop the etcd that runs on it: {end}")),
                 typed: Some(path),
@@ -300,7 +300,7 @@ fn held(dir: &DirFacts, which: &str) -> Option<Blocker> {
         }
         Held::Unknown(_) if dir.state == DirState::Absent => None,
         Held::Unknown(why) => Some(Blocker {
-            what: format!("it cannot be told whether a process holds {path}, {which}"),
+            what: format!("it is unknown whether {path} is in use by a process, {which}"),
             evidence: vec![why.clone()],
             lift: "Make sure that no etcd runs on it.".into(),
             typed: None,
@@ -308,7 +308,7 @@ fn held(dir: &DirFacts, which: &str) -> Option<Blocker> {
     }
 }
 
-/// What would start an etcd again.
+/// Returns the warning about what would start an etcd again.
 fn automation(config: &ConfigFacts) -> Vec<Blocker> {
     let place = match &config.origin {
         Origin::File(path) => path.shown().to_string(),
@@ -325,7 +325,7 @@ fn automation(config: &ConfigFacts) -> Vec<Blocker> {
         .collect()
 }
 
-/// What was asked, in one sentence: `m1, m2 and m3 of the old cluster: nobody answers`.
+/// Returns the result in one sentence: `m1, m2 and m3 of the old cluster: none answers`.
 pub fn summary(seen: &Observations, fences: &[Blocker], lifted: &[String]) -> String {
     let mut whose: Vec<String> = Vec::new();
     for (door, _) in seen.doors.iter().filter(|(door, _)| door.old) {
@@ -338,16 +338,16 @@ pub fn summary(seen: &Observations, fences: &[Blocker], lifted: &[String]) -> St
         |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { member: Some(id), .. } if seen.halted.contains(id));
     let result = match (blocking, fences.iter().filter(|f| f.typed.is_some()).count()) {
         (0, 0) if seen.doors.iter().any(|(_, heard)| halted(heard)) => {
-            "nobody answers but what is stopped before".to_string()
+            "none answers, except what is stopped first".to_string()
         }
-        (0, 0) => "nobody answers".to_string(),
-        (0, 1) => "one fence was overridden".to_string(),
-        (0, many) => format!("{many} fences were overridden"),
-        (1, _) => "one is in the way".to_string(),
-        (many, _) => format!("{many} are in the way"),
+        (0, 0) => "none answers".to_string(),
+        (0, 1) => "one blocker was overridden".to_string(),
+        (0, many) => format!("{many} blockers were overridden"),
+        (1, _) => "1 blocker".to_string(),
+        (many, _) => format!("{many} blockers"),
     };
     if whose.is_empty() {
-        return format!("No old member is known to ask; {result}");
+        return format!("No old member is known; {result}");
     }
     format!("{} of the old cluster: {result}", all(&whose))
 }

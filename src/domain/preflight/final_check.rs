@@ -1,4 +1,4 @@
-//! The last question before anything is put in place: has the old cluster come back, or been written to, since the
+//! The final check before anything is installed: has the old cluster come back, or been written to, since the
 //! snapshot was taken?
 
 use super::old_cluster::may_be_of;
@@ -17,20 +17,20 @@ use crate::etcd::membership::Id;
 pub struct Asked {
     /// The client URL.
     pub url: String,
-    /// What it said.
+    /// Its answer.
     pub answer: Answer,
 }
 
 impl Asked {
     fn says(&self, new: Id) -> Option<&MemberStatus> {
         match &self.answer {
-            // One that was restored and started by an earlier run of the same plan is no old one.
+            // One that was restored and started by an earlier run of the same plan is not an old one.
             Answer::Says(says) if says.cluster_id != new => Some(says),
             _ => None,
         }
     }
 
-    /// Its committed raft index, where it told one.
+    /// Its committed raft index, where it reported one.
     pub fn raft_index(&self, new: Id) -> Option<u64> {
         self.says(new).map(|says| says.raft_index).filter(|index| *index > 0)
     }
@@ -43,12 +43,12 @@ pub fn old_facts(now: &[Asked], new: Id) -> Vec<EndpointFacts> {
     now.iter().filter(old).map(fact).collect()
 }
 
-/// Judges what old members say now; `before` are the raft indexes that they told when the first run began, by client URL,
+/// Judges what old members report now; `before` are the raft indexes that they reported when the first run began, by client URL,
 /// `new` is the ID of the planned cluster, `old` those that are known of the old one, and `finding` is the verdict on [`old_facts`], the same as that of the wizard and
-/// of `probe`: members that serve an empty or older state under the old ID are no old cluster that has come back.
+/// of `probe`: members that serve an empty or older state under the old ID are not the old cluster coming back.
 ///
 /// # Errors
-/// A sentence that names the member, when the plan must not go on.
+/// A sentence that names the member, when the plan must not continue.
 pub fn evaluate(
     before: &[(String, u64)],
     now: &[Asked],
@@ -74,14 +74,14 @@ pub fn evaluate(
         }
         if says.has_leader() {
             return Err(format!(
-                "the old member at {} has a leader again: the old cluster may be serving, and what it was told since would be lost",
+                "the old member at {} has a leader again: the old cluster may be serving, and writes to it since would be lost",
                 asked.url
             ));
         }
         let known = before.iter().find(|(url, _)| *url == asked.url);
         if let Some((_, index)) = known.filter(|(_, index)| says.raft_index > *index) {
             return Err(format!(
-                "the raft index of the old member at {} went from {index} to {}: something was written since",
+                "the raft index of the old member at {} went from {index} to {}: it was written to since",
                 asked.url, says.raft_index
             ));
         }
@@ -89,7 +89,7 @@ pub fn evaluate(
     Ok(())
 }
 
-/// The newest revision that an old member has now, where the plan gives out revisions up to it again.
+/// The newest revision that an old member has now, where the plan issues revisions up to it again.
 pub fn beyond(plan: &Plan, now: &[Asked]) -> Option<KnownRevision> {
     newest(plan, now).filter(|known| twice(plan, known.revision).is_some())
 }
@@ -106,21 +106,21 @@ pub fn newest(plan: &Plan, now: &[Asked]) -> Option<KnownRevision> {
     Some(KnownRevision { revision: newest.revision, from })
 }
 
-/// What was found, in one sentence: `2 old members asked again: 1 answers without a leader and stands where it stood`.
+/// Returns the result in one sentence: `2 client URLs … asked again: 1 member answers, has no leader, raft index unchanged`.
 pub fn summary(now: &[Asked], new: Id, finding: &QuorumReport) -> String {
     if finding.surely_behind() {
         return finding.sentence.clone();
     }
     let still = now.iter().filter(|asked| asked.says(new).is_some()).count();
     let asked = match now.len() {
-        0 => return "No client URL of the old cluster is known to ask".into(),
+        0 => return "No client URL of the old cluster is known".into(),
         1 => "1 client URL of the old cluster was".to_string(),
         many => format!("{many} client URLs of the old cluster were"),
     };
     match still {
         0 => format!("{asked} asked again: no member of the old cluster answers"),
-        1 => format!("{asked} asked again: 1 member answers, has no leader and stands where it stood"),
-        many => format!("{asked} asked again: {many} members answer, have no leader and stand where they stood"),
+        1 => format!("{asked} asked again: 1 member answers, has no leader, raft index unchanged"),
+        many => format!("{asked} asked again: {many} members answer, have no leader, raft indexes unchanged"),
     }
 }
 

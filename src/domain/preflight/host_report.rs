@@ -1,4 +1,4 @@
-//! What one look at a host told, and what follows from it for the plan's members there.
+//! The preflight report of one host, and what follows from it for the plan's members there.
 
 use std::path::{Path, PathBuf};
 
@@ -20,18 +20,18 @@ use crate::{
     text::Foreign,
 };
 
-/// One host of a plan, as it was seen.
+/// One host of a plan, as observed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
-    /// As the plan calls it.
+    /// Its name in the plan.
     pub host: String,
     /// Its members' places in the plan.
     pub members: Vec<usize>,
-    /// What it is, or why that cannot be told.
+    /// Its facts, or why they are unknown.
     pub facts: Result<HostFacts>,
     /// What is wrong with it; rows are places in the plan.
     pub problems: Vec<Problem>,
-    /// Whether it was looked at from beside its data: only then the rest is known.
+    /// Whether it was inspected on the host itself: only then the rest is known.
     pub close: bool,
     /// Its members' directories.
     pub found: Vec<DirFacts>,
@@ -46,16 +46,16 @@ pub struct Look {
 pub struct Running {
     /// How it is stopped.
     pub halt: RunningEtcd,
-    /// Its member ID, where its directory tells it.
+    /// Its member ID, where its directory shows it.
     pub member: Option<Id>,
 }
 
 impl Look {
-    /// A host of which nothing was seen yet.
+    /// Returns a host that was not inspected yet.
     pub fn new(plan: &Plan, members: &[usize]) -> Look {
         let host = members.first().and_then(|at| plan.members.get(*at)).map(|m| m.host.clone()).unwrap_or_default();
         Look {
-            facts: Err(Error::new(ErrorKind::Stopped, format!("{host} was not looked at"))),
+            facts: Err(Error::new(ErrorKind::Stopped, format!("{host} was not inspected"))),
             host,
             members: members.to_vec(),
             problems: Vec::new(),
@@ -82,17 +82,17 @@ impl Look {
         self.problems.iter().filter(|problem| problem.severity == Severity::Error)
     }
 
-    /// True where an etcd runs on the host and nobody knows yet whether it is a member's, and how that would be stopped.
+    /// True where an etcd runs on the host and it is not known yet whether it is a member's, and how that would be stopped.
     pub fn unclear(&self) -> bool {
         !self.close && self.facts.as_ref().is_ok_and(|facts| !facts.etcds.is_empty())
     }
 
-    /// What was seen of a directory.
+    /// Returns the state of a directory.
     pub fn place(&self, dir: &Path) -> Option<&Place> {
         self.facts.as_ref().ok()?.places.iter().find(|place| place.path == dir)
     }
 
-    /// Whether what lies there is an old member's.
+    /// Returns true where its content is an old member's.
     pub fn is_old(&self, column: Column, dir: &Path) -> bool {
         match self.place(dir).map(|place| &place.state) {
             Some(PlaceState::Dir(names)) => is_members(column, names),

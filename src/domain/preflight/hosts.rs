@@ -1,5 +1,5 @@
-//! Whether each host can take its members, and which program does the work there: judged from what one look told,
-//! before anything is written.
+//! Whether each host can take its members, and which program does the work there: judged from the preflight, before
+//! anything is written.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::domain::{
 };
 use crate::text::{Foreign, Shown};
 
-/// How far a clock may be off: etcd itself warns from one second on, and a look takes a moment.
+/// How far a clock may be off: etcd itself warns from one second on, and a preflight takes a moment.
 const SKEW: i64 = 5;
 
 /// The hosts of the members named in `names`, in the order of the table, each with its members' places in the plan.
@@ -40,28 +40,28 @@ pub fn groups(plan: &Plan, names: &[String]) -> Vec<(String, Vec<usize>)> {
 pub struct Own {
     /// SHA-256 of its file, hex.
     pub sha256: String,
-    /// What `--version` says.
+    /// Its `--version`.
     pub version: String,
-    /// Its processor as `uname -m` says it.
+    /// Its processor as `uname -m` prints it.
     pub machine: String,
-    /// Why it cannot run elsewhere, where it cannot: it is linked dynamically, or no Linux program.
+    /// Why it cannot run elsewhere, where it cannot: it is linked dynamically, or is not a Linux program.
     pub stays: Option<String>,
 }
 
 /// Which program does the work on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BinarySource {
-    /// One that is there.
+    /// One that is installed there.
     Installed(String),
     /// This one, sent.
     Send,
 }
 
-/// Chooses the program: the very same file where it is there already, else this one, else one that says it is of the same
+/// Chooses the program: the very same file where it is there already, else this one, else one that reports the same
 /// version.
 ///
 /// # Errors
-/// A sentence, when there is none.
+/// A sentence, when none fits.
 pub fn way(own: &Own, facts: &HostFacts) -> Result<BinarySource, String> {
     if let Some(Installed { path, .. }) = facts.installed.as_ref().filter(|i| i.sha256 == own.sha256) {
         return Ok(BinarySource::Installed(path.clone()));
@@ -97,15 +97,15 @@ pub fn judge_program(own: &Own, facts: &HostFacts) -> Vec<Problem> {
     out
 }
 
-/// Every problem with one host: its program, its places, its space; warnings where it can be gone on.
+/// Returns every problem with one host: its program, its directories, its space; warnings where it can continue.
 pub fn evaluate(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Vec<Problem> {
     let mut out = judge_program(own, facts);
     let pids: Vec<String> = facts.etcds.iter().map(|(pid, _)| pid.to_string()).collect();
     match pids.as_slice() {
         [] => {}
-        [pid] => out.push(Problem::warning(None, None, format!("an etcd runs there (process {pid})"))),
+        [pid] => out.push(Problem::warning(None, None, format!("etcd is running there (process {pid})"))),
         several => {
-            out.push(Problem::warning(None, None, format!("etcds run there (processes {})", several.join(", "))))
+            out.push(Problem::warning(None, None, format!("etcd is running there (processes {})", several.join(", "))))
         }
     }
     for (at, member) in members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))) {
@@ -115,7 +115,7 @@ pub fn evaluate(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) ->
                     let text = place_slip(column, place, facts);
                     out.extend(text.map(|text| Problem::error(Some(at), Some(column), text)));
                 }
-                None => out.push(Problem::error(Some(at), Some(column), "the host said nothing about it")),
+                None => out.push(Problem::error(Some(at), Some(column), "the host did not report on it")),
             }
         }
     }
@@ -123,14 +123,14 @@ pub fn evaluate(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) ->
     if let Some(place) = depot.as_ref().and_then(|depot| facts.places.iter().find(|place| place.path == *depot))
         && (place.read_only || !place.writable)
     {
-        let text = format!("the snapshot cannot be sent: nothing may be written into {}", place.there.shown());
+        let text = format!("the snapshot cannot be sent: no write permission in {}", place.there.shown());
         out.push(Problem::error(None, None, text));
     }
     space(plan, members, depot.as_deref(), facts, &mut out);
     out
 }
 
-/// Where the snapshot is received on another machine: beside the first member's data directory. Of that directory, the
+/// Where the snapshot is received on another machine: next to the first member's data directory. Of that directory, the
 /// deepest part that exists is taken.
 pub fn depot(plan: &Plan, members: &[usize]) -> Option<PathBuf> {
     let first = members.first().and_then(|at| plan.members.get(*at)).filter(|m| !host_address::is_local(&m.host))?;
@@ -155,28 +155,28 @@ pub fn dirs(member: &Member) -> impl Iterator<Item = (Column, &PathBuf)> {
 fn place_slip(column: Column, place: &Place, facts: &HostFacts) -> Option<String> {
     let path = place.path.shown();
     match &place.state {
-        PlaceState::File => return Some(format!("{path} is taken: it is not a directory")),
+        PlaceState::File => return Some(format!("{path} exists and is not a directory")),
         PlaceState::Closed => {
-            return Some(format!("{path} is there, and {} may not look into it", facts.user));
+            return Some(format!("{path} exists, but {} may not read it", facts.user));
         }
         PlaceState::Dir(names) => {
-            // An old member's directory is moved aside; anything else may be a slip of the one who typed.
+            // An old member's directory is moved aside; anything else may be a typing mistake.
             if !is_members(column, names)
                 && let Some(first) = strangers(names).next()
             {
                 return Some(format!(
-                    "{path} is taken: it holds {first} and is no etcd's; move it aside, or name another directory"
+                    "{path} is not empty: it holds {first} and is not an etcd directory; move it aside, or choose another directory"
                 ));
             }
         }
         PlaceState::Absent => {}
     }
     if place.read_only {
-        return Some(format!("{path} would lie on {}, which is mounted read-only", place.mount));
+        return Some(format!("{path} would be on {}, which is mounted read-only", place.mount));
     }
     if !place.writable {
         let way = match facts.root {
-            Root::No => "; log in as somebody who may, or allow sudo without a password",
+            Root::No => "; log in as a user who may, or allow sudo without a password",
             Root::Is | Root::Sudo => ", not even as root",
         };
         return Some(format!("{} may not write into {}{way}", facts.user, place.there.shown()));
@@ -190,7 +190,7 @@ pub fn strangers(names: &[Foreign]) -> impl Iterator<Item = &Foreign> {
     names.iter().filter(|name| name.as_str() != "lost+found" && !name.starts_with(".requorum-"))
 }
 
-/// Members whose etcd keeps its log where the plan does not look: left alone, it would silently undo the restore.
+/// Checks for members whose etcd keeps its WAL outside the plan's directories: left alone, it would silently undo the restore.
 pub fn logs_elsewhere(plan: &Plan, members: &[usize], configs: &[ConfigFacts]) -> Vec<Problem> {
     let mut out: Vec<Problem> = Vec::new();
     for (at, member) in members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))) {
@@ -198,7 +198,7 @@ pub fn logs_elsewhere(plan: &Plan, members: &[usize], configs: &[ConfigFacts]) -
         for config in of_it.filter(|config| config.wal_dir.is_some() && config.wal_dir != member.wal_dir) {
             let dir = config.wal_dir.as_deref().unwrap_or(Path::new("")).shown();
             let text = format!(
-                "{} keeps its log in {dir}, and the plan does not say so: left there, the old log would undo the restore; \
+                "{} keeps its WAL in {dir}, but the plan does not: left there, the old WAL would undo the restore; \
                  add walDir to the inventory, or wal_dir to this member in the plan",
                 config.place()
             );

@@ -1,4 +1,4 @@
-//! What is known of an old cluster, and the doors at which its members may still answer.
+//! What is known of an old cluster, and the endpoints at which its members may still answer.
 
 use crate::{
     domain::{
@@ -15,7 +15,7 @@ use crate::{
     text::Foreign,
 };
 
-/// No more doors are knocked at: a table of members that long is no cluster's.
+/// No more endpoints are probed: no cluster has that many members.
 pub(crate) const MOST_DOORS: usize = 200;
 
 /// What a URL is for.
@@ -51,12 +51,12 @@ pub struct Old {
     pub endpoints: Vec<String>,
     /// IDs of members that were removed from it.
     pub removed: Vec<Id>,
-    /// The newest revision at which its members were seen when the plan was carried out.
+    /// The newest revision at which its members were seen when the plan was executed.
     pub newest: Option<KnownRevision>,
 }
 
 impl Old {
-    /// What snapshot, survivors and the endpoints that were asked tell of the old cluster.
+    /// Returns what snapshot, survivors and the endpoints that were asked show of the old cluster.
     pub fn new(content: Option<&Content>, answers: &[EndpointFacts], endpoints: &[String]) -> Old {
         let mut old = Old { endpoints: endpoints.to_vec(), ..Old::default() };
         for facts in answers {
@@ -152,7 +152,7 @@ pub fn may_be_of(plan: &Plan, says: &MemberStatus) -> bool {
         && since.is_some_and(|n| says.raft_applied == 0 || n <= says.raft_applied.saturating_sub(genesis))
 }
 
-/// The doors to knock at: every URL of the old cluster, then those that only the plan has. Socket files are left out.
+/// Returns the endpoints to probe: every URL of the old cluster, then those that only the plan has. Socket files are left out.
 pub fn doors(plan: &Plan, old: &Old) -> Vec<Endpoint> {
     let mut out: Vec<Endpoint> = Vec::new();
     let mut add = |url: &str, kind, whose: &str, old| {

@@ -1,4 +1,4 @@
-//! A plan that puts members in place that an earlier run had put in place already. Their IDs follow from peer URLs and
+//! A plan that installs members that an earlier run had already installed. Their IDs follow from peer URLs and
 //! token, so those of both runs are the same: a member that is left from the first joins the second with a log of its own,
 //! where indices and terms may agree and entries do not. No etcd notices (3.4 to 3.7, tried).
 
@@ -10,7 +10,7 @@ use crate::{
     text::phrase::{all, plural},
 };
 
-/// A member that is to be put in place although it was before.
+/// A member to be installed although it was before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Again {
     /// Its name.
@@ -22,15 +22,15 @@ pub struct Again {
 /// What is known of the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Before {
-    /// It was put in place at this time, what is there now is not that, and no undo is written down.
+    /// It was installed at this time, its directory has changed since, and no rollback is recorded.
     Lost(String),
-    /// It was undone; these of the same run were not, and may have run with it.
+    /// It was rolled back; these of the same run were not, and may have run with it.
     Left(Vec<String>),
     /// Its directory holds this member of this cluster, which this plan's journals do not have.
     There,
 }
 
-/// What is in the way of putting these in place again.
+/// Returns the blocker against installing these again.
 pub fn fence(plan: &Plan, found: &[Again]) -> Option<Blocker> {
     if found.is_empty() {
         return None;
@@ -42,7 +42,7 @@ pub fn fence(plan: &Plan, found: &[Again]) -> Option<Blocker> {
     for time in times {
         let who: Vec<String> = lost.iter().filter(|(_, at)| *at == time).map(|(name, _)| (*name).to_string()).collect();
         evidence.push(format!(
-            "{} {} put in place at {time}, what is there now is not that, and no undo is in the journal",
+            "{} {} installed at {time}, the content there has changed since, and the journal records no rollback",
             all(&who),
             plural(who.len(), "was", "were")
         ));
@@ -51,7 +51,7 @@ pub fn fence(plan: &Plan, found: &[Again]) -> Option<Blocker> {
     if !left.is_empty() {
         let left: Vec<String> = left.into_iter().cloned().collect();
         evidence.push(format!(
-            "{} of the earlier run {} not undone, as far as the journal says",
+            "{} of the earlier run {} not rolled back, according to the journal",
             all(&left),
             plural(left.len(), "was", "were")
         ));
@@ -61,29 +61,29 @@ pub fn fence(plan: &Plan, found: &[Again]) -> Option<Blocker> {
     if !there.is_empty() {
         let directory = plural(there.len(), "the directory", "the directories");
         evidence.push(format!(
-            "{directory} of {} {} this plan's member already, put there by another run",
+            "{directory} of {} already {} this plan's member, installed by another run",
             all(&there),
             plural(there.len(), "holds", "hold")
         ));
     }
     Some(Blocker {
         what: format!(
-            "plan {} was carried out before, and {} would be put in place a second time with the same {}: a member that is \
-             left from the first time can join those of the second with other data, and no etcd notices",
+            "plan {} was executed before, and {} would be installed a second time with the same {}: a member left from the first \
+             run can join those of the second with different data, and etcd does not notice",
             plan.short_id(),
             all(&names),
             plural(names.len(), "ID", "IDs"),
         ),
         evidence,
-        lift: "Does this plan's cluster run already, and a member of it was lost? Then replace that one: etcdctl member remove, \
+        lift: "Is this plan's cluster already running, and was one of its members lost? Then replace that member: etcdctl member remove, \
                member add, and an empty directory. Else make the plan again: `requorum plan --again PLAN -o NEW-PLAN` makes the same one with a new token, so with new \
-               IDs; in the wizard g on Members does. Then carry out that one."
+               IDs; in the wizard g on Members does. Then apply that plan."
             .into(),
         typed: Some(override_text(plan)),
     })
 }
 
-/// What must be typed to carry it out a second time all the same.
+/// Returns the text to type to execute it a second time.
 pub fn override_text(plan: &Plan) -> String {
     format!("twice@{}", plan.short_id())
 }

@@ -1,5 +1,5 @@
-//! How much room a restored member needs, and what is said where there is less. One formula for all who ask: the preflight
-//! of a host, the restore itself, and the shell of a manual restore; so none of them promises what another refuses.
+//! How much space a restored member needs, and the message where there is less. One formula for the preflight of a host,
+//! the restore itself and the shell of a manual restore, so that none of them promises what another refuses.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::{
     text::{Shown, number::count},
 };
 
-/// What is small beside a database or a log: directories, the `.snap` file, pages that an edit adds.
+/// Allowance for what is small compared to a database or a log: directories, the `.snap` file, pages that an edit adds.
 const SLACK: u64 = 1 << 20;
 
 /// The bytes that a restored member needs.
@@ -40,7 +40,7 @@ impl Needed {
     }
 }
 
-/// Holds what `path` needs against what is free where it is.
+/// Compares what `path` needs with what is free there.
 ///
 /// # Errors
 /// `Failed` with [`Fault::NoSpace`] where less is free.

@@ -1,5 +1,4 @@
-//! How a member that was put in place is started: by what starts the etcd on its directory anyway, where that says the same
-//! as the plan. The mirror of [`super::stop`].
+//! How an installed member is started: by what already starts the etcd on its directory, where that matches the plan. The mirror of [`super::stop`].
 
 use super::stop::RunningEtcd;
 use crate::text::Shown;
@@ -22,15 +21,15 @@ use crate::{
 /// What starts a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// Nothing has to: it runs already, as this process where this user may see it.
+    /// Nothing is needed: it runs already, as this process where this user may see it.
     Runs(Option<u32>),
     /// These commands, in this order, as a shell takes them. None of them waits until the member serves, which it does not
     /// before the others are up.
     By(Vec<String>),
 }
 
-/// How `member` is started on its host, of which `around` was seen. `halted` is what was stopped there by consent before:
-/// what was switched off then is switched on again.
+/// How `member` is started on its host, as observed in `around`. `halted` is what was stopped there by consent before:
+/// what was disabled then is enabled again.
 ///
 /// # Errors
 /// A sentence without a full stop: why it has to be started by hand, in one of the printed forms.
@@ -42,7 +41,7 @@ pub fn start(plan: &Plan, member: &Member, around: &MachineFacts, halted: &[Runn
     let config = config(member, &around.configs)?;
     let wrong = contradictions(member, config);
     if !wrong.is_empty() {
-        return Err(format!("{} does not start what the plan says: {}", config.place(), wrong.join("; ")));
+        return Err(format!("{} does not match the plan: {}", config.place(), wrong.join("; ")));
     }
     let paused = halted.iter().rev().find(|halt| halt.data_dir == member.data_dir).map(|halt| &halt.resume);
     let commands = match paused {
@@ -51,19 +50,19 @@ pub fn start(plan: &Plan, member: &Member, around: &MachineFacts, halted: &[Runn
     };
     match (config.kind, commands.is_empty()) {
         (ConfigKind::StaticPod, _) => Err(format!(
-            "the kubelet starts the pod in {} by itself; where it does not, the reason stands in its log (journalctl -u \
+            "the kubelet starts the pod in {} by itself; if it does not, its log has the reason (journalctl -u \
              kubelet)",
             config.place()
         )),
-        (_, true) => Err(format!("how {} is put back into force is not known", config.place())),
+        (_, true) => Err(format!("it is not known how to enable {} again", config.place())),
         (_, false) => Ok(Start::By(commands)),
     }
 }
 
-/// Looks whether this plan's member lies in its directory and whether it runs there; then its process.
+/// Checks whether this plan's member is in its directory and whether it runs there; returns its process then.
 fn standing(plan: &Plan, member: &Member, dir: Option<&DirFacts>) -> Result<Option<Option<u32>>, String> {
     let path = member.data_dir.shown();
-    let Some(dir) = dir else { return Err(format!("{path} was not looked at")) };
+    let Some(dir) = dir else { return Err(format!("{path} was not inspected")) };
     let says =
         dir.state.says().ok_or_else(|| format!("{path} is not {} of this plan: {}", member.name, dir.words()))?;
     if (says.cluster_id, says.member_id) != (plan.cluster_id, member.id) {
@@ -75,7 +74,7 @@ fn standing(plan: &Plan, member: &Member, dir: Option<&DirFacts>) -> Result<Opti
     match (&dir.held, &dir.state) {
         (Held::By { pid, .. }, _) => Ok(Some(*pid)),
         (_, DirState::Broken { why, .. }) => Err(why.clone()),
-        (Held::Unknown(why), _) => Err(format!("whether an etcd runs on {path} cannot be told ({why})")),
+        (Held::Unknown(why), _) => Err(format!("it is unknown whether an etcd runs on {path} ({why})")),
         (Held::No, _) => Ok(None),
     }
 }
@@ -87,11 +86,11 @@ fn config<'a>(member: &Member, configs: &'a [ConfigFacts]) -> Result<&'a ConfigF
     let path = member.data_dir.shown();
     let mut on_it: Vec<&ConfigFacts> =
         services().filter(|config| config.data_dir.as_ref() == Some(&member.data_dir)).collect();
-    // What is in force goes before copies that were put aside.
+    // Active configurations come before copies that were set aside.
     if on_it.iter().any(|config| config.kind != ConfigKind::ParkedPod) {
         on_it.retain(|config| config.kind != ConfigKind::ParkedPod);
     }
-    // And of those the one of which it is known how it comes back.
+    // Among those, the one that can be enabled again comes first.
     if on_it.iter().any(|config| !config.automation.is_empty()) {
         on_it.retain(|config| !config.automation.is_empty());
     }
@@ -108,7 +107,7 @@ fn config<'a>(member: &Member, configs: &'a [ConfigFacts]) -> Result<&'a ConfigF
         |config: &ConfigFacts| config.flags.iter().map(|s| (s.flag.clone(), s.value.clone())).collect::<Vec<_>>();
     if on_it.iter().any(|config| config.kind != first.kind || pairs(config) != pairs(first)) {
         let places: Vec<String> = on_it.iter().map(|config| config.place()).collect();
-        return Err(format!("{} start an etcd on {path}, each another one", all(&places)));
+        return Err(format!("{} each start an etcd on {path}", all(&places)));
     }
     Ok(first)
 }
@@ -117,7 +116,7 @@ fn config<'a>(member: &Member, configs: &'a [ConfigFacts]) -> Result<&'a ConfigF
 fn contradictions(member: &Member, config: &ConfigFacts) -> Vec<String> {
     let mut out = Vec::new();
     let differs =
-        |flag: &str, there: &str, planned: &str| format!("--{flag} is {there} there, and {planned} in the plan");
+        |flag: &str, there: &str, planned: &str| format!("--{flag} is {there} there, but {planned} in the plan");
     let name = config.get("name").unwrap_or("default");
     if name != member.name {
         out.push(differs("name", name, &member.name));
@@ -141,7 +140,7 @@ fn contradictions(member: &Member, config: &ConfigFacts) -> Vec<String> {
         if !own.iter().any(|flag| flag.name == listen)
             && !wanted.iter().all(|url| heard.iter().any(|on| hears(on, url)))
         {
-            out.push(format!("--{listen} is {there} there, where nobody hears {}", planned.join(",")));
+            out.push(format!("--{listen} is {there} there, which does not serve {}", planned.join(",")));
         }
     }
     for flag in &own {
@@ -152,7 +151,7 @@ fn contradictions(member: &Member, config: &ConfigFacts) -> Vec<String> {
     }
     for flag in ["force-new-cluster", "proxy"] {
         if let Some(value) = config.get(flag).filter(|value| !["", "false", "off"].contains(value)) {
-            out.push(format!("--{flag}={value} stands there, which no member of a new cluster may have"));
+            out.push(format!("--{flag}={value} is set there, which a member of a new cluster must not have"));
         }
     }
     out
@@ -168,7 +167,7 @@ fn sorted(urls: &[Url]) -> Vec<&str> {
     texts
 }
 
-/// Whether an etcd that listens at `on` is reached at `url`. Where a name leads is not known here; it may be there.
+/// Whether an etcd that listens at `on` is reached at `url`. What a name resolves to is not known here; it may be that address.
 fn hears(on: &Url, url: &Url) -> bool {
     let near = |url: &Url| url.ip().map_or_else(|| url.host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback());
     let host = match (on.ip(), url.ip()) {

@@ -11,28 +11,28 @@ use crate::domain::model::observations::{
     disk::{DirFacts, Held},
 };
 
-/// An etcd that has to be stopped before its directory is exchanged.
+/// An etcd that has to be stopped before its directory is replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunningEtcd {
     /// Its data directory.
     pub data_dir: PathBuf,
-    /// Its WAL directory, where that lies elsewhere.
+    /// Its WAL directory, where that is elsewhere.
     pub wal_dir: Option<PathBuf>,
     /// Its process, where this user may see it.
     pub pid: Option<u32>,
     /// The commands that stop it, in this order, as a shell takes them.
     pub commands: Vec<String>,
-    /// The commands that take back what these switch off of a unit, and start it again: afterwards it does not tell any more
-    /// that it was switched on.
+    /// The commands that undo what these disable of a unit, and start it again: afterwards the unit no longer shows that it
+    /// was enabled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resume: Vec<String>,
 }
 
-/// How to stop who holds this directory; none where nobody does.
+/// Returns how to stop the process that uses this directory; `None` where none does.
 ///
 /// # Errors
-/// A sentence, where it is held and nothing tells how it could be stopped.
+/// A sentence, where it is in use and it is not known how to stop that.
 pub fn halt(dir: &DirFacts, configs: &[ConfigFacts]) -> Result<Option<RunningEtcd>, String> {
     let Held::By { pid, .. } = &dir.held else { return Ok(None) };
     let ours =
@@ -49,13 +49,13 @@ pub fn halt(dir: &DirFacts, configs: &[ConfigFacts]) -> Result<Option<RunningEtc
             }
         }
     }
-    // Where something starts it, that ends it, too; else only the process itself can be told.
+    // Whatever starts it also stops it; otherwise only the process itself can be signalled.
     if let (true, Some(pid)) = (commands.is_empty(), pid) {
         commands.push(format!("kill -TERM {pid}"));
     }
     if commands.is_empty() {
         return Err(format!(
-            "a process that this user may not see holds {}, and nothing tells how it was started: stop it by hand",
+            "{} is in use by a process that this user cannot see, and it is not known how it was started: stop it by hand",
             dir.data_dir.shown()
         ));
     }

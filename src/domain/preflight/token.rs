@@ -16,7 +16,7 @@ use crate::{
 pub enum Shared {
     /// Nothing of the old cluster's IDs is known.
     Unknown,
-    /// They are others: none of the old cluster's known members can join.
+    /// They differ: none of the old cluster's known members can join.
     None,
     /// The cluster's own ID is that of the old one.
     Cluster(Id),
@@ -53,20 +53,20 @@ impl Shared {
         Shared::find(&members, plan.cluster_id, old)
     }
 
-    /// What is wrong, a sentence without a full stop; none where the IDs are others or nothing is known.
+    /// Returns the problem, a sentence without a full stop; `None` where the IDs differ or nothing is known.
     pub fn sentence(&self) -> Option<String> {
         match self {
             Shared::Unknown | Shared::None => None,
             Shared::Cluster(cluster) => Some(format!(
                 "cluster {cluster} and its members are those of the old cluster: the token is the old one; a member that \
-                 comes back with its old data joins the new cluster; take a new token"
+                 comes back with its old data joins the new cluster; use a new token"
             )),
             Shared::Members { members, .. } => {
                 let names: Vec<String> = members.iter().map(|(name, id)| format!("{name} ({id})")).collect();
                 let count = members.len();
                 Some(format!(
                     "{} {} the member {} of the old cluster: the token is the old one; a member that comes back with its \
-                     old data can join the new cluster; take a new token",
+                     old data can join the new cluster; use a new token",
                     all(&names),
                     plural(count, "has", "have"),
                     plural(count, "ID", "IDs"),
@@ -75,7 +75,7 @@ impl Shared {
         }
     }
 
-    /// What must be typed to take these IDs all the same.
+    /// Returns the text to type to use these IDs anyway.
     pub fn override_text(&self) -> Option<String> {
         match self {
             Shared::Unknown | Shared::None => None,
@@ -83,7 +83,7 @@ impl Shared {
         }
     }
 
-    /// The same as something that is in the way of a plan.
+    /// Returns the same as a blocker of a plan.
     pub fn fence(&self) -> Option<Blocker> {
         Some(Blocker {
             what: self.sentence()?,
@@ -156,7 +156,7 @@ mod tests {
             whole.sentence(),
             Some(format!(
                 "cluster {cluster} and its members are those of the old cluster: the token is the old one; a member that \
-                 comes back with its old data joins the new cluster; take a new token"
+                 comes back with its old data joins the new cluster; use a new token"
             ))
         );
         assert_eq!(whole.override_text(), Some(format!("old-token@{cluster}")));

@@ -1,4 +1,4 @@
-//! One piece of advice: what it asks for, of what, and the sentence that says so.
+//! One piece of advice: the action, its object, and the sentence.
 
 use std::{borrow::Borrow, fmt, ops::Deref};
 
@@ -6,36 +6,36 @@ use serde::{Serialize, Serializer};
 
 use super::history::Lack;
 
-/// What a piece of advice asks for. What is to be decided or tested is decided and tested by this; the sentence may change.
+/// What a piece of advice asks for. Code and tests decide by this; the sentence may change at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Act {
     /// Wait for answers, or ask the same members again.
     Wait,
     /// Leave the cluster as it is, and do not restore; a member that is missing may be started or replaced.
     Keep,
-    /// The cluster serves, and something else is known, too: save from it before anything is restored or started.
+    /// The cluster serves, but other states are known: save a snapshot from it before anything is restored or started.
     SaveFirst,
     /// Start etcd on this member's data, before any other.
     Start,
     /// Start etcd on this member's data, after the first.
     AlsoStart,
-    /// Start a member again of whose disk nothing is known.
+    /// Start a member again whose disk state is not known.
     StartIfWhole,
     /// Do not start etcd on this directory, for this reason.
     DoNotStart(Lack),
-    /// Do not start etcd on this directory: what serves is of another history.
+    /// Do not start etcd on this directory: what serves has another history.
     OtherHistory,
-    /// Do not start etcd on this directory before it is shown that it is of what serves.
+    /// Do not start etcd on this directory before it is shown to share the history of what serves.
     ShowFirst,
-    /// Show by a comparison whether this file or member is of what serves.
+    /// Find out by a comparison whether this file or member shares the history of what serves.
     Show,
-    /// A comparison is under way.
+    /// A comparison is in progress.
     Comparing,
     /// This directory holds nothing yet, nor did its member ever join.
     BringsNothing,
     /// Do not start etcd on this directory: it is an older copy of a member's data.
     OlderCopy,
-    /// Replace the member rather than start etcd on this directory: it is whole, and older than the broken one.
+    /// Replace the member rather than start etcd on this directory: it is intact, but older than the damaged one.
     ReplaceNotOlder,
     /// Stop the process that has an older copy than this directory.
     NewerCopy,
@@ -43,19 +43,19 @@ pub enum Act {
     SameCopy,
     /// Find out how far this directory goes before the other one is started.
     UnknownCopy,
-    /// A process has this directory, and yet its member does not answer.
+    /// A process uses this directory, but its member does not answer.
     Held,
-    /// A process has this directory, and its member was not asked.
+    /// A process uses this directory, and its member was not asked.
     AskHeld,
-    /// This member's disk is broken.
+    /// This member's data directory is damaged.
     Broken,
     /// Ask members or addresses that were not asked.
     Ask,
     /// Ask from another machine.
     AskElsewhere,
-    /// Look at what keeps members from hearing each other, or from answering.
+    /// Check what keeps members from reaching each other, or from answering.
     Look,
-    /// This member lives, and its client port is shut.
+    /// This member runs, but its client port does not answer.
     Shut,
     /// Stop etcd on these members.
     Stop,
@@ -69,17 +69,17 @@ pub enum Act {
     Alarm,
     /// Restore from here.
     Restore,
-    /// Restore from here, if this holds what is missed.
+    /// Restore from here, if this holds the missing data.
     RestoreIf,
-    /// Go on to a restore; with the member whose data is proposed, if any.
+    /// Continue to a restore; with the member whose data is proposed, if any.
     GoOn,
-    /// What serves may be meant so: then leave it.
+    /// What serves may be intended: then leave it.
     MaybeMeant,
     /// What serves may not be the cluster that was asked for: find out what was started there.
     WhoseCluster,
     /// Another cluster answers at this member's client URL.
     Misplaced,
-    /// This silent endpoint is no URL of a member.
+    /// This silent endpoint is not a URL of any member.
     OtherName,
     /// A learner does not answer.
     StartLearner,
@@ -121,7 +121,7 @@ impl fmt::Display for Advice {
     }
 }
 
-/// In JSON it is its sentence.
+/// Serializes as the sentence.
 impl Serialize for Advice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)

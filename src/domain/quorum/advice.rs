@@ -1,4 +1,4 @@
-//! What to do, safest first: what brings a quorum back without a restore comes before what leads to one.
+//! What to do, safest first: whatever regains quorum without a restore comes before a restore.
 
 use super::{
     act::{Act, Advice},
@@ -20,12 +20,12 @@ use crate::{
     },
 };
 
-const ELSEWHERE: &str = "Ask from a host that reaches the client port, best from a member's own: requorum --endpoints http://127.0.0.1:2379";
+const ELSEWHERE: &str = "Run this on a host that can reach the client ports, best on a member itself: requorum --endpoints http://127.0.0.1:2379";
 
 impl Count<'_> {
     pub(crate) fn advice(&self, verdict: QuorumVerdict) -> Vec<Advice> {
         match verdict {
-            QuorumVerdict::Asking => vec![Advice::new(Act::Wait, "", "Wait for the rest; each has its own deadline.")],
+            QuorumVerdict::Asking => vec![Advice::new(Act::Wait, "", "Wait for the other endpoints; each has its own timeout.")],
             QuorumVerdict::Healthy => {
                 let mut advice = vec![self.serves(verdict)];
                 advice.extend(self.lacking());
@@ -37,8 +37,8 @@ impl Count<'_> {
             }
             QuorumVerdict::Degraded => self.mend(),
             QuorumVerdict::Unsettled => vec![
-                Advice::new(Act::Wait, "", "Ask again in a few seconds: an election may be under way."),
-                Advice::new(Act::Look, "", "If it stays so, look at the leader's log and at the network between the members."),
+                Advice::new(Act::Wait, "", "Try again in a few seconds: an election may be in progress."),
+                Advice::new(Act::Look, "", "If it persists, check the leader's log and the network between the members."),
             ],
             QuorumVerdict::LostForNow => self.before_a_restore(),
             QuorumVerdict::LostForGood => {
@@ -47,16 +47,16 @@ impl Count<'_> {
                 advice.extend(self.broken());
                 advice.extend(self.lacking());
                 advice.extend(self.disagreement_advice());
-                advice.push(self.go_on("Go"));
+                advice.push(self.go_on("Continue"));
                 advice
             }
             QuorumVerdict::NoLeader => [
                 match self.keep(verdict) {
-                    true => Advice::new(Act::Keep, "", "Do not restore yet: the members are there. Look at the peer network: does each reach the others' peer URLs (port 2380, firewall, DNS)?"),
-                    false => Advice::new(Act::Look, "", "The members are there, and something newer than what they say is known: keep it. Look at the peer network: does each reach the others' peer URLs (port 2380, firewall, DNS)?"),
+                    true => Advice::new(Act::Keep, "", "Do not restore yet: a majority of the members is running. Check the peer network: can each member reach the others' peer URLs (port 2380, firewall, DNS)?"),
+                    false => Advice::new(Act::Look, "", "A majority of the members is running, but newer data than theirs is known: keep it. Check the peer network: can each member reach the others' peer URLs (port 2380, firewall, DNS)?"),
                 },
-                Advice::new(Act::Look, "", "Look at the peer certificates: expired, or signed by another CA? The members' logs name it."),
-                Advice::new(Act::Look, "", "Is a disk full or slow? A leader that cannot write steps down."),
+                Advice::new(Act::Look, "", "Check the peer certificates: expired, or signed by another CA? The members' logs show it."),
+                Advice::new(Act::Look, "", "Check the disks: full or slow? A leader that cannot write steps down."),
             ]
             .into_iter()
             .chain(self.shut())
@@ -65,8 +65,8 @@ impl Count<'_> {
             QuorumVerdict::Forked => self.forked_advice(),
             QuorumVerdict::Unconfirmed => self.unconfirmed_advice(),
             QuorumVerdict::Split if !self.twins.is_empty() => vec![
-                Advice::new(Act::Compare, "", "Ask each endpoint by itself, and save a snapshot from each: requorum snapshot compare shows what differs."),
-                Advice::new(Act::WhoseCluster, "", "Each was begun as a cluster of its own with the same IDs: stop those that do not hold your data before clients write to them."),
+                Advice::new(Act::Compare, "", "Query each endpoint on its own and save a snapshot from each: requorum snapshot compare shows the differences."),
+                Advice::new(Act::WhoseCluster, "", "Each was bootstrapped as its own cluster with the same IDs: stop those that do not hold your data before clients write to them."),
             ],
             QuorumVerdict::Split => {
                 let mut advice = self.misplaced_advice();
@@ -74,7 +74,7 @@ impl Count<'_> {
                     advice = self.split_advice();
                     advice.push(Advice::new(Act::WhoseCluster, "", "Was one of them already restored or bootstrapped? Stop that member before its clients write to it."));
                 }
-                advice.push(Advice::new(Act::Ask, "", "Ask the members of one cluster by themselves: --endpoints with client URLs of that cluster only."));
+                advice.push(Advice::new(Act::Ask, "", "Query one cluster at a time: --endpoints with the client URLs of that cluster only."));
                 advice
             }
             QuorumVerdict::Unknown => {
@@ -82,15 +82,15 @@ impl Count<'_> {
                 advice.extend(self.lacking());
                 advice.extend([
                     Advice::new(Act::AskElsewhere, "", ELSEWHERE),
-                    Advice::new(Act::Look, "", "Is etcd running there at all? Look on the hosts: systemctl status etcd, or crictl ps --name etcd."),
-                    Advice::new(Act::GoOn, "", "No member left? Go on with files: a saved snapshot, or a copy of member/snap/db."),
+                    Advice::new(Act::Look, "", "Is etcd running at all? Check on the hosts: systemctl status etcd, or crictl ps --name etcd."),
+                    Advice::new(Act::GoOn, "", "No member left? Continue with files: a saved snapshot, or a copy of member/snap/db."),
                 ]);
                 advice
             }
         }
     }
 
-    /// What mends a cluster that serves.
+    /// Returns what repairs a cluster that serves.
     fn mend(&self) -> Vec<Advice> {
         let mut advice = self.apart_advice();
         advice.extend(self.start_what_is_whole());
@@ -114,12 +114,14 @@ impl Count<'_> {
             let whose = self.name_of(alarm.member).unwrap_or_else(|| alarm.member.to_string());
             let text = match alarm.kind.as_str() {
                 "NOSPACE" => format!(
-                    "{whose} is out of its quota, and no write goes through: compact, defragment, then etcdctl alarm disarm."
+                    "{whose} has exceeded its space quota, so writes are rejected: compact, defragment, then etcdctl alarm disarm."
                 ),
                 "CORRUPT" => {
-                    format!("{whose} holds other data than the rest: replace that member, then etcdctl alarm disarm.")
+                    format!(
+                        "{whose}: its data differs from the other members': replace that member, then etcdctl alarm disarm."
+                    )
                 }
-                kind => format!("{whose} raised the alarm {kind}: find out why, then etcdctl alarm disarm."),
+                kind => format!("{whose} raised alarm {kind}: find the cause, then etcdctl alarm disarm."),
             };
             advice.push(Advice::new(Act::Alarm, &whose, text));
         }
@@ -130,7 +132,7 @@ impl Count<'_> {
         advice
     }
 
-    /// That the cluster serves, and what that means for a restore.
+    /// Returns the advice that the cluster serves, and what that means for a restore.
     fn serves(&self, verdict: QuorumVerdict) -> Advice {
         let serving = self.history.serving.as_ref();
         if self.keep(verdict) {
@@ -139,29 +141,29 @@ impl Count<'_> {
             Advice::new(
                 Act::SaveFirst,
                 "",
-                "The cluster serves, and it is empty: nothing was ever written to it (revision 1). Had yours data, then these members were begun with empty directories: stop them before clients write to them, and look for a snapshot or an old data directory.",
+                "The cluster serves but is empty: nothing was ever written to it (revision 1). If yours had data, these members were started with empty data directories: stop them before clients write to them, and look for a snapshot or an old data directory.",
             )
         } else if self.unknown_dir() {
             Advice::new(
                 Act::SaveFirst,
                 "",
-                "The cluster serves, and whether a directory is of its history is not known (see below): save a snapshot from it before you restore or start anything.",
+                "The cluster serves, but it is not known whether a data directory shares its history (see below): save a snapshot from the cluster before you restore or start anything.",
             )
         } else {
             Advice::new(
                 Act::SaveFirst,
                 "",
-                "The cluster serves, and not all that is known fits to what it holds: save a snapshot from it, and look at what follows before you restore or start anything.",
+                "The cluster serves, but its data does not match everything else found: save a snapshot from it, and read the following points before you restore or start anything.",
             )
         }
     }
 
-    /// Silent voters for which nothing better is known than to start or to replace them.
+    /// Returns the silent voters that can only be started or replaced, as far as is known.
     fn unmended(&self) -> Vec<&Silent<'_>> {
         self.silent.iter().filter(|s| !matches!(s.fate, Fate::Whole(_) | Fate::Lacks(..))).collect()
     }
 
-    /// The directories on which an etcd can be started at once.
+    /// Returns the data directories on which etcd can be started right away.
     fn start_what_is_whole(&self) -> Vec<Advice> {
         let whole: Vec<(&str, &DirFacts)> = self
             .silent
@@ -184,8 +186,11 @@ impl Count<'_> {
                     String::new()
                 };
                 let first = if n == 0 { " first" } else { "" };
-                let text =
-                    format!("{} etcd on {name}{first}: its data in {} is whole{holds}.", lead(n), dir.data_dir.shown());
+                let text = format!(
+                    "{} etcd on {name}{first}: its data in {} is intact{holds}.",
+                    lead(n),
+                    dir.data_dir.shown()
+                );
                 Advice::new(if n == 0 { Act::Start } else { Act::AlsoStart }, dir.data_dir.shown(), text)
             })
             .collect();
@@ -193,9 +198,9 @@ impl Count<'_> {
             && enough > 0
         {
             first.text.push_str(&match (enough, whole.len()) {
-                (1, _) => " That one is enough for a quorum.".to_string(),
-                (n, there) if there >= n => format!(" {n} such are enough for a quorum."),
-                (n, _) => format!(" {n} members are needed for a quorum."),
+                (1, _) => " That one is enough for quorum.".to_string(),
+                (n, there) if there >= n => format!(" {n} of these are enough for quorum."),
+                (n, _) => format!(" {n} more members are needed for quorum."),
             });
         }
         for silent in &self.silent {
@@ -203,9 +208,11 @@ impl Count<'_> {
                 let (name, dir) = (&silent.name, dir.data_dir.shown());
                 let text = match silent.asked {
                     true => format!(
-                        "A process has {name}'s data in {dir}, and yet it does not answer: see its log before anything else."
+                        "A process is using {name}'s data in {dir}, but {name} does not answer: check its log before anything else."
                     ),
-                    false => format!("A process has {name}'s data in {dir}, and it was not asked: ask it first."),
+                    false => {
+                        format!("A process is using {name}'s data in {dir}, but {name} was not asked: query it first.")
+                    }
                 };
                 let act = if silent.asked { Act::Held } else { Act::AskHeld };
                 advice.push(Advice::new(act, dir, text));
@@ -225,7 +232,7 @@ impl Count<'_> {
             let names = if self.unasked.names.is_empty() { "the others".into() } else { all(&self.unasked.names) };
             let urls = self.unasked.urls.join(",");
             let at = if urls.is_empty() { urls } else { format!(" ({urls})") };
-            let text = format!("Ask {names} too{at}: nobody knows yet whether they answer.");
+            let text = format!("Query {names} too{at}: it is not known yet whether they answer.");
             advice.push(Advice::new(Act::Ask, names, text));
         }
         let open: Vec<String> = self
@@ -238,7 +245,7 @@ impl Count<'_> {
             let missing = self.needed.saturating_sub(self.answering);
             let enough = match (missing, open.len()) {
                 (_, 1) if missing > 1 => "it is one of those needed".to_string(),
-                (_, 1) => "that is enough".to_string(),
+                (_, 1) => "that is enough for quorum".to_string(),
                 (1, _) => "one is enough".to_string(),
                 (n, all) if n >= all => format!("all {all} are needed"),
                 (n, _) => format!("{n} of them are enough"),
@@ -246,32 +253,36 @@ impl Count<'_> {
             let several = missing > 1 && open.len() > 1;
             let disk = if several { "Are the disks of" } else { "Is the disk of" };
             let listed = if several { all(&open) } else { either(&open) };
-            let text = format!("{disk} {listed} whole? Start etcd there again; {enough}.");
+            let text = format!("{disk} {listed} intact? Start etcd there again; {enough}.");
             advice.push(Advice::new(Act::StartIfWhole, all(&open), text));
-            advice.push(Advice::new(Act::AskElsewhere, "", format!("Do they run, unseen from here? {ELSEWHERE}")));
+            advice.push(Advice::new(
+                Act::AskElsewhere,
+                "",
+                format!("They may be running but unreachable from here. {ELSEWHERE}"),
+            ));
         }
         advice.extend(self.disagreement_advice());
         if !self.says.is_empty() {
-            advice.push(self.go_on("Gone for good? Go"));
+            advice.push(self.go_on("Permanently lost? Continue"));
         }
         advice
     }
 
-    /// What may be behind client ports that say nothing while their members live.
+    /// Returns why client ports may not answer although their members run.
     fn shut(&self) -> Vec<Advice> {
         let closed = self.closed();
         let text = |name: &String, why: &NoAnswer| match why {
             NoAnswer::Password => format!(
-                "{name} wants a password, and without a quorum no token can be had: a client certificate of a user, or its files, do without."
+                "{name}: authentication is enabled; no token can be issued without quorum. Use a client certificate of a user, or the member's files."
             ),
             NoAnswer::Because(why) => format!(
-                "{name} lives, though not at its client port ({why}). Was it started again? Without a quorum it opens that port to nobody; its log tells."
+                "{name} is running, but its client port does not answer ({why}). Was it restarted? A restarted member does not open its client port without quorum; check its log."
             ),
         };
         closed.iter().map(|(name, why)| Advice::new(Act::Shut, name, text(name, why))).collect()
     }
 
-    /// Whose disk was found broken, and why.
+    /// Returns the members whose data directory was found damaged, and why.
     fn broken(&self) -> impl Iterator<Item = Advice> {
         self.silent.iter().chain(&self.learners).filter_map(|s| match s.fate {
             Fate::Broken(why) => {
@@ -282,10 +293,10 @@ impl Count<'_> {
         })
     }
 
-    /// That members disagree, and that nobody decides it but the operator.
+    /// Returns the advice that members hold different data, which only the operator can decide.
     fn disagreement_advice(&self) -> Option<Advice> {
         let text = format!(
-            "{}. None is picked for you: save a snapshot from each, and see what differs: requorum snapshot compare.",
+            "{}. requorum does not choose between them: save a snapshot from each and compare them: requorum snapshot compare.",
             self.disagreement_words()?
         );
         Some(Advice::new(Act::Compare, "", text))
@@ -296,48 +307,48 @@ impl Count<'_> {
         let newest: Option<&(&str, &MemberStatus)> = able.max_by_key(|(_, s)| (s.raft_term, s.raft_index));
         let mut on = String::new();
         let text = match newest {
-            _ if self.disagreement.is_some() => format!("{go} on, and choose the source yourself."),
+            _ if self.disagreement.is_some() => format!("{go}, and choose the source yourself."),
             None => match self.closed().first() {
                 Some((name, _)) => {
                     on.clone_from(name);
                     format!(
-                        "{go} on with files: a saved snapshot, or {name}'s member/snap/db, once that member is stopped."
+                        "{go} with files: a saved snapshot, or {name}'s member/snap/db once that member is stopped."
                     )
                 }
-                None => format!("{go} on with files: a saved snapshot, or a copy of member/snap/db."),
+                None => format!("{go} with files: a saved snapshot, or a copy of member/snap/db."),
             },
             Some((endpoint, says)) => {
                 on = self.name(endpoint, says);
                 let revision = thousands(says.revision.unsigned_abs());
-                format!("{go} on: {on}'s own data is the newest that answers (revision {revision}).")
+                format!("{go}: {on} has the newest data of the members that answer (revision {revision}).")
             }
         };
         Advice::new(Act::GoOn, on, text)
     }
 }
 
-/// What is to be known of a member's other directories, each in a sentence.
+/// Returns what matters about a member's other data directories, one sentence each.
 fn copies_advice<'a>(silent: &'a Silent<'_>) -> impl Iterator<Item = Advice> + use<'a> {
     silent.copies.iter().filter_map(move |(dir, age)| {
         let (path, name, reach) = (dir.data_dir.shown(), &silent.name, reach_words(dir));
         let whole = matches!(dir.state, DirState::Whole(_));
         let (act, text) = match (&silent.fate, age) {
             (Fate::Broken(_), Age::Older) if whole => (Act::ReplaceNotOlder, format!(
-                "{path} is a whole but OLDER copy of {name}'s data ({reach}): an etcd started on it would lack what {name} acknowledged. Replace the member instead: etcdctl member remove, then member add."
+                "{path} is an intact but OLDER copy of {name}'s data ({reach}): etcd started on it would lack writes that {name} acknowledged. Replace the member instead: etcdctl member remove, then member add."
             )),
             (Fate::Held(held), Age::Newer) => (Act::NewerCopy, format!(
-                "The process has an OLDER copy of {name}'s data ({}): {path} is newer ({reach}). Stop that process before it serves.",
+                "The running process uses an OLDER copy of {name}'s data ({}): {path} is newer ({reach}). Stop that process before it serves.",
                 reach_words(held)
             )),
             (_, Age::Older) => {
-                (Act::OlderCopy, format!("Start no etcd on {path}: it is an OLDER copy of {name}'s data ({reach})."))
+                (Act::OlderCopy, format!("Do not start etcd on {path}: it is an OLDER copy of {name}'s data ({reach})."))
             }
             (_, Age::Same) => (
                 Act::SameCopy,
-                format!("{path} holds the same data of {name}: start one etcd only, on one of the two."),
+                format!("{path} holds the same data of {name}: start etcd on only one of the two directories."),
             ),
             (Fate::Whole(chosen), Age::Unknown) => (Act::UnknownCopy, format!(
-                "How far {path} goes cannot be read. If it is newer than {}, {name} would forget what it acknowledged: find out first.",
+                "How far {path} goes cannot be read. If it is newer than {}, {name} would lose acknowledged writes: find out first.",
                 chosen.data_dir.shown()
             )),
             (_, Age::Newer | Age::Unknown) => return None,

@@ -1,5 +1,5 @@
-//! The words on what must not be taken for the cluster: an empty or older state that serves under its IDs, a cluster that
-//! is not shown to be the one asked for, and directories that do not hold what their member acknowledged.
+//! Messages about what must not be mistaken for the cluster: an empty or older state that serves under its IDs, a cluster
+//! not shown to be the one asked for, and data directories that lack writes their member acknowledged.
 
 use super::{
     act::{Act, Advice},
@@ -30,14 +30,14 @@ fn point(revision: i64, index: u64) -> String {
     }
 }
 
-/// What shows it, where the two numbers do not.
+/// Returns the evidence, where the two numbers are not enough.
 fn by_words(by: By, serving: u64) -> String {
     match by {
         By::Beyond => String::new(),
         By::Term(term) => {
-            format!(", its log's last entry of term {term}, which is later than term {serving} that serves")
+            format!(", and its last log entry is of term {term}, later than the serving term {serving}")
         }
-        By::Hash => ", with other data up to that revision (compared by HashKV, or key by key)".into(),
+        By::Hash => ", with different data up to that revision (compared by HashKV, or key by key)".into(),
     }
 }
 
@@ -48,7 +48,7 @@ impl Count<'_> {
         names
     }
 
-    /// Its name as it lists itself, else its endpoint.
+    /// Returns its name in its own member list, else its endpoint.
     fn name_by_itself(&self, endpoint: &str, says: &MemberStatus) -> String {
         let own = says.members.iter().find(|m| m.id == says.member_id && !m.name.is_empty());
         own.map_or_else(|| self.name(endpoint, says), |m| m.name.to_string())
@@ -65,13 +65,13 @@ impl Count<'_> {
         let name = newer.member.and_then(|id| self.name_of(id));
         match (&newer.at, name) {
             (NewerAt::Member(endpoint), name) => name.unwrap_or_else(|| endpoint.clone()),
-            (NewerAt::Dir(dir), Some(name)) => format!("{name}'s directory {dir}"),
-            (NewerAt::Dir(dir), None) => format!("the directory {dir}"),
-            (NewerAt::File(file), _) => format!("the snapshot {file}"),
+            (NewerAt::Dir(dir), Some(name)) => format!("{name}'s data directory {dir}"),
+            (NewerAt::Dir(dir), None) => format!("data directory {dir}"),
+            (NewerAt::File(file), _) => format!("snapshot {file}"),
         }
     }
 
-    /// Endpoints of those who are to be stopped, in the order in which they answered.
+    /// Returns the endpoints of the members to stop, in the order in which they answered.
     pub(crate) fn to_stop(&self, verdict: QuorumVerdict) -> Vec<String> {
         let ends = |groups: &[&Serving<'_>]| {
             groups.iter().flat_map(|g| &g.says).map(|(e, _)| e.to_string()).collect::<Vec<_>>()
@@ -87,7 +87,7 @@ impl Count<'_> {
         }
     }
 
-    /// Who serves must be asked once more where it seems to be behind: a state that was read later may just be later.
+    /// Returns the endpoints to ask once more, where what serves seems to lag: a state that was read later may just be later.
     pub(crate) fn ask_again(&self) -> Vec<String> {
         let history = &self.history;
         let Some(serving) = &history.serving else { return Vec::new() };
@@ -99,7 +99,7 @@ impl Count<'_> {
         groups.flat_map(|g| &g.says).filter(|(_, s)| s.closed.is_none()).map(|(e, _)| e.to_string()).collect()
     }
 
-    /// Silent endpoints that are no URL of a member, where there are too many of them to be other names of silent members.
+    /// Returns the silent endpoints that are no member's URL, where there are too many to be other names of silent members.
     pub(crate) fn more_than_missing(&self) -> Vec<String> {
         let more = self.unmatched.len() > self.missing;
         if more { self.unmatched.iter().map(|e| e.to_string()).collect() } else { Vec::new() }
@@ -115,7 +115,7 @@ impl Count<'_> {
         {
             let what = if serving.is_empty() { "An empty cluster" } else { "An older state" };
             return format!(
-                "{what} serves under this cluster's ID {cluster}, and does not hold its data: {serves}, while {} has {}{}",
+                "{what} serves under this cluster's ID {cluster} without its data: {serves}, while {} has {}{}",
                 self.place_words(newest),
                 point(newest.revision, newest.index),
                 by_words(newest.by, serving.term)
@@ -125,7 +125,7 @@ impl Count<'_> {
             let serving = all(&self.group_names(serving));
             let differ = self.disagreement_words().unwrap_or_default();
             return format!(
-                "Two states under one cluster ID {cluster}: {differ}, and {serving} serve reads from them. Which one is yours is not known here"
+                "Two states under one cluster ID {cluster}: {differ}, and {serving} serve reads. Which one is yours cannot be determined from here"
             );
         }
         let other = match (self.history.rivals.last(), self.history.newer.first()) {
@@ -143,17 +143,17 @@ impl Count<'_> {
                 let names: Vec<String> = untold.iter().map(|(e, s)| self.name_by_itself(e, s)).collect();
                 let size = untold.iter().map(|(_, s)| voters(&s.members).len()).max().unwrap_or(0);
                 format!(
-                    "{} {} {size} voting members and {} at which revision",
+                    "{} {} {size} voting members and {} a revision",
                     all(&names),
                     plural(names.len(), "lists", "list"),
-                    plural(names.len(), "does not tell", "do not tell"),
+                    plural(names.len(), "does not report", "do not report"),
                 )
             }
             (None, None) => {
                 let differ = self.disagreement.as_ref().map_or(0, |d| d.revision);
                 let names: Vec<String> = self.strangers().iter().map(|(e, s)| self.name_by_itself(e, s)).collect();
                 format!(
-                    "{} {} other data at revision {}",
+                    "{} {} different data at revision {}",
                     all(&names),
                     plural(names.len(), "holds", "hold"),
                     thousands(differ.unsigned_abs())
@@ -161,18 +161,18 @@ impl Count<'_> {
             }
         };
         format!(
-            "Two histories under one cluster ID {cluster}: {serves}, and {other}. Which one is yours is not known from here"
+            "Two histories under one cluster ID {cluster}: {serves}, and {other}. Which one is yours cannot be determined from here"
         )
     }
 
     pub(crate) fn forked_rule(&self) -> String {
         if self.two_states() && self.history.rivals.is_empty() && self.history.newer.is_empty() {
-            return "members of one history hash alike (HashKV) at one revision".into();
+            return "members that share a history return the same HashKV at the same revision".into();
         }
         let list = self.history.serving.as_ref().map_or(0, |s| s.list.iter().filter(|m| !m.is_learner).count());
         format!(
-            "a committed raft index and a revision never go back within one cluster; a read that is served proves a quorum \
-             only of the {list} voting {} that its server lists",
+            "committed raft index and revision never decrease within a cluster; a successful read proves quorum only for the \
+             {list} voting {} in the server's own member list",
             plural(list, "member", "members")
         )
     }
@@ -193,37 +193,37 @@ impl Count<'_> {
         }
         advice.push(if sure {
             Advice::new(Act::Stop, &names, format!(
-                "Stop etcd on {names}: what clients write there is not written to your data, and clients that read there miss it."
+                "Stop etcd on {names}: writes there do not reach your data, and reads there do not see it."
             ))
         } else {
             Advice::new(Act::Compare, &names, format!(
-                "Before anything else, keep clients from writing to {names}, and save a snapshot from each side; requorum snapshot compare shows what differs."
+                "Before anything else, keep clients from writing to {names} and save a snapshot from each side; requorum snapshot compare shows the differences."
             ))
         });
         for newer in &self.history.newer {
             if let NewerAt::Dir(dir) = &newer.at {
                 let name = newer.member.and_then(|id| self.name_of(id)).unwrap_or_else(|| "any member".into());
                 advice.push(Advice::new(Act::OtherHistory, dir, format!(
-                    "Do not start etcd on {dir} ({name}): it would join what serves, which does not know its log, and stop or lose its data."
+                    "Do not start etcd on {dir} ({name}): it would join the cluster that serves, which does not have its log, and would stop or lose its data."
                 )));
             }
         }
         match newest.filter(|_| sure) {
             Some(newest @ Newer { at: NewerAt::Dir(at) | NewerAt::File(at), .. }) => {
                 let text =
-                    format!("Go on, and restore from {} ({}).", self.place_words(newest), point(newest.revision, 0));
+                    format!("Continue, and restore from {} ({}).", self.place_words(newest), point(newest.revision, 0));
                 advice.push(Advice::new(Act::Restore, at, text));
             }
             Some(newest) => {
                 let place = self.place_words(newest);
-                let text = format!("Go on, and restore from what {place} holds.");
+                let text = format!("Continue, and restore from the data of {place}.");
                 advice.push(Advice::new(Act::Restore, place, text));
             }
             None => {}
         }
         if let Some(other) = newest.filter(|n| !sure && !matches!(n.at, NewerAt::Member(_))) {
             let text = format!(
-                "Are the keys you miss in {} ({})? Then what serves is an etcd that was begun with an empty directory or an older state: stop etcd on {names}, and restore from there.",
+                "Are your missing keys in {} ({})? Then what serves was started with an empty data directory or an older state: stop etcd on {names} and restore from there.",
                 self.place_words(other),
                 point(other.revision, 0)
             );
@@ -234,7 +234,7 @@ impl Count<'_> {
             let side = |(_, who): &(u32, Vec<String>)| all(&who.iter().map(|e| self.name_at(e)).collect::<Vec<_>>());
             let sides: Vec<String> = differ.map(side).collect();
             let text = format!(
-                "{}: one of them was started on an old directory, on a copy or on a restored one, or its data are damaged. Restore nothing and remove no member before you know which holds your data; then replace the others one by one: etcdctl member remove ID, member add, and start each with an empty directory.",
+                "{}: one of them was started on an old, copied or restored data directory, or its data is damaged. Restore nothing and remove no member until you know which one holds your data; then replace the others one by one: etcdctl member remove ID, member add, and start each with an empty data directory.",
                 crate::text::phrase::either(&sides)
             );
             advice.push(Advice::new(Act::ReplaceOne, "", text));
@@ -244,11 +244,11 @@ impl Count<'_> {
             advice.push(Advice::new(
                 Act::MaybeMeant,
                 "",
-                "Was an older snapshot restored here on purpose, with the old token? Then what serves is meant: do not restore again, and never start the old directories.",
+                "Was an older snapshot restored here on purpose, with the old token? Then this cluster is the right one: do not restore again, and never start etcd on the old data directories.",
             ));
         }
         if self.history.cluster == Some(DEFAULT_CLUSTER) {
-            let text = format!("This cluster ID is {DEFAULT_WORDS}: unrelated clusters share it.");
+            let text = format!("This cluster ID is {DEFAULT_WORDS}: unrelated clusters share it, too.");
             advice.push(Advice::new(Act::WhoseCluster, "", text));
         }
         // those of another history are named above
@@ -265,7 +265,7 @@ impl Count<'_> {
         format!("Several servers answer as one member {member}: {}", all(&each))
     }
 
-    /// Where another cluster answers at a member's client URL, each in a clause.
+    /// Returns where another cluster answers at a member's client URL, one clause each.
     pub(crate) fn misplaced_words(&self) -> Vec<String> {
         let each = self.misplaced.iter().map(|found| {
             format!(
@@ -273,7 +273,7 @@ impl Count<'_> {
                 found.endpoint,
                 display_name(&found.member),
                 found.cluster,
-                if found.revision == 1 { "another cluster, an empty one," } else { "another cluster" },
+                if found.revision == 1 { "another, empty cluster" } else { "another cluster" },
                 found.other
             )
         });
@@ -285,7 +285,7 @@ impl Count<'_> {
         let each = self.misplaced.iter().map(|found| {
             let default = if found.other == DEFAULT_CLUSTER { format!(" ({DEFAULT_WORDS})") } else { String::new() };
             let text = format!(
-                "At {}, the client URL of {}, cluster {}{default} answers. Was an etcd started there with an empty directory, with other flags, or from a restored directory? Its clients do not see the data of cluster {}: stop it before they write to it, unless it is the one that you want.",
+                "At {}, the client URL of {}, cluster {}{default} answers. Was etcd started there with an empty data directory, different flags, or a restored directory? Its clients do not see the data of cluster {}: stop it before they write to it, unless it is the cluster you want.",
                 found.endpoint,
                 display_name(&found.member),
                 found.other,
@@ -296,7 +296,7 @@ impl Count<'_> {
         each.collect()
     }
 
-    /// What answers under one member's IDs, or where another cluster has its member.
+    /// Returns why what serves may not be the cluster: it answers where another cluster has its member, or several do as one.
     fn doubtful(&self) -> Option<String> {
         let serving = self.history.serving.as_ref()?;
         let cluster = self.history.cluster.unwrap_or_default();
@@ -304,7 +304,7 @@ impl Count<'_> {
             let empty = if serving.is_empty() { "an empty cluster" } else { "a cluster" };
             let size = serving.list.len();
             return Some(format!(
-                "What serves is not shown to be your cluster: {endpoint} answers for {empty} of {size} {} (ID {cluster}), and {place} has a cluster with other members",
+                "Not confirmed to be your cluster: {endpoint} answers for {empty} of {size} {} (ID {cluster}), but {place} lists a cluster with other members",
                 plural(size, "member", "members")
             ));
         }
@@ -312,12 +312,12 @@ impl Count<'_> {
         if alike.is_empty() && self.empty_alone {
             let name = all(&self.group_names(serving));
             return Some(format!(
-                "What serves is not shown to be your cluster: {name} answers for an empty cluster of 1 member (ID {cluster}, revision 1), and nothing else is known that it could be held against"
+                "Not confirmed to be your cluster: {name} answers for an empty cluster of 1 member (ID {cluster}, revision 1), and there is nothing else to compare it with"
             ));
         }
         (!alike.is_empty()).then(|| {
             format!(
-                "What serves is not shown to be one cluster: {} answer as one member of a cluster of one (ID {cluster}, {DEFAULT_WORDS}): one server behind several addresses, or several servers",
+                "Not confirmed to be one cluster: {} answer as the same member of a 1-member cluster (ID {cluster}, {DEFAULT_WORDS}): one server with several addresses, or several servers",
                 all(&alike)
             )
         })
@@ -327,27 +327,27 @@ impl Count<'_> {
         let mut advice = Vec::new();
         if let Some((endpoint, place)) = self.elsewhere.first() {
             advice.push(Advice::new(Act::WhoseCluster, endpoint, format!(
-                "Do not take {endpoint} for the cluster of {place}: whether its data is in what serves is not known. Was an etcd started there with an empty directory or with other flags? Stop it before clients write to it."
+                "Do not mistake {endpoint} for the cluster of {place}: it is not known whether it holds that data. Was etcd started there with an empty data directory or different flags? Stop it before clients write to it."
             )));
             if self.history.serving.as_ref().is_some_and(|serving| !serving.is_empty()) {
                 advice.push(Advice::new(
                     Act::MaybeMeant,
                     "",
-                    "Was a snapshot restored here on purpose, with a new token? Then what serves is meant: do not restore again, and never start etcd on an old data directory.",
+                    "Was a snapshot restored here on purpose, with a new token? Then this cluster is the right one: do not restore again, and never start etcd on an old data directory.",
                 ));
             }
         }
         if self.elsewhere.is_empty() && self.alike.is_empty() && self.empty_alone {
             advice.extend([
-                Advice::new(Act::MaybeMeant, "", "Is it a new cluster, to which nothing was written yet? Then nothing is amiss."),
-                Advice::new(Act::WhoseCluster, "", "Had it data or more members? A member that is started with an empty directory, and with itself alone in --initial-cluster as kubeadm's first one, answers just so. Ask the others too (--endpoints), and name a snapshot (--snapshot) or an old directory (--data-dir); stop it before clients write to it."),
+                Advice::new(Act::MaybeMeant, "", "Is it a new cluster that nothing was written to yet? Then nothing is wrong."),
+                Advice::new(Act::WhoseCluster, "", "Did your cluster have data or more members? A member started with an empty data directory and only itself in --initial-cluster (as kubeadm starts its first one) answers the same way. Query the others too (--endpoints), and give a snapshot (--snapshot) or an old data directory (--data-dir); stop this member before clients write to it."),
             ]);
         }
         if !self.alike.is_empty() {
             advice.push(Advice::new(
                 Act::WhoseCluster,
                 "",
-                "Write nothing yet. Is this one server behind several addresses? Then ask at one of them only. Else each was started without its flags: stop them before clients write to them, and look for the old data directories.",
+                "Write nothing yet. Is this one server with several addresses? Then query only one of them. Otherwise each was started without its flags: stop them before clients write to them, and look for the old data directories.",
             ));
         }
         advice
@@ -365,7 +365,7 @@ impl Count<'_> {
         let silent: Vec<String> = self.unmatched.iter().map(|e| e.to_string()).collect();
         let default = if cluster == DEFAULT_CLUSTER { format!(", {DEFAULT_WORDS}") } else { String::new() };
         format!(
-            "What serves is not shown to be your cluster: {} {} for {empty} of {size} {} (ID {cluster}{default}), and {} {} answer and {} among its members",
+            "Not confirmed to be your cluster: {} {} for {empty} of {size} {} (ID {cluster}{default}), and {} {} answer and {} among its members",
             all(&ends),
             plural(ends.len(), "answers", "answer"),
             plural(size, "member", "members"),
@@ -375,14 +375,14 @@ impl Count<'_> {
         )
     }
 
-    /// What speaks against one of several clusters that answer: that it is empty, or has the IDs of an etcd without flags.
+    /// Returns what speaks against each of several clusters that answer: it is empty, or has the IDs of an etcd without flags.
     pub(crate) fn split_advice(&self) -> Vec<Advice> {
         let odd = self.says.iter().filter(|(_, s)| s.revision == 1 || s.cluster_id == DEFAULT_CLUSTER);
         let each = odd.map(|(endpoint, says)| {
             let empty = if says.revision == 1 { "an empty cluster" } else { "a cluster" };
             let default = if says.cluster_id == DEFAULT_CLUSTER { format!(", {DEFAULT_WORDS}") } else { String::new() };
             let text = format!(
-                "{endpoint} answers for {empty} (ID {}{default}): was an etcd started there with an empty directory?",
+                "{endpoint} answers for {empty} (ID {}{default}): was etcd started there with an empty data directory?",
                 says.cluster_id
             );
             Advice::new(Act::WhoseCluster, endpoint, text)
@@ -400,19 +400,19 @@ impl Count<'_> {
             return advice;
         }
         let text = format!(
-            "Whose cluster does {names} answer for? If yours has more members, an etcd was started there with an empty directory or without its flags: stop it before clients write to it."
+            "Which cluster is {names} part of? If yours has more members, etcd was started there with an empty data directory or without its flags: stop it before clients write to it."
         );
         advice = vec![Advice::new(Act::WhoseCluster, names, text)];
         let urls: Vec<String> =
             serving.list.iter().flat_map(|m| m.client_urls.iter().map(Foreign::to_string)).collect();
         let at = if urls.is_empty() { String::new() } else { format!(": {}", urls.join(",")) };
         let text = format!(
-            "Are {} other names of the same members (DNS, a load balancer, localhost)? Ask by the URLs that the members advertise{at}",
+            "Are {} other names of the same members (DNS, a load balancer, localhost)? Use the client URLs that the members advertise{at}",
             all(&silent)
         );
         advice.push(Advice::new(Act::Ask, all(&silent), text));
         let text = format!(
-            "Nothing here speaks for {}: ask from a host that reaches {}.",
+            "Nothing is known here about {}: run this on a host that can reach {}.",
             all(&silent),
             plural(silent.len(), "it", "them")
         );
@@ -421,7 +421,7 @@ impl Count<'_> {
         advice
     }
 
-    /// What is amiss about those who answer apart from the cluster, each a clause.
+    /// Returns what is wrong with those that answer but are not part of the cluster, one clause each.
     pub(crate) fn apart_words(&self) -> Vec<String> {
         let mut out = Vec::new();
         for group in &self.history.apart {
@@ -462,7 +462,7 @@ impl Count<'_> {
             let names = self.group_names(group);
             let ids: Vec<String> = group.says.iter().map(|(_, s)| s.member_id.to_string()).collect();
             let text = format!(
-                "Stop etcd on {} first: it began with an empty directory or an older one, is no part of this cluster, and its clients read that. Then etcdctl member remove {}, member add, and start it with an empty directory and --initial-cluster-state=existing.",
+                "Stop etcd on {} first: it was started with an empty or older data directory, is not part of this cluster, and its clients read that data. Then etcdctl member remove {}, member add, and start it with an empty data directory and --initial-cluster-state=existing.",
                 all(&names),
                 ids.join(" and ")
             );
@@ -472,7 +472,7 @@ impl Count<'_> {
         let strangers: Vec<String> = self.strangers().iter().map(|(e, _)| e.to_string()).collect();
         if !strangers.is_empty() {
             let text = format!(
-                "{}: removed from the cluster, and still running? Or was the cluster that serves begun with an empty directory? Save a snapshot from each and compare them before you stop one: requorum snapshot compare.",
+                "{}: removed from the cluster but still running? Or was the cluster that serves started with an empty data directory? Save a snapshot from each and compare them before you stop either: requorum snapshot compare.",
                 all(&strangers)
             );
             advice.push(Advice::new(Act::Compare, all(&strangers), text));
@@ -480,22 +480,22 @@ impl Count<'_> {
         advice
     }
 
-    /// Endpoints that may be silent members under other names.
+    /// Returns the endpoints that may be silent members under other names.
     pub(crate) fn other_names(&self) -> Option<Advice> {
         if self.unmatched.is_empty() || self.history.serving.is_none() || self.unmatched.len() > self.missing {
             return None;
         }
         let ends: Vec<String> = self.unmatched.iter().map(|e| e.to_string()).collect();
         let text = format!(
-            "{} {} no URL of a member; whether a member that is silent is meant is not known.",
+            "{} {} not a URL of any member; it is not known whether a silent member is meant.",
             all(&ends),
             plural(ends.len(), "is", "are")
         );
         Some(Advice::new(Act::OtherName, all(&ends), text))
     }
 
-    /// Directories and snapshots of which it was not shown that they are of what serves, each with the reason and with what
-    /// would show it.
+    /// Returns the directories and snapshots not shown to share the history of what serves, each with the reason and with
+    /// what would show it.
     pub(crate) fn not_shown(&self) -> Vec<Advice> {
         let served = self.history.serving.iter().flat_map(|s| &s.says).next();
         let from = served.map_or_else(|| "URL".to_string(), |(endpoint, _)| endpoint.to_string());
@@ -503,7 +503,7 @@ impl Count<'_> {
             let Match::Unknown(why) = &compared.outcome else { return None };
             let (NewerAt::Dir(at) | NewerAt::File(at) | NewerAt::Member(at)) = &compared.at;
             let what = format!(
-                "whether {at} is of the history that serves is not known yet: at its revision {}, {}",
+                "it is not known yet whether {at} shares the history of the serving cluster: at its revision {}, {}",
                 thousands(compared.revision.max(0).unsigned_abs()),
                 why.words()
             );
@@ -522,26 +522,26 @@ impl Count<'_> {
             let act = if silent.is_some() { Act::ShowFirst } else { Act::Show };
             let text = match silent {
                 Some((silent, ..)) => format!(
-                    "Do not start etcd on {at} ({}) before you know: {what}. What shows it: {show}. Where both tell one history, start it; else replace {}: {}",
+                    "Do not start etcd on {at} ({}) until you know: {what}. To find out: {show}. If they share one history, start it; otherwise replace {}: {}",
                     silent.name,
                     silent.name,
                     self.replace_words(silent)
                 ),
-                None => format!("{}. What shows it: {show}.", capital(&what)),
+                None => format!("{}. To find out: {show}.", capital(&what)),
             };
             Some(Advice::new(act, at, text))
         });
         each.collect()
     }
 
-    /// Learners that do not answer, and on whose directory nothing speaks against starting an etcd.
+    /// Returns the learners that do not answer and on whose data directory etcd may be started.
     pub(crate) fn silent_learners(&self) -> Vec<Advice> {
         let comes = |s: &&Silent<'_>| matches!(s.fate, Fate::Open | Fate::Whole(_) | Fate::Held(_));
         let open = self.learners.iter().filter(|s| s.asked).filter(comes);
         let open = open.filter(|s| !self.unknown_dirs().any(|(unknown, ..)| unknown.id == s.id));
         open.map(|silent| {
             let text = format!(
-                "{}, a learner, does not answer: start it again; it has no vote, and counts towards no quorum.",
+                "{}, a learner, does not answer: start it again; it has no vote and does not count towards quorum.",
                 silent.name
             );
             Advice::new(Act::StartLearner, &silent.name, text)
@@ -549,16 +549,16 @@ impl Count<'_> {
         .collect()
     }
 
-    /// How a member is replaced by one with an empty directory.
+    /// Returns how to replace a member by one with an empty data directory.
     fn replace_words(&self, silent: &Silent<'_>) -> String {
         let id = silent.id.map_or_else(|| "ID".to_string(), |id: Id| id.to_string());
         let add = if self.learners.iter().any(|s| s.id == silent.id) { "member add --learner" } else { "member add" };
         format!(
-            "etcdctl member remove {id}, then {add}, and start it with an empty directory and --initial-cluster-state=existing."
+            "etcdctl member remove {id}, then {add}, and start it with an empty data directory and --initial-cluster-state=existing."
         )
     }
 
-    /// The directories that must not be started, each with the reason and the way.
+    /// Returns the data directories on which etcd must not be started, each with the reason and what to do instead.
     pub(crate) fn lacking(&self) -> Vec<Advice> {
         self.lacking_but(&|_| false)
     }
@@ -572,7 +572,7 @@ impl Count<'_> {
             Fate::Blank(dir) => {
                 let place = dir.data_dir.shown();
                 let text = format!(
-                    "{}'s directory {place} holds nothing yet (log to {}): to start etcd on it brings no data.",
+                    "{}'s data directory {place} holds nothing yet (log up to {}): starting etcd on it brings no data.",
                     s.name,
                     log_end(dir)
                 );
@@ -590,31 +590,33 @@ impl Count<'_> {
         let revision = thousands(revision.max(0).unsigned_abs());
         let why = match lack {
             Lack::Everything => format!(
-                "it is empty (log to {log}), so it was begun with an empty directory and does not hold what {name} had acknowledged"
+                "it is empty (log up to {log}), so {name} was started with an empty data directory, without the writes it had acknowledged"
             ),
             Lack::Restored => format!(
-                "its log ends at the bootstrap ({log}) and its store is at revision {revision}, so it was restored from a snapshot and does not hold what {name} had acknowledged"
+                "its log ends at the bootstrap ({log}) and its store is at revision {revision}, so it was restored from a snapshot, without the writes {name} had acknowledged"
             ),
             Lack::Keys => format!(
-                "it holds no keys (revision {revision}, log to {log}) while the cluster has some: it was begun with an empty directory, or stopped before the first write"
+                "it holds no keys (revision {revision}, log up to {log}) while the cluster has some: it was started with an empty data directory, or stopped before the first write"
             ),
             Lack::Acknowledged => format!(
-                "its log ends ({log}) before what the cluster had committed, as do too many others: some of them lost what they had acknowledged"
+                "its log ends ({log}) before what the cluster had committed, and so do too many others: some of them lost acknowledged writes"
             ),
             Lack::OtherData => format!(
-                "its store is at revision {revision} where the members that serve are lower at the same raft index: it holds other data"
+                "its store is at revision {revision}, while the serving members are at a lower one at the same raft index: it holds different data"
             ),
             Lack::OtherLog => format!(
-                "its log is not that of what serves: since its revision {revision} (log to {log}) what serves made more revisions than log entries, so that was restored or begun from other data, and an etcd that goes on from this log would hold other data than the rest"
+                "its log is not the serving cluster's: since its revision {revision} (log up to {log}) that cluster made more revisions than log entries, so it was restored or started from other data, and etcd continuing from this log would hold different data than the other members"
             ),
-            Lack::OlderCopy => format!("another directory of {name} holds more of its log: this one is an older copy"),
+            Lack::OlderCopy => {
+                format!("another data directory of {name} holds more of its log: this one is an older copy")
+            }
         };
         let way = if lack == Lack::OlderCopy {
             String::new()
         } else if self.history.serving.is_some() {
             format!(" Replace {name}: {}", self.replace_words(silent))
         } else {
-            " It brings no quorum back.".into()
+            " Starting it does not regain quorum.".into()
         };
         let do_not = if dir.held.is_held() { "Stop etcd on" } else { "Do not start etcd on" };
         format!("{do_not} {path} ({name}): {why}.{way}")
@@ -626,8 +628,8 @@ fn capital(words: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// What is to be known of [`DEFAULT_CLUSTER`].
-const DEFAULT_WORDS: &str = "the ID of every etcd that is started without flags";
+/// What [`DEFAULT_CLUSTER`] is.
+const DEFAULT_WORDS: &str = "the ID of every etcd started without flags";
 
 fn log_end(dir: &DirFacts) -> String {
     match &dir.state {

@@ -1,4 +1,4 @@
-//! Which directories and snapshots can be held against a member that serves, and which member that is.
+//! Which directories and snapshots can be compared with a serving member, and with which one.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use crate::{
     text::Shown,
 };
 
-/// A directory or snapshot, and the member that it is to be held against.
+/// A directory or snapshot, and the member to compare it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
     /// The directory or snapshot, as [`NewerAt`] names it.
@@ -24,7 +24,7 @@ pub struct Pair {
     pub database: PathBuf,
     /// Its last revision.
     pub revision: i64,
-    /// The client URL of the member that went furthest of those that serve.
+    /// The client URL of the serving member with the highest raft index.
     pub endpoint: String,
 }
 
@@ -34,14 +34,14 @@ impl Pair {
         Compared { at: self.at.clone(), revision: self.revision, outcome }
     }
 
-    /// Returns true where it was held against what serves already, be it that the answer is still awaited.
+    /// Returns true where it was already compared with what serves, even if the answer is still pending.
     pub fn is_in(&self, compared: &[Compared]) -> bool {
         compared.iter().any(|c| (&c.at, c.revision) == (&self.at, self.revision))
     }
 }
 
 /// Returns what is at or below the revision of a member of the same cluster that serves, directories first, the newest
-/// first. What a process has open, and what is beyond all who serve, is passed over: the numbers say enough of it.
+/// first. What a process has open, and what is beyond all serving members, is left out: the numbers are enough there.
 pub fn pairs(facts: &[EndpointFacts], dirs: &[DirFacts], known: &[KnownState]) -> Vec<Pair> {
     let of_dir = |dir: &DirFacts| {
         let DirState::Whole(says) = &dir.state else { return None };
@@ -75,12 +75,12 @@ fn shares_url(state: &[KnownMember], members: &[KnownMember]) -> bool {
     members.iter().flat_map(|m| &m.client_urls).any(|url| state.iter().any(|m| at(m, url)))
 }
 
-/// The one that went furthest of those that serve.
+/// Returns the serving member with the highest raft index.
 fn serves<'a>(facts: &'a [EndpointFacts], reaches: &dyn Fn(&MemberStatus) -> bool) -> Option<&'a str> {
-    let told = facts.iter().filter_map(|f| match &f.answer {
+    let status = facts.iter().filter_map(|f| match &f.answer {
         Answer::Says(says) => Some((f.endpoint.as_str(), says.as_ref())),
         _ => None,
     });
-    let able = told.filter(|(_, s)| s.read == Read::Served && s.closed.is_none() && reaches(s));
+    let able = status.filter(|(_, s)| s.read == Read::Served && s.closed.is_none() && reaches(s));
     able.max_by_key(|(_, s)| (s.raft_index, s.revision)).map(|(endpoint, _)| endpoint)
 }

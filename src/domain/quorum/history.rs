@@ -15,7 +15,7 @@ use crate::{
     text::Shown,
 };
 
-/// How many revisions a busy member may make between telling its index and its revision.
+/// How many revisions a busy member may make between reporting its index and its revision.
 const SLACK: u64 = 1_000;
 
 /// Members that serve together: with one leader, or by one member list.
@@ -23,7 +23,7 @@ pub(crate) struct Serving<'a> {
     pub leader: Id,
     pub says: Vec<(&'a str, &'a MemberStatus)>,
     pub list: &'a [KnownMember],
-    /// The highest revision, committed and applied index, and term among them; 0 where none is told.
+    /// The highest revision, committed and applied index, and term among them; 0 where none is reported.
     pub revision: i64,
     pub commit: u64,
     pub applied: u64,
@@ -56,7 +56,7 @@ impl<'a> Serving<'a> {
         self.revision == 1
     }
 
-    /// Returns true where several say the same revision and index, and nothing waits to be applied.
+    /// Returns true where several report the same revision and index, and nothing waits to be applied.
     fn is_quiet(&self) -> bool {
         let same = |(_, s): &(&str, &MemberStatus)| {
             (s.revision, s.raft_index, s.raft_applied) == (self.revision, self.commit, self.commit)
@@ -72,15 +72,15 @@ impl<'a> Serving<'a> {
 /// What a directory lacks on which an etcd could start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lack {
-    /// Its log ends with the bootstrap, and the store is empty: it was begun with an empty directory.
+    /// Its log ends with the bootstrap, and the store is empty: it was started with an empty directory.
     Everything,
     /// Its log ends with the bootstrap, and the store is not empty: it was restored from a snapshot.
     Restored,
-    /// The store is empty while the cluster's is not: begun with an empty directory, or stopped before the first write.
+    /// The store is empty while the cluster's is not: started with an empty directory, or stopped before the first write.
     Keys,
     /// More members than the cluster could miss end before an index that was committed.
     Acknowledged,
-    /// Its store is at a higher revision than the members' at the same index: the data are others.
+    /// Its store is at a higher revision than the members' at the same index: the data is different.
     OtherData,
     /// Another directory of the same member holds more of its log.
     OlderCopy,
@@ -88,14 +88,14 @@ pub enum Lack {
     OtherLog,
 }
 
-/// How what answers relates to all that is known.
+/// How what answers relates to everything else that is known.
 pub(crate) struct History<'a> {
     pub cluster: Option<Id>,
-    /// Who serves the newest state that serves.
+    /// The members that serve the newest state.
     pub serving: Option<Serving<'a>>,
-    /// Who serves an older state of the same cluster ID, apart from `serving`.
+    /// Members that serve an older state under the same cluster ID, separate from `serving`.
     pub apart: Vec<Serving<'a>>,
-    /// Who serves a state of the same cluster ID of which it cannot be told which is right.
+    /// Members that serve another state under the same cluster ID, where it is unknown which one is right.
     pub rivals: Vec<Serving<'a>>,
     /// What goes on past what serves, the newest first.
     pub newer: Vec<Newer>,
@@ -118,7 +118,7 @@ fn committed(says: &DataDirState) -> u64 {
     says.commit.max(says.consistent_index)
 }
 
-/// Whether the log holds nothing but the members that it was begun with: elections come later, and raise the term (etcd
+/// Whether the log holds nothing but its initial members: elections come later, and raise the term (etcd
 /// `server/etcdserver/bootstrap.go`; etcdutl writes a restored member's log the same way).
 pub(crate) fn bootstrap_only(says: &DataDirState) -> bool {
     says.last_term <= 1
@@ -249,12 +249,12 @@ impl<'a> History<'a> {
         (self.newer, self.odd) = (newer, odd);
     }
 
-    /// What came of holding this state against what serves.
+    /// Returns the outcome of comparing this state with what serves.
     pub(crate) fn outcome(&self, at: &NewerAt) -> Option<&'a Match> {
         self.compared.iter().find(|c| c.at == *at).map(|c| &c.outcome)
     }
 
-    /// Why it is not known whether a directory is of what serves, where that was asked.
+    /// Returns why it is not known whether a directory shares the history of what serves, where that was compared.
     pub(crate) fn not_known(&self, dir: &DirFacts) -> Option<&'a Unknown> {
         match self.outcome(&NewerAt::Dir(dir.data_dir.shown().to_string())) {
             Some(Match::Unknown(why)) => Some(why),
@@ -262,7 +262,7 @@ impl<'a> History<'a> {
         }
     }
 
-    /// Directories and snapshots of which it was not shown that they are of what serves.
+    /// Returns the directories and snapshots not shown to share the history of what serves.
     pub(crate) fn not_shown(&self) -> impl Iterator<Item = &'a Compared> + use<'a> {
         self.compared.iter().filter(|c| matches!(c.outcome, Match::Unknown(_)))
     }
@@ -298,8 +298,8 @@ impl<'a> History<'a> {
         self.says.iter().any(|(_, s)| s.member_id == member)
     }
 
-    /// Returns true where a member joined its cluster at some time: then it published its client URLs. Who answers tells it
-    /// best; a snapshot may be of before a restore. Unknown counts as joined.
+    /// Returns true where a member joined its cluster at some time: then it published its client URLs. Answers are
+    /// the best evidence; a snapshot may predate a restore. Unknown counts as joined.
     pub(crate) fn joined(&self, member: Id) -> bool {
         let cluster = self.cluster.unwrap_or_default();
         let answered: Vec<&[KnownMember]> = self.says.iter().map(|(_, s)| s.members.as_slice()).collect();
@@ -315,7 +315,7 @@ impl<'a> History<'a> {
         true
     }
 
-    /// What is missing in a directory of a voter that does not answer; none where nothing shows that anything is. `voters`
+    /// Returns what a silent voter's directory lacks; `None` where nothing shows that it lacks anything. `voters`
     /// and `needed` are the cluster's.
     pub(crate) fn lack(
         &self,
@@ -363,11 +363,11 @@ impl<'a> History<'a> {
     /// empty directory or restored from a snapshot under the same IDs.
     fn other_log(&self, says: &DataDirState) -> bool {
         let ends = says.revision_at_end().map(|end| {
-            // entries that nobody knew to be committed may have been others in the end
+            // entries not known to be committed may have been replaced in the end
             (end, says.last_index, says.undecided_beyond())
         });
         let database = (says.revision > 0).then_some((says.revision, says.consistent_index.max(1), 0));
-        // a status tells its revision a little later than its index: both are exact only while nobody writes
+        // a status reads its revision a little later than its index: both are exact only while there are no writes
         let serving = self.serving.as_ref().map(|s| (s.revision, s.applied, if s.is_quiet() { 0 } else { SLACK }));
         let unled = self.says.iter().filter(|_| serving.is_none()).map(|(_, s)| (s.revision, s.raft_applied, 0));
         serving.into_iter().chain(unled).filter(|(revision, applied, _)| *revision > 0 && *applied > 0).any(

@@ -1,4 +1,4 @@
-//! What files and plans tell of a cluster beside its members' answers, and what was found to be newer than what serves.
+//! What files and plans say about a cluster besides its members' answers, and which states are newer than what serves.
 
 use crate::{
     domain::model::observations::{FileFacts, KnownMember},
@@ -6,11 +6,11 @@ use crate::{
     text::{Foreign, Shown, number::thousands},
 };
 
-/// The ID of the cluster that an etcd makes which is started without flags; unrelated clusters share it (etcd
+/// The cluster ID of an etcd started without flags; unrelated clusters share it (etcd
 /// `server/embed/config.go`, 3.4 to 3.7).
 pub const DEFAULT_CLUSTER: Id = Id(0xcdf8_1819_4e3a_8c32);
 
-/// More members than this are not tried for those that founded a cluster.
+/// With more members than this, the initial members of a cluster are not searched for.
 const MOST_FOUNDERS: usize = 12;
 
 /// A state of a cluster, read from a snapshot or named by a plan.
@@ -73,11 +73,11 @@ pub struct Compared {
     pub outcome: Match,
 }
 
-/// Whether two states are of one history: by their hashes at one revision over one compact revision or, where that cannot
-/// be had, by the keys that were not written since.
+/// Whether two states share one history: by their hashes at one revision over one compact revision or, where these are
+/// not available, by the keys that were not written since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
-    /// They do: up to that revision, what serves is the same history.
+    /// They do: up to that revision, what serves has the same history.
     Same,
     /// They do not: two histories, or damage.
     Differs,
@@ -88,9 +88,9 @@ pub enum Match {
 /// Why two states could not be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unknown {
-    /// The comparison is under way.
+    /// The comparison is in progress.
     Asking,
-    /// Nobody was asked.
+    /// No member was asked.
     NotAsked,
     /// The file is too large to be hashed.
     TooLarge,
@@ -98,7 +98,7 @@ pub enum Unknown {
     Compacted,
     /// It was compacted up to this revision, what serves was not, and every key there was written since.
     OwnCompacted(i64),
-    /// The hash or the keys could not be had, for this reason.
+    /// The hash or the keys could not be read, for this reason.
     Failed(Foreign),
 }
 
@@ -110,10 +110,10 @@ impl Unknown {
             Unknown::NotAsked => "they were not compared".into(),
             Unknown::TooLarge => "the file is larger than 1 GB".into(),
             Unknown::Compacted => {
-                "that revision is compacted away in what serves, and every key there was written since".into()
+                "that revision is compacted on the serving members, and every key there was written since".into()
             }
             Unknown::OwnCompacted(at) => format!(
-                "it was compacted up to revision {}, what serves was not, and every key there was written since",
+                "it was compacted up to revision {}, the serving members were not, and every key there was written since",
                 thousands(at.max(&0).unsigned_abs())
             ),
             Unknown::Failed(why) => why.to_string(),
@@ -152,7 +152,7 @@ pub enum NewerAt {
 pub struct Newer {
     /// Where it is.
     pub at: NewerAt,
-    /// Whose it is, where that is known.
+    /// The member it belongs to, where that is known.
     pub member: Option<Id>,
     /// Its revision; 0 where it is not known.
     pub revision: i64,
@@ -168,10 +168,10 @@ pub struct Newer {
 /// What shows that a state is no part of what serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// Its revision or its committed raft index is beyond that of who serves.
+    /// Its revision or its committed raft index is beyond that of the serving members.
     Beyond,
     /// The last entry of its log is of this term, later than the one in which the cluster serves.
     Term(u64),
-    /// Its data up to its own revision are others than those of who serves.
+    /// Its data up to its own revision differs from that of the serving members.
     Hash,
 }

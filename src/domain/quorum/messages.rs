@@ -1,4 +1,4 @@
-//! The verdict in sentences: what is so, and by which rule.
+//! The quorum verdict in sentences: what was found, and the rule it follows from.
 
 use super::{
     tally::{Count, Fate, Silent},
@@ -28,11 +28,11 @@ impl Count<'_> {
         if self.list.is_some() {
             ""
         } else {
-            " (no member list could be had, so each endpoint asked counts as a voting member)"
+            " (no member list available, so each endpoint asked counts as a voting member)"
         }
     }
 
-    /// Members that live, and whose client port is shut, with the reason.
+    /// Returns the members that run but whose client port does not answer, with the reason.
     pub(crate) fn closed(&self) -> Vec<(String, &NoAnswer)> {
         let closed = self.says.iter().filter_map(|(e, s)| Some((self.name(e, s), s.closed.as_ref()?)));
         closed.collect()
@@ -52,13 +52,13 @@ impl Count<'_> {
         match verdict {
             QuorumVerdict::Asking => {
                 let asking = plural(self.asking, "endpoint is", "endpoints are");
-                format!("Asking: {} {asking} still to answer, {} answered", self.asking, self.says.len())
+                format!("Asking: {} {asking} yet to answer, {} answered", self.asking, self.says.len())
             }
             QuorumVerdict::Healthy | QuorumVerdict::Degraded => {
                 let served = self.history.serving.iter().flat_map(|group| &group.says);
                 let reader = served.into_iter().find(|(_, s)| s.read == Read::Served);
                 let reader = reader.map_or_else(|| "a member".into(), |(e, s)| self.name(e, s));
-                let read = format!("linearizable read through {reader} was served");
+                let read = format!("linearizable read through {reader} succeeded");
                 let answers = self.answers("", "");
                 match self.amiss().as_slice() {
                     amiss if amiss.is_empty() || verdict == QuorumVerdict::Healthy => format!(
@@ -82,13 +82,13 @@ impl Count<'_> {
                     },
                 );
                 format!(
-                    "Not settled: {who} names a leader, but a linearizable read through it {read}; {}{no_list}",
+                    "Not confirmed: {who} names a leader, but a linearizable read through it {read}; {}{no_list}",
                     self.answers("", "")
                 )
             }
             QuorumVerdict::LostForNow | QuorumVerdict::LostForGood => self.lost(verdict),
             QuorumVerdict::NoLeader => format!(
-                "No leader, although {}, and {}: they do not hear each other{no_list}",
+                "No leader, although {}, and {}: they cannot elect one{no_list}",
                 self.answers("", ""),
                 if self.needed == 1 { "1 is enough".to_string() } else { format!("{} are enough", self.needed) },
             ),
@@ -129,7 +129,7 @@ impl Count<'_> {
             });
         }
         for (name, why) in self.closed() {
-            answers.push_str(&format!(" ({name} only beside its client port: {why})"));
+            answers.push_str(&format!(" ({name} not at its client port: {why})"));
         }
         let needs = format!("{} {} needed", self.needed, plural(self.needed, "is", "are"));
         let were = plural(self.unasked.count, "was", "were");
@@ -149,37 +149,40 @@ impl Count<'_> {
         };
         if !lacking.is_empty() {
             gone_words.push_str(&match lacking.as_slice() {
-                [one] => format!("; {one}'s directory does not hold its data"),
-                many => format!("; the directories of {} do not hold their data", all(many)),
+                [one] => format!("; {one}'s data directory does not hold its data"),
+                many => format!("; the data directories of {} do not hold their data", all(many)),
             });
         }
         let no_list = self.no_list();
         if verdict == QuorumVerdict::LostForGood {
             let left = self.voters.saturating_sub(gone.len());
             return format!(
-                "Quorum is lost for good: {answers}; {needs}{gone_words}, so no more than {left} can ever answer{no_list}"
+                "Quorum is permanently lost: {answers}; {needs}{gone_words}, so at most {left} can ever answer{no_list}"
             );
         }
         let back = if back.is_empty() { String::new() } else { format!("; {} may come back", all(&back)) };
         format!(
-            "Quorum is lost for now, as far as this machine can see: {answers}; {needs}{gone_words}{back}{unasked}{no_list}"
+            "Quorum appears lost, as seen from this machine: {answers}; {needs}{gone_words}{back}{unasked}{no_list}"
         )
     }
 
-    /// What is amiss in a cluster that serves, each a clause.
+    /// Returns what is wrong in a cluster that serves, one clause each.
     fn amiss(&self) -> Vec<String> {
         let mut amiss = Vec::new();
         if !self.silent.is_empty() && self.asking == 0 {
             let names: Vec<String> = self.silent.iter().map(|s| s.name.clone()).collect();
             let spare = self.answering.saturating_sub(self.needed);
             let left = match spare {
-                0 => "no more may be lost".to_string(),
-                n => format!("{n} more may be lost"),
+                0 => "no further failure is tolerated".to_string(),
+                1 => "1 more failure is tolerated".to_string(),
+                n => format!("{n} more failures are tolerated"),
             };
             let verb = plural(names.len(), "does not answer", "do not answer");
             amiss.push(format!("{} {verb}, {left}", all(&names)));
         }
-        amiss.extend(self.closed().iter().map(|(name, why)| format!("{name} says nothing at its client port ({why})")));
+        amiss.extend(
+            self.closed().iter().map(|(name, why)| format!("{name} gives no status at its client port ({why})")),
+        );
         let unled: Vec<String> = self
             .says
             .iter()
@@ -206,13 +209,13 @@ impl Count<'_> {
         let majority = format!("a majority of {} is {}", self.voters, self.needed);
         match verdict {
             QuorumVerdict::Asking => {
-                "it is settled once a linearizable read is served, or once everybody answered or ran out of time".into()
+                "the verdict is final once a linearizable read succeeds, or once every endpoint has answered or timed out".into()
             }
             QuorumVerdict::Healthy | QuorumVerdict::Degraded => format!(
-                "a read that is linearizable can only be served by a leader that a majority follows; {majority}"
+                "a linearizable read needs a leader that a majority follows; {majority}"
             ),
             QuorumVerdict::Unsettled => {
-                "a leader that is named may be gone already; only a served linearizable read settles it".into()
+                "a named leader may already be gone; only a successful linearizable read confirms it".into()
             }
             QuorumVerdict::LostForNow => format!(
                 "no voting member names a leader, and {} answering {} fewer than a majority; {majority}",
@@ -220,7 +223,7 @@ impl Count<'_> {
                 plural(self.answering, "is", "are")
             ),
             QuorumVerdict::LostForGood => format!(
-                "{} of {} voting members will not come back, and what is left ({}) is fewer than a majority; {majority}",
+                "{} of {} voting members will not come back, and those left ({}) are fewer than a majority; {majority}",
                 self.gone().len(),
                 self.voters,
                 self.voters.saturating_sub(self.gone().len())
@@ -231,16 +234,16 @@ impl Count<'_> {
                 plural(self.answering, "is", "are")
             ),
             QuorumVerdict::Split if !self.twins.is_empty() => {
-                "a raft index, a term and a revision never go back in one server, and one server has one member's IDs"
+                "raft index, term and revision never decrease on one server, and each member ID belongs to one server"
                     .into()
             }
-            QuorumVerdict::Split => "members of one cluster answer with one cluster ID".into(),
+            QuorumVerdict::Split => "all members of a cluster report the same cluster ID".into(),
             QuorumVerdict::Forked => self.forked_rule(),
             QuorumVerdict::Unconfirmed => {
-                "a read that is served proves a quorum only of the members that its server lists".into()
+                "a successful read proves quorum only for the members in the server's own member list".into()
             }
             QuorumVerdict::Unknown => {
-                "silence says nothing about quorum: the members may see each other while this machine does not see them"
+                "no answer says nothing about quorum: the members may reach each other while this machine cannot reach them"
                     .into()
             }
         }

@@ -1,4 +1,4 @@
-//! Another cluster that answers where a cluster has its member: at a client URL that nobody gave, found in a member list.
+//! Another cluster that answers where a cluster has its member: at a client URL that was not given, but found in a member list.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::{
 pub struct Misplaced {
     /// The client URL.
     pub endpoint: String,
-    /// Whose URL it is.
+    /// The member that lists this URL.
     pub member: KnownMember,
     /// The cluster that lists it.
     pub cluster: Id,
@@ -26,11 +26,11 @@ pub struct Misplaced {
 }
 
 fn says(facts: &[EndpointFacts]) -> impl Iterator<Item = (&str, &MemberStatus)> {
-    let told = facts.iter().filter_map(|f| match &f.answer {
+    let status = facts.iter().filter_map(|f| match &f.answer {
         Answer::Says(says) => Some((f.endpoint.as_str(), says.as_ref())),
         _ => None,
     });
-    told.filter(|(_, s)| s.cluster_id != Id(0))
+    status.filter(|(_, s)| s.cluster_id != Id(0))
 }
 
 /// The cluster that answers at the endpoints that were given; none where those are of several, or none answers.
@@ -40,8 +40,8 @@ fn given_cluster(facts: &[EndpointFacts], given: &[String]) -> Option<Id> {
     ids.all(|id| id == first).then_some(first)
 }
 
-/// Returns the answers, those of other clusters at endpoints that nobody gave turned into silence: there the member that
-/// is listed does not answer. Endpoints that only another cluster lists are left out. All count where all endpoints were
+/// Returns the answers, those of other clusters at endpoints that were not given turned into silence: there the listed
+/// member does not answer. Endpoints that only another cluster lists are left out. All count where all endpoints were
 /// given, or where those that were do not settle it.
 pub fn of_given<'a>(facts: &'a [EndpointFacts], given: &[String]) -> Cow<'a, [EndpointFacts]> {
     let Some(cluster) = given_cluster(facts, given) else { return Cow::Borrowed(facts) };
@@ -80,7 +80,7 @@ pub(crate) fn misplaced(facts: &[EndpointFacts]) -> Vec<Misplaced> {
         let listing = says(facts).filter(|(_, s)| s.cluster_id != other.cluster_id);
         for (place, listing) in listing {
             let Some(member) = lists(listing.cluster_id, endpoint) else { continue };
-            // where each has its member at the other's URL, nothing tells which of them is in the wrong place
+            // where each has its member at the other's URL, it is unknown which of them is in the wrong place
             let both = lists(other.cluster_id, place).is_some();
             if !both && !found.iter().any(|f| f.endpoint == endpoint) {
                 found.push(Misplaced {

@@ -1,6 +1,6 @@
-//! Whom to ask next. Each endpoint is asked by itself and waits for none; what one answer makes worth asking of others
-//! comes in later rounds: members that nobody typed, the peer ports of those that are silent, and hashes at the one
-//! revision that everybody has.
+//! Which endpoints to ask next. Each endpoint is asked on its own and waits for no other; what one answer makes worth
+//! asking of others comes in later rounds: members that were not typed, the peer ports of silent ones, and hashes at a
+//! revision that every member has.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +11,19 @@ use crate::domain::{
 use crate::etcd::membership::Id;
 use crate::text::Foreign;
 
-/// In all, more members than this are not asked by themselves, only when they are typed.
+/// No more discovered members than this are asked in all; typed ones always are.
 const MOST_DISCOVERED: usize = 16;
 
 /// A question to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// Everything, at a client URL that an answer names and nobody typed: a new endpoint.
+    /// Everything, at a client URL that an answer names and that was not typed: a new endpoint.
     Ask(String),
-    /// Whether the member behind a silent endpoint is alive, at the peer URLs that its cluster lists.
+    /// Whether the member at a silent endpoint is alive, at the peer URLs that its cluster lists.
     Peer {
         /// The silent endpoint.
         endpoint: String,
-        /// The member behind it.
+        /// Its member.
         member: KnownMember,
     },
     /// The hash of the keys up to a revision.
@@ -35,7 +35,7 @@ pub enum Question {
     },
 }
 
-/// The next round of questions, none while somebody is still being asked: a member may be listed under another URL than
+/// The next round of questions, none while an endpoint is still being asked: a member may be listed under another URL than
 /// the one at which it is asked. The first `typed` of `facts` are the endpoints that the operator named; `peered` are those
 /// whose peer ports were asked already.
 pub fn next(facts: &[EndpointFacts], typed: usize, peered: &BTreeSet<String>) -> Vec<Question> {
@@ -86,7 +86,7 @@ fn silent(facts: &[EndpointFacts], peered: &BTreeSet<String>) -> Vec<Question> {
     .collect()
 }
 
-/// Hashes of everybody who can give one and was not asked, at the lowest revision in each cluster.
+/// Hashes of every member that can return one and was not asked, at the lowest revision in each cluster.
 fn hashes(facts: &[EndpointFacts]) -> Vec<Question> {
     let able = |says: &MemberStatus| says.closed.is_none() && says.revision > 0;
     let lowest = |cluster: Id| {
@@ -125,7 +125,7 @@ pub fn lagging_twins(facts: &[EndpointFacts]) -> Vec<String> {
     lone.iter().filter(|(_, s)| behind(s)).map(|(endpoint, _)| endpoint.to_string()).collect()
 }
 
-/// Whether `now`, which was asked after the others had answered, is behind what one of them said as the same member.
+/// Whether `now`, which was asked after the others had answered, is behind what one of them reported as the same member.
 pub fn went_back(now: &MemberStatus, others: &[EndpointFacts]) -> bool {
     now.closed.is_none() && now.raft_index > 0 && alone(now) && says(others).any(|(_, s)| alone(s) && is_behind(now, s))
 }
@@ -146,7 +146,8 @@ pub fn at(member: &KnownMember, endpoint: &str) -> bool {
     member.client_urls.iter().any(|url| url == endpoint || asked.is_some() && url::place(url) == asked)
 }
 
-/// A sentence about a member: behind its name or, where that is not known (`?`), its URL, unless the sentence has that.
+/// Returns a sentence about a member, prefixed with its name or, where that is not known (`?`), its URL, unless the
+/// sentence has it.
 pub fn about(name: &str, endpoint: &str, sentence: &str) -> String {
     let bare = endpoint.split_once("://").map_or(endpoint, |(_, bare)| bare);
     match name {

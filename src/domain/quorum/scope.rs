@@ -1,6 +1,6 @@
-//! Which cluster is meant, where more than one was seen: the operator's word, a member that answers, an etcd of this
+//! Which cluster is meant, where more than one was seen: the operator's choice, a member that answers, an etcd of this
 //! machine that listens on an endpoint that was asked, the member list of a directory that names one, `--data-dir`.
-//! What belongs to another cluster is kept apart: it is no measure of this one, and gives it no cells.
+//! What belongs to another cluster is kept apart: it is not compared with this one, and fills none of its cells.
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ use crate::{
 };
 use crate::{etcd::membership::Id, text::Shown};
 
-/// Everything that may say which cluster is meant.
+/// Everything that can show which cluster is meant.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Evidence<'a> {
     /// What endpoints answered.
@@ -48,7 +48,7 @@ pub struct Evidence<'a> {
     pub chosen: Option<Id>,
 }
 
-/// By what it is known which cluster is meant.
+/// How it is known which cluster is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
@@ -77,7 +77,7 @@ pub enum Open {
     Answers,
     /// Directories of several clusters fit equally well.
     Several,
-    /// Directories were seen, and nothing ties them to the endpoints that were asked.
+    /// Directories were seen, and nothing links them to the endpoints that were asked.
     Unlinked,
     /// The endpoints and the directories that were named are of different clusters.
     Conflict,
@@ -168,7 +168,7 @@ impl Scope {
         }
     }
 
-    /// By what it is known.
+    /// Returns how it is known.
     pub fn by(&self) -> Option<By> {
         match self.meant {
             Meant::Is(_, by) => Some(by),
@@ -220,8 +220,8 @@ impl Scope {
         dirs.iter().filter(counts).cloned().collect()
     }
 
-    /// The answers that count for the cluster that is meant. Where the operator said which one that is, those of another
-    /// cluster do not; where nobody said, all do, and the verdict says that they are of several.
+    /// The answers that count for the cluster that is meant. Where the operator chose it, those of another
+    /// cluster do not; where not, all do, and the verdict reports that they are of several.
     pub fn facts(&self, facts: &[EndpointFacts], typed: bool) -> Vec<EndpointFacts> {
         let settled = match self.by() {
             Some(By::Choice) => true,
@@ -241,19 +241,22 @@ impl Scope {
         Some(match self.open()? {
             Open::Nothing => return None,
             Open::Answers => {
-                format!("Which cluster is meant is not known: members of several clusters answer: {}.", each.join("; "))
+                format!(
+                    "It is not known which cluster is meant: members of several clusters answer: {}.",
+                    each.join("; ")
+                )
             }
             Open::Several => format!(
-                "Which cluster is meant is not known: this machine has data of {count} clusters, and no endpoint tells them apart: {}.",
+                "It is not known which cluster is meant: this machine has data of {count} clusters, and no endpoint distinguishes them: {}.",
                 each.join("; ")
             ),
             Open::Unlinked => format!(
-                "Which cluster is meant is not known: nothing ties the {} seen on this machine to the endpoints asked: {}.",
+                "It is not known which cluster is meant: nothing links the {} seen on this machine to the endpoints asked: {}.",
                 plural(count, "cluster", "clusters"),
                 each.join("; ")
             ),
             Open::Conflict => format!(
-                "Which cluster is meant is not known: the endpoints and the data directories given are of different clusters: {}.",
+                "It is not known which cluster is meant: the endpoints and the data directories given are of different clusters: {}.",
                 each.join("; ")
             ),
         })
@@ -264,18 +267,18 @@ impl Scope {
         match self.open() {
             None => String::new(),
             Some(Open::Nothing) => {
-                "no member answers and no data directory is known, so nothing says which cluster is meant".into()
+                "no member answers and no data directory is known, so it is not known which cluster is meant".into()
             }
             Some(Open::Unlinked) => {
-                "nothing ties the data directories seen to the endpoints asked, so nothing says which cluster is meant"
+                "nothing links the data directories seen to the endpoints asked, so it is not known which cluster is meant"
                     .into()
             }
             Some(Open::Answers) => format!(
-                "the members that answer are of {} clusters, and nothing says which one is meant",
+                "the members that answer are of {} clusters, and it is not known which one is meant",
                 self.clusters.iter().filter(|c| !c.endpoints.is_empty()).count()
             ),
             Some(Open::Several | Open::Conflict) => format!(
-                "the data directories are of {} clusters, and nothing says which one is meant",
+                "the data directories are of {} clusters, and it is not known which one is meant",
                 self.clusters.len()
             ),
         }
@@ -328,7 +331,7 @@ fn meant(seen: &Evidence<'_>, clusters: &[Found]) -> Meant {
     if clusters.is_empty() {
         return Meant::Open(Open::Nothing);
     }
-    // An endpoint that nobody named says less than a directory that somebody did.
+    // An endpoint that was found weighs less than a directory that was named.
     if !seen.typed
         && let Some(id) = one(&named)
     {
@@ -387,7 +390,7 @@ fn meant_by_list(seen: &Evidence<'_>, facts: &[EndpointFacts], answers: Id) -> O
 }
 
 /// Where neither an endpoint nor a name says anything: the only cluster that was seen, unless endpoints were named, which
-/// then are of nobody that was seen.
+/// then belong to no cluster that was seen.
 fn alone(seen: &Evidence<'_>) -> Meant {
     let of = |dirs: Vec<&DirFacts>| ids(dirs.into_iter().filter_map(|d| Some(d.state.says()?.cluster_id)));
     let installed = of(seen.dirs.iter().filter(|dir| !dir.learned_from.is_empty()).collect());

@@ -1,4 +1,4 @@
-//! The answers, sorted by what the rule asks for, and the rule.
+//! The answers, counted by what the rule needs, and the rule.
 
 use super::{
     evidence::{Evidence, QuorumVerdict},
@@ -21,11 +21,11 @@ use crate::{
     text::{Foreign, Shown, phrase::natural},
 };
 
-/// The answers, sorted by what the rule asks for.
+/// The answers, counted by what the rule needs.
 pub(crate) struct Count<'a> {
-    /// Everybody who answered, each member once, with the endpoint it answered at.
+    /// Every member that answered, each once, with the endpoint it answered at.
     pub says: Vec<(&'a str, &'a MemberStatus)>,
-    /// The newest member list, where one could be had.
+    /// The newest member list, where one was read.
     pub list: Option<&'a [KnownMember]>,
     pub voters: usize,
     pub needed: usize,
@@ -43,7 +43,7 @@ pub(crate) struct Count<'a> {
     pub history: History<'a>,
     /// Silent endpoints that are no URL of a member.
     pub unmatched: Vec<&'a str>,
-    /// Members that do not answer, and for which one of those endpoints may stand.
+    /// How many members do not answer and may be meant by one of those endpoints.
     pub missing: usize,
     /// Endpoints that were given and at which a member answers.
     pub confirmed: usize,
@@ -52,15 +52,14 @@ pub(crate) struct Count<'a> {
     /// Endpoints on several hosts or ports that answer as one member of a cluster of one, by the IDs of an etcd without
     /// flags.
     pub alike: Vec<&'a str>,
-    /// What is of another cluster than the one that serves and lists an endpoint of it as its own member's, or is of the
-    /// same one and lists more members: the endpoint, and the place.
+    /// What belongs to another cluster than the serving one and lists one of its endpoints as its own member's, or belongs to
+    /// the same one and lists more members: the endpoint, and the place.
     pub elsewhere: Vec<(&'a str, String)>,
     /// Client URLs of members at which another cluster answers.
     pub misplaced: Vec<Misplaced>,
     /// Learners that do not answer.
     pub learners: Vec<Silent<'a>>,
-    /// True where an empty cluster of one member is all that answers, and nothing else is known that it could be held
-    /// against.
+    /// True where an empty cluster of one member is all that answers, and there is nothing else to compare it with.
     pub empty_alone: bool,
 }
 
@@ -73,7 +72,7 @@ pub(crate) struct Silent<'a> {
     pub fate: Fate<'a>,
     /// Its other directories that were looked at, each as it compares with the one that decided its fate.
     pub copies: Vec<(&'a DirFacts, Age)>,
-    /// False where nobody was asked at its client URL: it may well answer.
+    /// False where its client URL was not asked: it may well answer.
     pub asked: bool,
 }
 
@@ -81,11 +80,11 @@ pub(crate) struct Silent<'a> {
 pub(crate) enum Fate<'a> {
     /// Nothing that would keep it from coming back.
     Open,
-    /// Its data directory is whole, and no process has it.
+    /// Its data directory is intact, and no process uses it.
     Whole(&'a DirFacts),
-    /// A process has its data directory, and yet it does not answer.
+    /// A process uses its data directory, but it does not answer.
     Held(&'a DirFacts),
-    /// Its data directory is broken, for this reason.
+    /// Its data directory is damaged, for this reason.
     Broken(&'a str),
     /// An etcd could start on its data directory, which does not hold what the member had acknowledged.
     Lacks(&'a DirFacts, Lack),
@@ -101,10 +100,10 @@ impl Fate<'_> {
     }
 }
 
-/// Voters that no endpoint stands for.
+/// Voters that no endpoint represents.
 pub(crate) struct Unasked {
     pub count: usize,
-    /// Their names, where it can be told which they are.
+    /// Their names, where it is known which they are.
     pub names: Vec<String>,
     /// Their client URLs, where they are named.
     pub urls: Vec<String>,
@@ -117,7 +116,7 @@ impl<'a> Count<'a> {
         let mut twice = 0;
         for fact in facts {
             let Answer::Says(member) = &fact.answer else { continue };
-            // One member behind two endpoints is one voter; the better of its answers counts.
+            // One member with two endpoints is one voter; the better of its answers counts.
             match says.iter_mut().find(|(_, s)| (s.cluster_id, s.member_id) == (member.cluster_id, member.member_id)) {
                 Some(same) => {
                     twice += 1;
@@ -280,8 +279,8 @@ impl<'a> Count<'a> {
         !corrupt && differ.parts.iter().filter(|(_, who)| who.iter().any(|e| serving.has(e))).count() > 1
     }
 
-    /// Strangers of whom no revision is known, and who list more voters than those who serve: such as the survivor of the
-    /// cluster that was, started again, which opens its client port to nobody.
+    /// Members that are not listed, report no revision, and list more voters than those that serve: such as a restarted
+    /// survivor of the old cluster, which does not open its client port.
     pub(crate) fn untold(&self) -> Vec<(&'a str, &'a MemberStatus)> {
         let serving = self.history.serving.as_ref().map_or(0, |s| voters(s.list).len());
         let mut strangers = self.strangers();
@@ -294,13 +293,13 @@ impl<'a> Count<'a> {
         self.history.newer.first().is_some_and(|n| n.certain)
     }
 
-    /// A cluster serves, and as many of the endpoints as answer for it are none of its members'.
+    /// A cluster serves, and as many of the endpoints as answer for it are not URLs of its members.
     fn unconfirmed(&self) -> bool {
         let strange = self.unmatched.len() > self.missing && self.unmatched.len() >= self.confirmed;
         strange || !self.alike.is_empty() || !self.elsewhere.is_empty() || self.empty_alone
     }
 
-    /// Who answers under the cluster's ID and is not in the list of those who serve.
+    /// Members that answer under the cluster's ID and are not in the serving members' list.
     pub(crate) fn strangers(&self) -> Vec<(&'a str, &'a MemberStatus)> {
         let Some(serving) = self.history.serving.as_ref().filter(|s| !s.list.is_empty()) else { return Vec::new() };
         let apart = |e: &str| self.history.apart.iter().chain(&self.history.rivals).any(|g| g.has(e));
@@ -316,7 +315,7 @@ impl<'a> Count<'a> {
         })
     }
 
-    /// True where nothing speaks against leaving a cluster that serves as it is: nothing newer is known anywhere, and it
+    /// Returns true where a serving cluster may be left as it is: nothing newer is known anywhere, and it
     /// is the one that was asked for.
     pub(crate) fn keep(&self, verdict: QuorumVerdict) -> bool {
         let empty = self.history.serving.as_ref().is_some_and(Serving::is_empty);
@@ -346,7 +345,7 @@ impl<'a> Count<'a> {
         !self.history.newer.is_empty() || self.history.serving.is_none() && self.history.beyond_answers()
     }
 
-    /// Too few would be left even if everybody came back of whom it is not known that he will not.
+    /// Too few would be left even if every member not known to be lost came back.
     fn lost_for_good(&self) -> bool {
         let gone = self.silent.iter().filter(|s| s.fate.gone()).count();
         gone > 0 && self.voters.saturating_sub(gone) < self.needed
@@ -372,7 +371,7 @@ impl<'a> Count<'a> {
         known.next().map(|m| m.name.to_string())
     }
 
-    /// The name of whoever answered at an endpoint.
+    /// Returns the name of the member that answered at an endpoint.
     pub(crate) fn name_at(&self, endpoint: &str) -> String {
         let who = self.says.iter().find(|(e, _)| *e == endpoint);
         who.map_or_else(|| endpoint.to_string(), |(e, s)| self.name(e, s))
@@ -392,7 +391,7 @@ fn twins(facts: &[EndpointFacts]) -> Vec<(&str, &MemberStatus)> {
 }
 
 /// Endpoints at several hosts or ports that answer for a cluster of one which has the IDs of an etcd without flags. They
-/// may be one server or several: each such etcd says the same of itself.
+/// may be one server or several: each such etcd reports the same IDs.
 fn alike(facts: &[EndpointFacts]) -> Vec<&str> {
     let same = facts.iter().filter_map(|f| match &f.answer {
         Answer::Says(s) if s.cluster_id == DEFAULT_CLUSTER && s.members.len() == 1 => Some(f.endpoint.as_str()),
@@ -416,7 +415,7 @@ fn alike(facts: &[EndpointFacts]) -> Vec<&str> {
 }
 
 /// Directories and snapshots that have a member at an endpoint at which another cluster serves, and snapshots of a cluster
-/// of several members of which one serves alone; what was shown to be the same history is none of them.
+/// of several members of which one serves alone; what was shown to share the history is not among them.
 fn elsewhere<'a>(seen: &Evidence<'a>, history: &History<'a>) -> Vec<(&'a str, String)> {
     let (Some(serving), Some(cluster)) = (&history.serving, history.cluster) else { return Vec::new() };
     let ends: Vec<&str> = serving.says.iter().map(|(e, _)| *e).collect();
@@ -431,7 +430,7 @@ fn elsewhere<'a>(seen: &Evidence<'a>, history: &History<'a>) -> Vec<(&'a str, St
         // what was restored from it under other IDs holds its data
         let shown = history.outcome(&NewerAt::Dir(dir.data_dir.shown().to_string())) == Some(&Match::Same);
         if let Some(endpoint) = other.filter(|_| !shown).and_then(|s| lists(&s.members)).or(more) {
-            found.push((endpoint, format!("the directory {}", dir.data_dir.shown())));
+            found.push((endpoint, format!("data directory {}", dir.data_dir.shown())));
         }
     }
     for state in seen.known {
@@ -439,7 +438,7 @@ fn elsewhere<'a>(seen: &Evidence<'a>, history: &History<'a>) -> Vec<(&'a str, St
         let shown = history.outcome(&NewerAt::File(state.from.clone())) == Some(&Match::Same);
         let more = same && !shown && ids.len() == 1 && voters(&state.members).len() > 1;
         let endpoint = if more { ends.first().copied() } else { lists(&state.members).filter(|_| !same && !shown) };
-        found.extend(endpoint.map(|endpoint| (endpoint, format!("the snapshot {}", state.from))));
+        found.extend(endpoint.map(|endpoint| (endpoint, format!("snapshot {}", state.from))));
     }
     found
 }
@@ -487,13 +486,13 @@ fn unmatched<'a>(facts: &'a [EndpointFacts], list: &[KnownMember], missing: &[&K
     (out, left.len())
 }
 
-/// The list of the answer that is newest by index and term; where nobody answers with one, that of the data directory
+/// The list of the answer that is newest by index and term; where no answer has one, that of the data directory
 /// whose log is newest. A term alone says little: it grows with every election that fails.
 fn newest_list<'a>(says: &[(&'a str, &'a MemberStatus)], dirs: &'a [DirFacts]) -> Option<&'a [KnownMember]> {
     let usable = |list: &[KnownMember]| list.iter().any(|m| !m.is_learner);
-    let said = says.iter().filter(|(_, s)| usable(&s.members)).max_by_key(|(_, s)| (s.raft_index, s.raft_term));
-    if let Some((_, said)) = said {
-        return Some(&said.members);
+    let answered = says.iter().filter(|(_, s)| usable(&s.members)).max_by_key(|(_, s)| (s.raft_index, s.raft_term));
+    if let Some((_, answered)) = answered {
+        return Some(&answered.members);
     }
     if !says.is_empty() {
         return None;
@@ -503,8 +502,8 @@ fn newest_list<'a>(says: &[(&'a str, &'a MemberStatus)], dirs: &'a [DirFacts]) -
 }
 
 /// What is known of the silent member `id`, by the newest of its directories, and how the others compare with that one.
-/// Where a process has one of them, that one decides: a second etcd of the same member must not be started. A whole disk
-/// counts for more than a word, and than a broken copy of it, unless the broken one is known to go further: what the
+/// Where a process has one of them, that one decides: a second etcd of the same member must not be started. An intact disk
+/// outweighs the operator's statement, and a damaged copy of it, unless the damaged one is known to go further: what the
 /// member acknowledged is in that one. One that does not hold what its member acknowledged never counts as whole.
 fn fate<'a>(
     id: Id,
@@ -529,7 +528,7 @@ fn fate<'a>(
     let best = whole.first().copied();
     let further = |dir: &DirFacts| best.is_some_and(|best| newest_dir::compare(dir, best) == Age::Newer);
     let lacks = |dir: &DirFacts| lacking.iter().any(|(lacking, _)| lacking.data_dir == dir.data_dir);
-    // One that lacks something because it is the older of two is told as that.
+    // One that lacks something because it is the older of two is reported as that.
     let held = found.iter().copied().find(|dir| dir.held.is_held() && (best.is_some() || !lacks(dir)));
     let torn = broken.iter().copied().find(|(dir, _)| further(dir));
     let lack = lacking.first().copied();
@@ -554,7 +553,7 @@ pub(crate) fn display_name(member: &KnownMember) -> String {
     if member.name.is_empty() { member.id.to_string() } else { member.name.to_string() }
 }
 
-/// Whether this member votes: by the newest list, else by what it says of itself.
+/// Whether this member votes: by the newest list, else by what it reports of itself.
 pub(crate) fn votes(list: Option<&[KnownMember]>, says: &MemberStatus) -> bool {
     match list {
         Some(list) => list.iter().any(|m| m.id == says.member_id && !m.is_learner),

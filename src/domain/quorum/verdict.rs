@@ -1,8 +1,8 @@
-//! Is quorum lost, and may a restore go ahead? One type for badge, wording, exit code and gate; the rule, its numbers
-//! and its words.
+//! Is quorum lost, and may a restore go ahead? One type for badge, message, exit code and gate, with the rule and its
+//! numbers.
 //!
-//! Judged are the members' answers, the data directories that were looked at, and what the operator says of members
-//! that are silent. Learners never count; the voters are those of the newest member list.
+//! The input is the members' answers, the data directories that were inspected, and the operator's statements about
+//! silent members. Learners never count; the voters are those of the newest member list.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ use crate::domain::quorum::misplaced;
 pub use crate::domain::quorum::misplaced::{Misplaced, of_given};
 use crate::domain::quorum::tally::Count;
 
-/// What stands before going on to a restore.
+/// What the operator must do before continuing to a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Gate {
     /// Nothing.
@@ -28,7 +28,7 @@ pub enum Gate {
     TypeLabel,
 }
 
-/// A verdict with the numbers it follows from, in words.
+/// A verdict with the numbers it follows from, and its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuorumReport {
     /// The verdict.
@@ -37,7 +37,7 @@ pub struct QuorumReport {
     pub voters: usize,
     /// How many of them make a majority.
     pub needed: usize,
-    /// How many of them answer, be it at their peer port only.
+    /// How many of them answer, even if only at their peer port.
     pub answering: usize,
     /// Voters that do not answer and may come back, by name where one is known.
     pub may_come_back: Vec<String>,
@@ -47,16 +47,16 @@ pub struct QuorumReport {
     pub disagreement: Option<Disagreement>,
     /// States that go on past what serves, the newest first.
     pub newer: Vec<Newer>,
-    /// Endpoints of those who serve an older, an empty or another state under the cluster's ID: they are to be stopped.
+    /// Endpoints of members that serve an older, empty or different state under the cluster's ID, to be stopped.
     pub stop: Vec<String>,
-    /// Endpoints that are to be asked once more before this is believed: their answers may be older than what they are
-    /// held against.
+    /// Endpoints to ask once more before relying on this: their answers may be older than what they are compared
+    /// with.
     pub ask_again: Vec<String>,
-    /// Silent endpoints that are no URL of a member, where more of them are silent than members.
+    /// Silent endpoints that are not a URL of any member, where there are more of them than silent members.
     pub unmatched: Vec<String>,
     /// Client URLs of members at which another cluster answers.
     pub misplaced: Vec<Misplaced>,
-    /// True where the cluster is to be left as it is: it serves, or its members only have to hear each other, and nothing
+    /// True where the cluster should be left as it is: it serves, or its members only have to reach each other, and nothing
     /// newer is known.
     pub keep: bool,
     /// The verdict in one or two sentences, with the numbers.
@@ -68,18 +68,18 @@ pub struct QuorumReport {
 }
 
 impl QuorumReport {
-    /// What stands before going on to a restore.
+    /// Returns what the operator must do before continuing to a restore.
     pub fn gate(&self) -> Gate {
         match self.verdict {
             QuorumVerdict::LostForNow | QuorumVerdict::LostForGood | QuorumVerdict::Unknown => Gate::Open,
-            // what serves does not hold the data; whoever still answers is in the way of the review
+            // what serves does not hold the data; the members that still answer block the restore at the review
             QuorumVerdict::Forked if self.surely_behind() => Gate::Open,
             _ => Gate::TypeLabel,
         }
     }
 
-    /// The exit code of `requorum probe`: 0 healthy, 5 no member answers (or was heard out), 10 lost for now, 11 a
-    /// majority without a leader, 12 unsettled, 13 two clusters, 14 lost for good, 15 degraded, 18 an older, empty or other
+    /// The exit code of `requorum probe`: 0 healthy, 5 no member answers (or some are still being asked), 10 lost for now, 11 a
+    /// majority without a leader, 12 unsettled, 13 two clusters, 14 permanently lost, 15 degraded, 18 an older, empty or other
     /// state serves, 19 what serves is not shown to be the cluster asked for.
     pub fn exit_code(&self) -> u8 {
         match self.verdict {
@@ -97,18 +97,18 @@ impl QuorumReport {
         }
     }
 
-    /// What the advice of one kind is about.
+    /// Returns what the advice of one kind is about.
     pub fn advised(&self, act: Act) -> Vec<&str> {
         self.advice.iter().filter(|advice| advice.act == act).map(|advice| advice.on.as_str()).collect()
     }
 
-    /// True where what serves is shown to be behind what is known of the same cluster.
+    /// Returns true where what serves is shown to be older than another known state of the same cluster.
     pub fn surely_behind(&self) -> bool {
         self.verdict == QuorumVerdict::Forked && self.newer.first().is_some_and(|n| n.certain)
     }
 }
 
-/// Judges all that is known.
+/// Returns the verdict on all the evidence.
 pub fn verdict(seen: &Evidence<'_>) -> QuorumReport {
     let misplaced = misplaced::misplaced(seen.facts);
     let facts = of_given(seen.facts, seen.given);

@@ -1,10 +1,10 @@
-//! A member restored by hand: the sheet of commands for a host that takes no program of ours, and the code that it sends
-//! home.
+//! A member restored by hand: the sheet of commands for a host on which requorum cannot run, and the code that it
+//! returns.
 //!
-//! Part 1 builds the directory beside the data and ends with a code, which follows from the plan, the snapshot that was
-//! really used and the log that was really written; `requorum sheet --result` says what a code proves. Part 2 moves the old
+//! Part 1 builds the directory in staging next to the data and ends with a code, which follows from the plan, the snapshot that was
+//! really used and the log that was really written; `requorum sheet --result` checks a code. Part 2 moves the old
 //! data aside and the new into place. The parts are for bash on Linux with GNU or busybox tools, each in a subshell that
-//! stops at the first thing that is not as it must be.
+//! stops at the first unexpected result.
 
 mod steps;
 #[cfg(test)]
@@ -34,11 +34,11 @@ pub struct ByHand {
     pub head: String,
     /// Brings the snapshot to the host; run on the operator's machine. Empty where the host is this machine.
     pub bring: String,
-    /// Part 1: builds it beside the data.
+    /// Part 1: builds it in staging.
     pub build: String,
     /// Part 2: moves the old aside and the new into place.
     pub swap: String,
-    /// Takes part 2 back.
+    /// Rolls part 2 back.
     pub back: String,
 }
 
@@ -51,7 +51,7 @@ impl ByHand {
     }
 }
 
-/// The sheet for the member called `name`. `stamp` stands in the names of what is moved aside, such as
+/// The sheet for the member called `name`. `stamp` is part of the names of what is moved aside, such as
 /// `20261122T031200Z`.
 ///
 /// # Errors
@@ -101,11 +101,11 @@ pub fn beyond_etcdutl(plan: &Plan) -> Option<String> {
     let asked = [
         (chosen.clear_alarms, "leave out the alarms"),
         (chosen.finish_downgrade, "end the downgrade"),
-        (chosen.disable_auth, "switch authentication off"),
+        (chosen.disable_auth, "disable authentication"),
         (chosen.set_version, "set storage and cluster version"),
         (chosen.compact, "write the database compacted"),
         (chosen.accept_damage.is_some(), "read a file of which a part is damaged"),
-        (plan.source.snapshot_bytes.is_some(), "leave out the bytes that follow the snapshot"),
+        (plan.source.snapshot_bytes.is_some(), "leave out the bytes after the snapshot"),
     ];
     let asked: Vec<String> = asked.iter().filter(|(asked, _)| *asked).map(|(_, what)| (*what).into()).collect();
     (!asked.is_empty())
@@ -148,10 +148,10 @@ fn head(plan: &Plan, member: &Member) -> String {
         thousands(plan.expected_revision().unsigned_abs()),
     );
     for note in [
-        "Paste each part as a whole into bash on the host, as root, or as the user that etcd runs as where the directory \
-         around the data belongs to that user. A part that finds something unexpected says so and stops there",
-        "Part 1 can be done at any time: it builds beside the data and touches nothing that is in use. Part 2 waits until \
-         every member of the plan is built and its code is right",
+        "Paste each part as a whole into bash on the host, as root, or as the user that etcd runs as if the parent directory \
+         of the data belongs to that user. A part that finds something unexpected reports it and stops",
+        "Part 1 can be done at any time: it builds in staging and touches nothing that is in use. Part 2 must wait until \
+         every member of the plan is built and its code is verified",
     ] {
         comment_lines(&mut out, note);
     }
@@ -162,7 +162,7 @@ fn bring(plan: &Plan, member: &Member) -> String {
     if host_address::is_local(&member.host) {
         return String::new();
     }
-    let mut out = String::from("# ---- On the machine where the plan lies: bring the snapshot\n");
+    let mut out = String::from("# ---- On the machine with the plan: copy the snapshot\n");
     let bytes = plan.source.bytes;
     let unit = plural(usize::try_from(bytes).unwrap_or(usize::MAX), "byte", "bytes");
     comment_lines(&mut out, &format!("{} {unit}, into the home directory there", thousands(bytes)));

@@ -1,4 +1,4 @@
-//! The plan in words, in the order in which it happens: what Review shows before the label is typed.
+//! The plan as sentences, in execution order: what Review shows before the label is typed.
 
 use crate::{
     domain::{
@@ -22,7 +22,7 @@ pub fn sentences(plan: &Plan, ids: &Shared) -> Vec<String> {
     let mut out = beginning(plan);
     for m in &plan.members {
         out.push(format!(
-            "{}{}: make {} (member ID {}) beside its place, read it back, rename it into place; nothing that is there is overwritten",
+            "{}{}: build {} (member ID {}) in staging, verify it, rename it into place; existing data is never overwritten",
             m.name,
             if host_address::is_local(&m.host) { String::new() } else { format!(" on {}", m.host) },
             dirs(m),
@@ -47,7 +47,7 @@ pub fn dirs(member: &Member) -> String {
 pub fn beginning(plan: &Plan) -> Vec<String> {
     let source = &plan.source;
     let mut out = vec![format!(
-        "Read {} (SHA-256 {}, revision {}, {} {}) and check it again; it is only read",
+        "Read {} (SHA-256 {}, revision {}, {} {}) and verify it again; it is only read",
         source.path.shown(),
         short(&source.sha256),
         number(source.revision),
@@ -56,7 +56,7 @@ pub fn beginning(plan: &Plan) -> Vec<String> {
     )];
     if source.skip_hash_check {
         out.push(
-            "It carries no SHA-256 of its own: its pages and rows are checked, but nothing tells whether a value in it was changed"
+            "It has no SHA-256 of its own: its pages and rows are checked, but a changed value in it would not be noticed"
                 .into(),
         );
     }
@@ -75,7 +75,7 @@ pub fn beginning(plan: &Plan) -> Vec<String> {
     }
     out.push(match plan.target {
         Some(minor) => format!("Write it for etcd {minor}"),
-        None => "Write it in the form of etcd 3.5, from which etcd 3.4 to 3.7 start".into(),
+        None => "Write it in the format of etcd 3.5, which etcd 3.4 to 3.7 can start from".into(),
     });
     out.extend(options(plan));
     out
@@ -88,7 +88,7 @@ pub fn outcome(plan: &Plan, ids: &Shared) -> Vec<String> {
     let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
     let apart = match ids {
         Shared::None => "; its token is its own, so members of the old cluster cannot join it",
-        // Nothing of the old cluster's IDs is known, so nothing is said of them.
+        // Nothing of the old cluster's IDs is known, so nothing is asserted about them.
         Shared::Unknown => "",
         Shared::Cluster(_) | Shared::Members { .. } => {
             "; its token is the old one, so a member that comes back with its old data can join it"
@@ -124,18 +124,18 @@ fn options(plan: &Plan) -> Vec<String> {
     say(chosen.finish_downgrade, "End the downgrade that was in progress when the snapshot was taken");
     say(
         chosen.disable_auth,
-        "Switch authentication off: until `etcdctl auth enable` everybody who reaches the cluster may read and write; users and roles stay",
+        "Disable authentication: until `etcdctl auth enable` anyone who can reach the cluster can read and write; users and roles are kept",
     );
     if let (true, Some(target)) = (chosen.set_version, plan.target) {
         let text = match target < Minor::V3_6 {
             true => format!(
-                "Set the cluster version to {target}.0 and take out the storage version, which etcd {target} does not know"
+                "Set the cluster version to {target}.0 and remove the storage version, which etcd {target} does not know"
             ),
             false => format!("Set storage and cluster version to {target}.0"),
         };
         say(true, &text);
     }
-    say(chosen.compact, "Write the database compacted: live pages only, numbered anew");
+    say(chosen.compact, "Write the database compacted: live pages only, renumbered");
     if let Some(revision) = chosen.accept_damage {
         let text = format!(
             "Take the state of revision {} though a meta page or the list of free pages of the file is damaged, and rebuild the database from its rows",
@@ -144,12 +144,12 @@ fn options(plan: &Plan) -> Vec<String> {
         say(true, &text);
     }
     match (&chosen.owner, &chosen.like) {
-        (Some(owner), _) => say(true, &format!("Give everything that is made to {owner}")),
-        (None, Some(like)) => say(true, &format!("Give everything that is made to the owner of {}", like.shown())),
+        (Some(owner), _) => say(true, &format!("Set the owner of everything created to {owner}")),
+        (None, Some(like)) => say(true, &format!("Set the owner of everything created to that of {}", like.shown())),
         (None, None) => {}
     }
     if let Some(mode) = &chosen.mode {
-        say(true, &format!("Give the new directories mode {mode}"));
+        say(true, &format!("Set the mode of the new directories to {mode}"));
     }
     out
 }

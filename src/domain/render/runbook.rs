@@ -1,4 +1,4 @@
-//! The whole recovery as one paper: every step with a box to tick, for those who carry it out by hand.
+//! The whole recovery as one document: every step with a check box, for a recovery by hand.
 
 use super::start::{Known, StartFormat, page};
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The runbook as Markdown. Each member is started in the form that fits how it was started until now, or in `form`.
-/// `stamp` stands in the names of what is moved aside.
+/// `stamp` is part of the names of what is moved aside.
 pub fn runbook(plan: &Plan, form: Option<StartFormat>, known: &Known, stamp: &str) -> String {
     let mut out = head(plan);
     before(&mut out, plan);
@@ -73,7 +73,7 @@ fn head(plan: &Plan) -> String {
 
 fn before(out: &mut String, plan: &Plan) {
     out.push_str("\n## 1. Before anything is written\n\n");
-    tick(out, "Nobody else works on this cluster, and everybody who could knows of this");
+    tick(out, "No one else is working on this cluster, and everyone who could is informed");
     for m in &plan.members {
         tick(
             out,
@@ -101,7 +101,7 @@ fn restore(out: &mut String, plan: &Plan, stamp: &str) {
     let local = plan.members.iter().all(|m| host_address::is_local(&m.host));
     let command = if local { "requorum restore plan.yaml" } else { "requorum apply plan.yaml" };
     out.push_str(&format!(
-        "With requorum: {} restores every member and proves it. By hand, each host by itself:\n\n",
+        "With requorum: {} restores and verifies every member. By hand, host by host:\n\n",
         code(command)
     ));
     for m in &plan.members {
@@ -115,12 +115,12 @@ fn restore(out: &mut String, plan: &Plan, stamp: &str) {
         tick(
             out,
             &format!(
-                "{} says that it is as planned\n",
+                "{} confirms that it is as planned\n",
                 code(&format!("requorum sheet plan.yaml --member {} --result CODE", shell_word(&m.name)))
             ),
         );
     }
-    out.push_str("Only when every member is proven:\n\n");
+    out.push_str("Only when every member is verified:\n\n");
     for m in &plan.members {
         let Ok(sheet) = manual::sheet(plan, &m.name, stamp) else { continue };
         out.push_str(&format!("### {} on {}: into place\n", code(&m.name), host(m)));
@@ -143,7 +143,7 @@ fn start(out: &mut String, plan: &Plan, form: Option<StartFormat>, known: &Known
 }
 
 fn look(out: &mut String, plan: &Plan) {
-    out.push_str("## 4. Look\n");
+    out.push_str("## 4. Verify\n");
     let urls: Vec<&str> = plan.members.iter().flat_map(|m| m.client_urls.iter().map(String::as_str)).collect();
     let endpoints = format!("--endpoints={}", urls.join(","));
     let lines = [
@@ -163,11 +163,11 @@ fn look(out: &mut String, plan: &Plan) {
         tick(out, "Equal hashes: members with different ones were restored from different snapshots; stop them");
     }
     tick(out, "No alarm");
-    tick(out, "Backups are on again\n");
+    tick(out, "Backups are enabled again\n");
 }
 
 fn back(out: &mut String, plan: &Plan, stamp: &str) {
-    out.push_str("## The way back\n\nEvery etcd of the new cluster stopped, then on each host:\n\n");
+    out.push_str("## Roll back\n\nStop every etcd of the new cluster, then on each host:\n\n");
     for m in &plan.members {
         let Ok(sheet) = manual::sheet(plan, &m.name, stamp) else { continue };
         out.push_str(&format!("### {} on {}\n", code(&m.name), host(m)));

@@ -1,6 +1,6 @@
 //! The exact `etcd` command for each member of a plan, and the sheet that carries them.
 //!
-//! `--initial-cluster-state` is always `existing`: on a restored directory etcd passes over every
+//! `--initial-cluster-state` is always `existing`: on a restored directory etcd ignores every
 //! `--initial-…` flag, but on a mistyped or empty one `new` would start an empty member under the
 //! restored member's ID.
 
@@ -49,11 +49,11 @@ pub struct Launch {
     pub pretty: String,
     /// What to know about it, sentences without a full stop.
     pub notes: Vec<String>,
-    /// Which flags of before are not as they were, and why: sentences without a full stop.
+    /// Which earlier flags changed, and why: sentences without a full stop.
     pub changes: Vec<String>,
 }
 
-/// One command for each member, in the order of the table, where nothing is known beside the plan.
+/// One command for each member, in the order of the table, where nothing is known besides the plan.
 pub fn commands(plan: &Plan) -> Vec<Launch> {
     commands_on(plan, &Known::default())
 }
@@ -76,10 +76,10 @@ fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known) -> Launch
     let addresses = Own::new(plan, m, &ground.addresses);
     for (name, urls) in [("listen-peer-urls", &m.peer_urls), ("listen-client-urls", &m.client_urls)] {
         if own.iter().any(|flag| flag.name == name) {
-            notes.push(format!("--{name} stands among the member's own flags and is taken from there"));
+            notes.push(format!("--{name} is taken from the member's own flags"));
             let value = own.iter().rev().find(|flag| flag.name == name).map_or("", |flag| &flag.value);
             notes.extend(addresses.strangers(value).map(|ip| {
-                format!("--{name} names {ip}, which is none of the host's own addresses; etcd would not start on it")
+                format!("--{name} names {ip}, which is not an address of the host; etcd would not start with it")
             }));
         } else {
             flag(name, &listen(urls, &addresses, &mut notes));
@@ -94,7 +94,7 @@ fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known) -> Launch
     argv.extend(own.into_iter().flat_map(|flag| flag.words));
     notes.push(
         "The state is \"existing\" on purpose: etcd reads the members from the restored directory; \
-         were that mistyped or empty, \"new\" would start an empty member under this one's ID"
+         if that were mistyped or empty, \"new\" would start an empty member under this one's ID"
             .into(),
     );
     notes.extend(origins(m, ground));
@@ -103,7 +103,7 @@ fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known) -> Launch
             changes.push(change);
         }
     }
-    // A value that stands apart from its flag stays on the flag's line.
+    // A value that is separate from its flag stays on the flag's line.
     let mut lines: Vec<String> = Vec::new();
     for word in &argv {
         match lines.last_mut() {
@@ -115,7 +115,7 @@ fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known) -> Launch
     Launch { member: m.name.clone(), command, pretty, argv, notes, changes }
 }
 
-/// What of the configurations of before is left out, could not be read, or is nobody's: sentences without a full stop.
+/// What of the earlier configurations is left out, could not be read, or belongs to no member: sentences without a full stop.
 fn of_before(m: &Member, ground: &Ground<'_>) -> Vec<String> {
     let mut out = Vec::new();
     if let Some(config) = ground.config {
@@ -129,13 +129,13 @@ fn of_before(m: &Member, ground: &Ground<'_>) -> Vec<String> {
     out
 }
 
-/// That nothing is known of how a member was started, and which flags other members have that it then lacks: a sentence
+/// Returns that it is not known how a member was started, and which flags other members have that it then lacks: a sentence
 /// without a full stop.
 fn not_found(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known, own: &[Flag]) -> Option<String> {
     if ground.config.is_some() {
         return None;
     }
-    // Where each listens is its host's, and nothing that others have in common with it.
+    // Listen addresses belong to one host and are not shared with others.
     let lacks = |flag: &Flag| !flag.name.starts_with("listen-") && !own.iter().any(|has| has.name == flag.name);
     let (mut others, mut names): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for other in plan.members.iter().filter(|other| other.name != m.name) {

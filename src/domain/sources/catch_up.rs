@@ -1,5 +1,5 @@
-//! What to do about a directory whose log goes on past its database: its own etcd brings in what the log holds, but to start
-//! one is only advised where nothing that is known speaks against it.
+//! What to do about a directory whose log goes on past its database: its own etcd brings in what the log holds, but starting
+//! one is only advised where nothing known speaks against it.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub enum CatchUp<'a> {
     NotWhole,
     /// The directory of the same member that goes further.
     Older(&'a Path),
-    /// Nothing tells that what the log ends with was committed, so an etcd alone would not apply it.
+    /// It is not known whether the log's last entries were committed, so an etcd alone would not apply them.
     Undecided,
     /// Its own etcd brings in what the log holds.
     Start {
@@ -85,16 +85,16 @@ impl<'a> CatchUp<'a> {
             CatchUp::SaveFrom(name) => {
                 format!("Save from {name} instead: it answers, and has all that this member's log holds.")
             }
-            CatchUp::Runs => "An etcd runs on it; save a snapshot from that member instead.".into(),
+            CatchUp::Runs => "etcd is running on it; save a snapshot from that member instead.".into(),
             CatchUp::NotWhole => {
-                "Keep its directory, and start no etcd on it as it is: its log holds more than can be read here.".into()
+                "Keep its directory, and do not start etcd on it as it is: its log holds more than can be read here.".into()
             }
             CatchUp::Older(newer) => format!(
-                "Do not start an etcd on it: {} goes further, and the member would forget what it acknowledged.",
+                "Do not start etcd on it: {} goes further, and the member would lose acknowledged writes.",
                 newer.shown()
             ),
             CatchUp::Undecided => {
-                "Its own etcd alone would not bring in what its log ends with: nothing tells that it was committed. \
+                "Its own etcd alone would not apply the last entries of its log: it is not known whether they were committed. \
                  Another member may know."
                     .into()
             }
@@ -106,9 +106,9 @@ impl<'a> CatchUp<'a> {
                 };
                 let start = match set_up {
                     true => "Start its own etcd once",
-                    false => "If it is no copy, start its own etcd once",
+                    false => "If it is not a copy, start its own etcd once",
                 };
-                format!("{copy}{start}, stop it (TERM) and look again: without a quorum too it brings in {what}.")
+                format!("{copy}{start}, stop it (TERM) and check again: even without quorum it applies {what}.")
             }
         }
     }
@@ -118,13 +118,15 @@ impl<'a> CatchUp<'a> {
         match self {
             CatchUp::SaveFrom(name) => format!("save from {name}"),
             CatchUp::Runs => "save a snapshot from the member that runs on it".into(),
-            CatchUp::NotWhole => "keep it, and start no etcd on it as it is".into(),
-            CatchUp::Older(newer) => format!("keep it, but start no etcd on it: {} goes further", newer.shown()),
-            CatchUp::Undecided => "keep it; nothing tells that they were committed, another member may know".into(),
+            CatchUp::NotWhole => "keep it, and do not start etcd on it as it is".into(),
+            CatchUp::Older(newer) => format!("keep it, but do not start etcd on it: {} goes further", newer.shown()),
+            CatchUp::Undecided => {
+                "keep it; it is not known whether they were committed, another member may know".into()
+            }
             CatchUp::Start { damaged, set_up, .. } => {
                 let copy = if damaged { "its database is damaged, so copy the directory; then " } else { "" };
-                let that = if set_up { "" } else { "if it is no copy, " };
-                format!("{that}{copy}start that member's own etcd once, stop it again and look again")
+                let that = if set_up { "" } else { "if it is not a copy, " };
+                format!("{that}{copy}start that member's own etcd once, stop it and check again")
             }
         }
     }

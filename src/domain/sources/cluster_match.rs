@@ -1,5 +1,5 @@
-//! Is a source of this cluster? A survivor and a log name their cluster's ID; a snapshot file does not, so there only
-//! its rows and its members speak.
+//! Is a source of this cluster? A survivor and a log name their cluster's ID; a snapshot file does not, so only
+//! its rows and its members are evidence.
 
 use std::{
     collections::HashMap,
@@ -20,9 +20,9 @@ use crate::{
 
 /// What is known of the cluster that is to be restored.
 pub(crate) struct Cluster {
-    /// Its ID, or why there is none.
+    /// Its ID, or why it is unknown.
     id: Result<Id, String>,
-    /// Who said so.
+    /// The source of that ID.
     from: String,
     members: Vec<(Id, String)>,
 }
@@ -82,7 +82,7 @@ impl Cluster {
         }
         Relation::CannotTell(match (members, self.members.as_slice()) {
             ([], _) => "it lists no members, and a snapshot file names no cluster".into(),
-            (_, []) => "nobody names this cluster's members, and a snapshot file names no cluster".into(),
+            (_, []) => "this cluster's members are not known, and a snapshot file names no cluster".into(),
             _ => format!(
                 "none of its members is known here (no {}), and a snapshot file names no cluster",
                 names(self.members.iter().collect())
@@ -101,8 +101,8 @@ pub(crate) fn history(kin: &[HistoryMatch], a: &Path, b: &Path) -> Option<Histor
     kin.iter().rev().find(both).map(|k| k.history)
 }
 
-/// Lets the proofs spread from file to file: who shares the history of one that is of this cluster is so, too. Says
-/// where two that both are hold different data.
+/// Spreads the proofs from file to file: a file that shares the history of one of this cluster is of this cluster, too.
+/// Reports where two of this cluster hold different data.
 pub(crate) fn by_history(sources: &mut [Source], seen: &Observed<'_>) -> Option<String> {
     let places: HashMap<PathBuf, usize> =
         sources.iter().enumerate().filter_map(|(at, s)| Some((file(s)?.to_path_buf(), at))).collect();
@@ -136,14 +136,14 @@ pub(crate) fn by_history(sources: &mut [Source], seen: &Observed<'_>) -> Option<
         if is(sources, a) && is(sources, b) {
             let (one, other) = (name(sources, a), name(sources, b));
             differing.get_or_insert(format!(
-                "{one} and {other} are of one cluster and hold different data at revision {at}"
+                "{one} and {other} are of the same cluster but hold different data at revision {at}"
             ));
             files.iter().for_each(|at| sources.get_mut(*at).into_iter().for_each(|s| s.disagrees = true));
             continue;
         }
         for (known, open) in both(*files) {
             if is(sources, known) {
-                let proof = format!("at revision {at} it holds other rows than {}", name(sources, known));
+                let proof = format!("at revision {at} its rows differ from those of {}", name(sources, known));
                 sources.get_mut(open).into_iter().for_each(|s| s.relation = Relation::Other(proof.clone()));
             }
         }

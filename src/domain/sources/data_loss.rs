@@ -1,5 +1,5 @@
-//! The loss ledger: what restoring one source instead of another loses, in revisions, time and keys. What is not known
-//! is said to be not known, and nothing is said to lose nothing while its log holds more.
+//! Data loss: what restoring one source instead of another loses, in revisions, time and keys. What is not known is
+//! reported as unknown, and no source is reported as losing nothing while its log holds more.
 
 #[cfg(test)]
 mod tests;
@@ -13,23 +13,23 @@ use crate::text::{
     phrase::plural,
 };
 
-/// Whether two databases tell one history.
+/// Whether two databases share one history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "is")]
 pub enum History {
     /// Every row that was looked at and that both must have is the same: so many were compared, up to this revision.
     Same {
-        /// Rows that stand in both.
+        /// Rows that both have.
         rows: u64,
         /// The last revision that both reach.
         until: i64,
     },
-    /// They part ways at this revision or before it: there they hold other rows.
+    /// They diverge at this revision or before it: there their rows differ.
     Parts {
         /// A revision that differs; the first one where all rows were compared.
         at: i64,
     },
-    /// No revision is held by both, so it cannot be told.
+    /// No revision is held by both, so it is unknown.
     Unknown,
 }
 
@@ -38,14 +38,14 @@ pub enum History {
 pub enum Entries {
     /// None: the source is the whole of what it was taken from.
     None,
-    /// So many stand in the log behind the database.
+    /// So many are in the log after the end of the database.
     Beyond {
         /// All of them.
         all: u64,
         /// Those of them that the member knew to be committed.
         committed: u64,
     },
-    /// Where this database's log is, nobody knows.
+    /// Where this database's log is, is not known.
     Unknown,
 }
 
@@ -57,14 +57,14 @@ pub enum Horizon {
     /// It does: a quorum served a read, or enough logs were read to their ends and all of them are in it.
     Complete,
     /// The states of so many voters are known; the others may have acknowledged more among themselves. Of 0 voters where
-    /// nobody tells how many there are.
+    /// their number is not known.
     Partial {
         /// Voters whose state is known.
         known: usize,
         /// All voters.
         voters: usize,
     },
-    /// Enough voters are known, but not what their logs end with: an answer does not tell it, and a directory may be a copy.
+    /// Enough voters are known, but not what their logs end with: an answer does not show it, and a directory may be a copy.
     LogEnds,
     /// No member's own data could be read, only files.
     #[default]
@@ -80,8 +80,8 @@ impl Horizon {
     fn doubt(self) -> Option<String> {
         Some(match self {
             Horizon::Complete | Horizon::LogAhead => return None,
-            Horizon::Partial { known: 0, .. } => "the last state of no voting member is known".into(),
-            Horizon::Partial { voters: 0, .. } => "how many members vote is not known".into(),
+            Horizon::Partial { known: 0, .. } => "no voting member's last state is known".into(),
+            Horizon::Partial { voters: 0, .. } => "the number of voting members is not known".into(),
             Horizon::Partial { known, voters } => {
                 format!(
                     "only {known} of {voters} voting {} could be read",
@@ -97,8 +97,8 @@ impl Horizon {
         })
     }
 
-    /// Why there may be something newer than the newest state known, to be said beside that one; none where that is shown
-    /// otherwise.
+    /// Returns why there may be something newer than the newest state known, to be shown with that state; `None` where
+    /// that is shown otherwise.
     pub fn caveat(self) -> Option<String> {
         match self {
             Horizon::Files | Horizon::Partial { .. } => {
@@ -128,7 +128,7 @@ pub struct Loss {
     pub revisions: Option<u64>,
     /// Seconds between the two states, at most; none where a time is not known.
     pub seconds: Option<u64>,
-    /// Log entries that the source itself leaves behind.
+    /// Log entries that the source itself leaves out.
     pub entries: Entries,
     /// Whether the newest known state is the newest that there was.
     pub horizon: Horizon,
@@ -161,8 +161,8 @@ impl Loss {
         }
     }
 
-    /// What is behind the cell, in sentences. `newest` names the state that it is measured against, where one is known;
-    /// `better` is what to do rather than leave the log's entries behind.
+    /// Returns the cell's explanation, in sentences. `newest` names the state that it is measured against, where one is
+    /// known; `better` is what to do rather than lose the log's entries.
     pub fn sentences(&self, newest: Option<&str>, better: Option<&str>) -> Vec<String> {
         let mut out = Vec::new();
         if let Entries::Beyond { all, committed } = self.entries {
@@ -182,29 +182,27 @@ impl Loss {
         let doubt = self.horizon.doubt();
         out.extend(match self.revisions {
             None if newest.is_none() => None,
-            None => Some("What else it loses is not known: it cannot be compared with the newest state.".into()),
+            None => Some("What else it loses is not known: it cannot be compared with the newest known state.".into()),
             Some(0) if self.entries != Entries::None => None,
             Some(0) => match (self.horizon, &doubt) {
                 (Horizon::Complete, _) => Some("It holds every write that the cluster acknowledged.".into()),
                 (Horizon::Files | Horizon::Unsettled | Horizon::Partial { known: 0, .. }, Some(doubt)) => {
                     Some(format!("What it loses is not known: {doubt}."))
                 }
-                (_, Some(doubt)) => {
-                    Some(format!("It lacks nothing that is known. There may be more that it lacks: {doubt}."))
-                }
+                (_, Some(doubt)) => Some(format!("It lacks nothing that is known. It may lack more: {doubt}.")),
                 (_, None) => None,
             },
             Some(n) => newest.map(|newest| {
                 let revisions = if n == 1 { "revision" } else { "revisions" };
                 let more = doubt.map(|doubt| format!(" There may be more: {doubt}.")).unwrap_or_default();
-                format!("Against {newest} it loses {} {revisions}{time}.{more}", thousands(n))
+                format!("Compared with {newest} it loses {} {revisions}{time}.{more}", thousands(n))
             }),
         });
         if self.entries == Entries::Unknown {
-            out.push("Whether its member's log went on past it is not known: the log is not here.".into());
+            out.push("It is not known whether its member's log goes on past it: the log is not here.".into());
         }
         if self.horizon == Horizon::LogAhead {
-            out.push("How much a log that no file holds goes on past that is not known.".into());
+            out.push("It is not known how far a log that is in no file goes on past it.".into());
         }
         out
     }
@@ -214,13 +212,13 @@ impl Loss {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
-    /// Whether they tell one history.
+    /// Whether they share one history.
     pub history: History,
     /// A's last revision.
     pub newer: i64,
     /// B's last revision.
     pub older: i64,
-    /// Seconds from B's file time to A's; none where either is not known or they stand the other way round.
+    /// Seconds from B's file time to A's; none where either is not known or they are the other way round.
     pub seconds: Option<u64>,
     /// Keys whose newest state only A has, by kind: new ones and ones that B has in an older state.
     pub lost: BTreeMap<String, u64>,
@@ -232,7 +230,7 @@ pub struct Difference {
 const MOST_KINDS: usize = 6;
 
 impl Difference {
-    /// `choosing B instead of A loses 412 writes, 7 minutes, 3 deployments`, and what the history has to say against it.
+    /// `choosing B instead of A loses 412 writes, 7 minutes, 3 deployments`, with what the history shows against it.
     pub fn line(&self, newer: &str, older: &str) -> String {
         let mut parts = Vec::new();
         let writes = u64::try_from(self.newer.saturating_sub(self.older)).unwrap_or(0);
@@ -240,7 +238,7 @@ impl Difference {
             History::Same { .. } if writes > 0 => parts.push(count(writes, "write", "writes")),
             History::Same { .. } => {}
             History::Parts { at } => parts.push(format!(
-                "what {newer} wrote since they went different ways (at revision {} or before)",
+                "what {newer} wrote since they diverged (at revision {} or before)",
                 thousands(at.unsigned_abs())
             )),
             History::Unknown => {
@@ -279,7 +277,7 @@ fn kind_words(kind: &str, n: u64) -> String {
         let place = if kind.is_empty() { String::new() } else { format!(" in {kind}") };
         return count(n, "key", "keys") + &place;
     }
-    // services keep their specs beside their endpoints; nodes are still stored under their first name
+    // services keep their specs next to their endpoints; nodes are still stored under their first name
     let many = match kind {
         "services/specs" => "services",
         "services/endpoints" => "endpoints",

@@ -1,4 +1,4 @@
-//! What is known of the revisions that an old cluster gave out, put together from everything that was seen: the snapshot,
+//! What is known of the revisions that an old cluster issued, collected from everything that was seen: the snapshot,
 //! other files of the same cluster, survivors' answers, data directories.
 
 use std::collections::BTreeSet;
@@ -74,7 +74,7 @@ fn shares(content: &Content, ids: impl Iterator<Item = Id>) -> bool {
 ///
 /// An acknowledged write is in the logs of a majority. So it is enough to know as many logs as meet every majority, each of
 /// a directory that no process writes, that ends where its database does and brings nothing beyond `revision`. A member
-/// that answers does not count: its log may end behind what it says is committed. A directory that began empty does not
+/// that answers does not count: its log may end after what it reports as committed. A directory that began empty does not
 /// either: it no longer has what its member acknowledged.
 fn complete(revision: i64, dirs: &[(&DirFacts, &DataDirState)]) -> bool {
     let newest = dirs.iter().max_by_key(|(_, says)| (says.last_term, says.last_index));
@@ -95,7 +95,7 @@ fn complete(revision: i64, dirs: &[(&DirFacts, &DataDirState)]) -> bool {
     !voters.is_empty() && known.len() >= voters.len() - voters.len() / 2
 }
 
-/// What of it a plan keeps; the clients are read from the snapshot when it is made.
+/// Returns the part that a plan keeps; the clients are read from the snapshot when it is made.
 pub fn revisions(known: &Known) -> Revisions {
     let newest = known.newest().map(|point| KnownRevision { revision: point.revision, from: point.from.clone() });
     Revisions { newest, complete: known.complete, ..Revisions::default() }

@@ -1,4 +1,4 @@
-//! What the sources are measured against, what each loses by it, and the order that follows.
+//! What the sources are measured against, what each loses compared with it, and the resulting order.
 
 use std::{
     cmp::Reverse,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The newest revision among the sources of this cluster; where none is known to be, among all but the strangers. While it
-/// is not known which cluster is meant, what names its cluster is no measure: it may be of another.
+/// is not known which cluster is meant, a source that names its cluster is not used: it may be of another.
 pub(crate) fn newest(sources: &[Source], seen: &Observed<'_>) -> Option<Newest> {
     let settled = seen.scope.id().is_some();
     let readable = |s: &&Source| {
@@ -72,13 +72,13 @@ pub(super) fn ahead(sources: &[Source], seen: &Observed<'_>) -> Option<(LogEnd, 
     Some((end, words))
 }
 
-/// What a store that nothing was written to has, as one that began with an empty directory: it says nothing of what its
+/// What a store that nothing was written to has, as one that began with an empty directory: it shows nothing of what its
 /// member once acknowledged.
 const FIRST: i64 = 1;
 
 /// Whether the newest state known is the newest that there was. Acknowledged is what a majority of the voters has in its
 /// logs, so it takes the logs of so many voters that no majority is without one of them. What is in a log to its end only
-/// its files tell: an answer names the index up to which the member knows entries to be committed, and what came after may
+/// its files show: an answer names the index up to which the member knows entries to be committed, and what came after may
 /// have been acknowledged by a leader that is gone. And only a directory that an etcd is set up to start on is the
 /// member's last one; any other may be a copy that was taken earlier.
 pub(crate) fn horizon(seen: &Observed<'_>, ahead: bool) -> Horizon {
@@ -168,7 +168,7 @@ fn comparable(a: &Source, b: &Source, kin: &[HistoryMatch]) -> bool {
     }
 }
 
-/// Best first, in one total order. A directory stands at least as high as every directory of its cluster whose log ends
+/// Sorts best first, in one total order. A directory ranks at least as high as every directory of its cluster whose log ends
 /// before its own: started, it has all that those have.
 pub(crate) fn rank(sources: &mut Vec<Source>) {
     let reach: Vec<Option<i64>> = sources

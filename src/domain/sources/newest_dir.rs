@@ -1,5 +1,5 @@
 //! Several directories of one member: which one is the newest, by the end of its log and then by its revision. Only the
-//! newest holds what the member acknowledged; an etcd that is started on an older one makes the member forget.
+//! newest holds what the member acknowledged; an etcd started on an older one loses acknowledged writes.
 
 #[cfg(test)]
 mod tests;
@@ -96,24 +96,24 @@ pub fn newer<'a>(dir: &DirFacts, dirs: &'a [DirFacts]) -> Option<&'a DirFacts> {
     (compare(dir, newest) == Age::Older).then_some(newest)
 }
 
-/// How a directory compares with its member's others, in brackets to put behind its path; empty where there are none.
+/// How a directory compares with its member's others, in parentheses to append to its path; empty where there are none.
 pub fn clause(dir: &DirFacts, dirs: &[DirFacts]) -> String {
     match (among(dir, dirs), newer(dir, dirs)) {
         (_, Some(newer)) => format!(" (an OLDER copy: {} is newer)", newer.data_dir.shown()),
         (Some(Age::Newer), _) => " (the newest copy)".into(),
         (Some(Age::Same), _) => " (another directory holds the same)".into(),
-        (Some(Age::Unknown), _) => " (whether another copy is newer cannot be read)".into(),
+        (Some(Age::Unknown), _) => " (unknown whether another copy is newer)".into(),
         _ => String::new(),
     }
 }
 
-/// `log to 7/120, revision 84,000`.
+/// `log up to 7/120, revision 84,000`.
 pub fn reach_words(dir: &DirFacts) -> String {
     match reach(dir) {
-        None => "the end of its log cannot be read".into(),
+        None => "the end of its log is unreadable".into(),
         Some(LogExtent { term, index, revision }) if revision > 0 => {
-            format!("log to {term}/{index}, revision {}", thousands(revision.unsigned_abs()))
+            format!("log up to {term}/{index}, revision {}", thousands(revision.unsigned_abs()))
         }
-        Some(LogExtent { term, index, .. }) => format!("log to {term}/{index}"),
+        Some(LogExtent { term, index, .. }) => format!("log up to {term}/{index}"),
     }
 }

@@ -1,6 +1,6 @@
 //! Every source that a restore could begin from, in one list: survivors, data directories, files. Ranked by what can be
-//! shown: whole; of this cluster; then revision, and age. Term and index count among data directories of one cluster
-//! only. Nothing here is known beyond the facts: where it cannot be told whose a file is, that is said.
+//! shown: intact; of this cluster; then revision, and age. Term and index count among data directories of one cluster
+//! only. Nothing is assumed beyond the facts: where it is unknown which cluster a file is of, that is reported.
 
 #[cfg(test)]
 mod tests;
@@ -157,7 +157,7 @@ fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> SourceState {
     if let Some(Held::By { pid, program }) = dir.map(|d| &d.held) {
         let program = if program.is_empty() { "a process" } else { program };
         let pid = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
-        return SourceState::Held(format!("{program}{pid} runs on it; save a snapshot from that member instead"));
+        return SourceState::Held(format!("{program}{pid} is using it; save a snapshot from that member instead"));
     }
     match &file.health {
         Health::Unread if is_object(&file.path) => SourceState::Remote,
@@ -196,13 +196,13 @@ fn of_dir(dir: &DirFacts, says: &DataDirState, all: &[DirFacts]) -> Vec<String> 
     }
     // where the database itself is what is wrong, the standing says so
     if let DirState::Broken { why, part: BrokenPart::Log | BrokenPart::Member, .. } = &dir.state {
-        out.push(format!("Its directory is not whole, so start no etcd on it as it is: {why}."));
+        out.push(format!("Its directory is not intact, so do not start etcd on it as it is: {why}."));
     }
     if let Held::Unknown(why) = &dir.held {
-        out.push(format!("Whether an etcd runs on it is not known: {why}. Make sure that none does."));
+        out.push(format!("It is not known whether etcd is running on it: {why}. Make sure that none is."));
     }
     if !says.log_reaches_database() {
-        out.push("Its log begins behind the end of its database: entries between them are lost.".into());
+        out.push("Its log begins after the end of its database: the entries between them are lost.".into());
     }
     if says.v2_keys > 0 {
         out.push(format!(

@@ -2,7 +2,7 @@
 //!
 //! Where the snapshot holds data of clients that keep revisions and it is not shown to be the newest state, the proposal
 //! is the amount of etcd's documentation: it costs nothing, and an amount computed from a few known states has been too
-//! small (a backup of the night, a rollout in the morning). What can be computed says whether even that would not do.
+//! small (a backup of the night, a rollout in the morning). What can be computed shows whether even that is too small.
 
 use crate::{
     domain::model::revision_clients::{self, Client},
@@ -17,7 +17,7 @@ const SLACK: u64 = 2;
 const LEAST_SECONDS: u64 = 600;
 /// At least so many revisions are skipped.
 const LEAST: u64 = 1_000;
-/// Two states nearer to each other than this, in seconds, say nothing about the rate.
+/// Two states nearer to each other than this, in seconds, show nothing about the rate.
 const APART: i64 = 60;
 
 /// A state of the old cluster that is known.
@@ -27,7 +27,7 @@ pub struct Point {
     pub revision: i64,
     /// When the cluster was in it, seconds since 1970, where that is known.
     pub at: Option<i64>,
-    /// Who or what has it: `m2`, `a.db`.
+    /// Where it is: `m2`, `a.db`.
     pub from: String,
 }
 
@@ -68,12 +68,12 @@ impl Known {
     }
 }
 
-/// The proposal for what is known.
+/// Returns the proposal for what is known.
 pub fn propose(known: &Known) -> Proposal {
     let none = |why: String| Proposal { revisions: 0, why };
     if known.clients.is_empty() {
         return none(format!(
-            "the snapshot holds no data of a client that is known to keep revisions ({})",
+            "the snapshot holds no data of a client known to keep revisions ({})",
             Client::names(&Client::ALL)
         ));
     }
@@ -88,10 +88,10 @@ pub fn propose(known: &Known) -> Proposal {
                 "no write after the snapshot can have been acknowledged, so {clients} clients know no later revision"
             ));
         }
-        (None, false) => "nothing shows that it is the newest state".to_string(),
+        (None, false) => "it is not known to be the newest state".to_string(),
     };
     if known.snapshot.revision.checked_add_unsigned(DOCUMENTED).is_none() {
-        return none("a bump would pass the largest revision that etcd can count to".into());
+        return none("a bump would exceed the largest revision etcd supports".into());
     }
     Proposal {
         revisions: DOCUMENTED,
@@ -102,7 +102,7 @@ pub fn propose(known: &Known) -> Proposal {
     }
 }
 
-/// Why a bump of so many revisions may be too small, by the rate at which the old cluster wrote; a sentence without a full
+/// Returns why a bump of so many revisions may be too small, by the rate at which the old cluster wrote; a sentence without a full
 /// stop.
 pub fn too_small(known: &Known, bump: u64) -> Option<String> {
     if known.clients.is_empty() || known.complete || bump == 0 {
@@ -156,7 +156,7 @@ fn estimate(known: &Known) -> Option<(u64, String)> {
     let distance = last.saturating_sub(known.snapshot.revision).unsigned_abs();
     let amount = rounded(distance.saturating_mul(SLACK).max(rate.over(LEAST_SECONDS).max(LEAST)));
     let how = format!(
-        "at {} (from {} to {}) the old cluster came to about {} until {until_words}, {} after the snapshot; doubled, that \
+        "at {} (from {} to {}) the old cluster reached about {} until {until_words}, {} after the snapshot; doubled, that \
          is {}",
         rate.words(),
         rate.from,
@@ -188,7 +188,7 @@ fn rate(points: &[Point]) -> Option<Rate<'_>> {
     })
 }
 
-/// Rounded up to two digits, as nobody takes such a number for a measured one.
+/// Rounded up to two digits, so that the number does not look measured.
 fn rounded(amount: u64) -> u64 {
     let unit = 10u64.pow(amount.checked_ilog10().unwrap_or(0).saturating_sub(1));
     amount.div_ceil(unit).saturating_mul(unit)
@@ -232,7 +232,7 @@ mod tests {
         let complete = |known: &Known| Known { complete: true, ..known.clone() };
         let last = known(point(i64::MAX - 5, None, "a.db"), &[]);
         for (known, revisions, words) in [
-            (&alone, DOCUMENTED, "nothing shows that it is the newest state"),
+            (&alone, DOCUMENTED, "it is not known to be the newest state"),
             (&ahead, DOCUMENTED, "m2 is at revision 84,211, 412 after it"),
             (&complete(&alone), 0, "no write after the snapshot can have been acknowledged"),
             // A newer state that is known counts for more.
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(amount(&two), 7_200);
         assert_eq!(
             too_small(&two, 1_000).unwrap(),
-            "a bump of 1,000 may be too small: at 60 a minute (from a.db to b.db) the old cluster came to about 17,200 \
+            "a bump of 1,000 may be too small: at 60 a minute (from a.db to b.db) the old cluster reached about 17,200 \
              until now, 3,600 after the snapshot; doubled, that is 7,200"
         );
         assert_eq!((too_small(&two, 7_200), too_small(&two, 0), too_small(&two, DOCUMENTED)), (None, None, None));

@@ -1,5 +1,5 @@
-//! Are revisions given out twice? Clients that keep revisions are stale then, which nothing else here shows: the members
-//! serve, and agree.
+//! Are revisions issued twice? Then clients that keep revisions are stale, which no other check shows: the members serve
+//! and agree.
 
 use super::{Case, Check, Outcome, Topic, shown};
 use crate::{
@@ -27,7 +27,7 @@ pub(super) fn clients(case: Case<'_>, data: &Queried<Data>) -> Vec<Client> {
     found
 }
 
-/// Whether the new cluster begins above all revisions that the old one can have given out; only asked where clients keep
+/// Checks whether the new cluster begins above all revisions the old one can have issued; only asked where clients keep
 /// revisions, or where it is known that it does not.
 pub(super) fn bump(case: Case<'_>, data: &Queried<Data>) -> Option<Check> {
     let plan = case.plan;
@@ -38,19 +38,21 @@ pub(super) fn bump(case: Case<'_>, data: &Queried<Data>) -> Option<Check> {
         let known = plan.revisions.newest.as_ref()?;
         let count = revisions::twice(plan, known.revision)?;
         let words = format!(
-            "{} {} up to {} ({}) are given out twice; the snapshot holds no data of a client that is known to keep revisions",
+            "{} {} up to {} ({}) are issued twice; the snapshot holds no data of a client known to keep revisions",
             thousands(count),
             plural(usize::try_from(count).unwrap_or(usize::MAX), "revision", "revisions"),
             shown(known.revision),
             known.from
         );
-        return Some(check(Outcome::Unknown, words).aside().todo("Restart clients that watched since before."));
+        return Some(
+            check(Outcome::Unknown, words).aside().todo("Restart clients that were watching before the restore."),
+        );
     }
     let names = Client::names(&clients);
     Some(match revisions::risk(plan, &clients) {
         Risk::Twice { newest, count } => {
             let words = format!(
-                "{} {} up to {} ({}) are given out twice, as the new cluster begins at {from}: {names} clients that were \
+                "{} {} up to {} ({}) are issued twice, because the new cluster begins at {from}: {names} clients that were \
                  not restarted are stale, or will be",
                 thousands(count),
                 plural(usize::try_from(count).unwrap_or(usize::MAX), "revision", "revisions"),
@@ -65,7 +67,7 @@ pub(super) fn bump(case: Case<'_>, data: &Queried<Data>) -> Option<Check> {
                 n => format!("a bump of {}", thousands(n)),
             };
             let words = format!(
-                "the new cluster begins at {from} ({bump}), and it is not known how far the old one came: {names} clients \
+                "the new cluster begins at {from} ({bump}), and it is not known which revision the old one reached: {names} clients \
                  that know a later revision and were not restarted are stale"
             );
             cure(case, check(Outcome::Unknown, words))
@@ -80,7 +82,7 @@ pub(super) fn bump(case: Case<'_>, data: &Queried<Data>) -> Option<Check> {
     })
 }
 
-/// A bump that is large enough by what is known: whether older revisions are refused is seen by a watch.
+/// Checks a bump that is large enough as far as is known: whether older revisions are refused is seen by a watch.
 fn skipped(case: Case<'_>, names: &str, watched: &Watched) -> Check {
     let (from, last) = (shown(case.plan.expected_revision()), case.plan.last_known_revision());
     let check = |outcome, words: String| Check::new(Topic::Bump, outcome, words);
@@ -99,20 +101,20 @@ fn skipped(case: Case<'_>, names: &str, watched: &Watched) -> Check {
             check(
                 Outcome::Fail,
                 format!(
-                    "revisions begin at {from}, and a watch from {}, which the old cluster gave out, is not ended",
+                    "revisions begin at {from}, and a watch from {}, which the old cluster issued, is not canceled",
                     shown(last)
                 ),
             ),
         ),
         Watched::NotAsked => check(Outcome::NotYet, format!("revisions begin at {from}; no older watch was tried")),
         Watched::Failed(why) => {
-            let words = format!("revisions begin at {from}; whether older watches are ended is not known: {why}");
+            let words = format!("revisions begin at {from}; whether older watches are canceled is not known: {why}");
             check(Outcome::Unknown, words)
         }
     }
 }
 
-/// What heals stale clients, tried with real API servers and informers: none had to be restarted.
+/// Returns what repairs stale clients; tested with real API servers and informers: none had to be restarted.
 fn cure(case: Case<'_>, check: Check) -> Check {
     let file = format!("{}-running.db", case.plan.label);
     let endpoint = case.plan.members.iter().flat_map(|m| m.client_urls.first()).next();
@@ -121,7 +123,7 @@ fn cure(case: Case<'_>, check: Check) -> Check {
     let bump = DOCUMENTED.to_string();
     let plan = shell_line(["requorum", "plan", "--snapshot", &file, "--bump-revision", &bump, "--mark-compacted"]);
     check.todo(format!(
-        "What heals all clients without a restart: a snapshot of the running cluster, restored with a bump that is large \
+        "To repair all clients without a restart: a snapshot of the running cluster, restored with a bump that is large \
          enough. `{save}`, then `{plan}`, and apply that plan."
     ))
 }

@@ -54,7 +54,7 @@ fn off(millis: i64) -> String {
     format!("{} {}", span(millis), if millis > 0 { "ahead" } else { "behind" })
 }
 
-/// Clocks, with this machine's as one more voice.
+/// Checks the clocks, with this machine's as one more vote.
 pub(super) fn clocks(case: Case<'_>) -> Check {
     let check = |outcome, words: String| Check::new(Topic::Clock, outcome, words);
     let (mut told, mut untold): (Vec<(&Member, ClockOffset)>, Vec<String>) = (Vec::new(), Vec::new());
@@ -72,7 +72,7 @@ pub(super) fn clocks(case: Case<'_>) -> Check {
     let with = |clock: ClockOffset| everyone.iter().filter(|other| agree(clock, **other)).count();
     let most = everyone.iter().map(|clock| with(*clock)).max().unwrap_or_default();
     let right: Vec<ClockOffset> = everyone.iter().copied().filter(|clock| with(*clock) == most).collect();
-    // several clocks that most agree with, and not with each other, are a tie
+    // several clocks that most agree with, but that disagree with each other, are a tie
     let tie = right.iter().any(|a| right.iter().any(|b| !agree(*a, *b)));
     let reference = right.first().copied().unwrap_or(here);
     let odd: Vec<&(&Member, ClockOffset)> = told.iter().filter(|(_, clock)| !agree(*clock, reference)).collect();
@@ -85,10 +85,8 @@ pub(super) fn clocks(case: Case<'_>) -> Check {
     };
     if tie {
         let said: Vec<String> = told.iter().map(off_here).collect();
-        let words = format!(
-            "by this machine's clock: {}; which of the clocks is right is not known from here",
-            said.join(", ")
-        );
+        let words =
+            format!("by this machine's clock: {}; which clock is right is not known from here", said.join(", "));
         return check(Outcome::Unknown, words).todo("Compare `date -u` on this machine and on the members.");
     }
     if !odd.is_empty() {
@@ -97,7 +95,7 @@ pub(super) fn clocks(case: Case<'_>) -> Check {
             .map(|(member, clock)| format!("the clock of {} is {}", member.name, off(ahead(*clock, reference))))
             .collect();
         return check(Outcome::Fail, all(&said)).who(odd.iter().map(|(m, _)| m.name.as_str())).todo(
-            "Set it, and start time synchronisation there: certificates are judged, backups named and logs read by that \
+            "Set it and enable time synchronisation there: certificate checks, backup names and log times depend on that \
              clock.",
         );
     }
@@ -114,7 +112,7 @@ pub(super) fn clocks(case: Case<'_>) -> Check {
     let (widest, about) = pairs.max().unwrap_or_default();
     let mut words = match widest > WARNED {
         true => format!("up to {} apart; etcd warns of more than 1 s", span(about)),
-        false => "no difference of more than 1 s is seen".to_string(),
+        false => "no difference over 1 s".to_string(),
     };
     if !agree(reference, here) {
         words = format!("{words}; this machine's clock is {}", off(ahead(here, reference)));

@@ -17,17 +17,17 @@ use crate::{
     },
 };
 
-pub(super) const STOP: &str = "Stop it now: it answers reads with other data.";
+pub(super) const STOP: &str = "Stop it now: it answers reads with different data.";
 /// Seen with 3.4 to 3.7: "tocommit(8) is out of range [lastIndex(3)]".
 pub(super) const AGAIN: &str = "Then stop all members, move its directory aside, restore it from the plan (a second time takes an --override), and \
-                     start all together: members that run have counted on its log, and one that comes back shorter panics.";
+                     start all together: running members rely on its log entries, and a member that returns with fewer panics.";
 
 /// The log entry with which every restored member begins: one for each member.
 fn genesis(case: Case<'_>) -> u64 {
     case.plan.members.len() as u64
 }
 
-/// Members whose revision cannot come from the plan's by way of the log that they applied.
+/// Checks for members whose revision cannot follow from the plan's by the log entries they applied.
 pub(super) fn revision(case: Case<'_>) -> Check {
     let from = case.plan.expected_revision();
     let ours = case.ours();
@@ -89,7 +89,7 @@ pub(super) fn revision(case: Case<'_>) -> Check {
             };
             Check::new(Topic::Revision, Outcome::Pass, words)
         }
-        other => Check::new(Topic::Revision, other, format!("not heard: {}", all(&case.others()))),
+        other => Check::new(Topic::Revision, other, format!("no answer yet: {}", all(&case.others()))),
     }
 }
 
@@ -109,7 +109,10 @@ fn below(case: Case<'_>, stood: &[Ours<'_>], member: &Member, says: &MemberStatu
         return format!("{} was restored without the plan's --bump-revision: {at}", member.name);
     }
     match begun <= 1 {
-        true => format!("{} was started on an empty directory and holds nothing of the snapshot: {at}", member.name),
+        true => format!(
+            "{} was started on an empty data directory and holds none of the snapshot's data: {at}",
+            member.name
+        ),
         false => format!("{} was restored from another, older snapshot: {at}", member.name),
     }
 }
@@ -277,7 +280,7 @@ fn compared(case: Case<'_>, ours: &[Ours<'_>], of: &dyn Fn(&Ours<'_>) -> Hashed,
                     None => words,
                     Some(Cause::Since) => format!("{:08x} at {}", first.hash, shown(first.revision)),
                     Some(Cause::Gone) => format!(
-                        "{words}; a compaction has passed the plan's revision {}, so this is the newest that all have",
+                        "{words}; the plan's revision {} is compacted, so this is the newest revision all members have",
                         shown(case.plan.expected_revision())
                     ),
                 },
@@ -328,14 +331,14 @@ fn differing(case: Case<'_>, hashes: &[Given<'_>], cause: Option<Cause>) -> Opti
             .filter(|hash| parts.iter().any(|(h, _)| h == hash))
             .or_else(|| parts.iter().find(|(_, who)| lone && who.len() == most).map(|(hash, _)| *hash));
         let said = |(hash, who): &(u32, Vec<&Member>)| format!("{} {hash:08x}", names(who));
-        let told: Vec<String> = parts.iter().map(said).collect();
+        let each: Vec<String> = parts.iter().map(said).collect();
         let odd: Vec<&Member> =
             parts.iter().filter(|(hash, _)| Some(*hash) != right).flat_map(|(_, who)| who.clone()).collect();
-        let hashes = format!("HashKV at revision {}: {}", shown(first.revision), told.join(", "));
+        let hashes = format!("HashKV at revision {}: {}", shown(first.revision), each.join(", "));
         let words = match (cause, right) {
             // where all had the same at the plan's revision, the snapshot is not what differs
             (Some(Cause::Since), Some(_)) if agreed(case).is_some() => format!(
-                "{} {} other keys than the others since the restore ({hashes}; the same at the plan's revision {}): left \
+                "{} {} different keys than the other members since the restore ({hashes}; the same at the plan's revision {}): left \
                  from another run of the plan, restored from a newer snapshot, or damaged",
                 names(&odd),
                 plural(odd.len(), "holds", "hold"),
@@ -366,8 +369,8 @@ pub(super) fn snapshot(case: Case<'_>) -> Check {
     let check = |outcome, words: String| Check::new(Topic::Snapshot, outcome, words);
     if ours.iter().any(|(_, _, says)| passed_by(says)) {
         let words = format!(
-            "a compaction has passed the plan's revision {}: that the members hold what the snapshot held can no longer \
-             be told, only that they hold the same",
+            "the plan's revision {} is compacted: whether the members hold what the snapshot held can no longer \
+             be verified, only that they agree",
             shown(case.plan.expected_revision())
         );
         return check(Outcome::Unknown, words);
@@ -376,7 +379,7 @@ pub(super) fn snapshot(case: Case<'_>) -> Check {
     let planned = match &case.seen.planned {
         Queried::Not => return check(Outcome::NotYet, "the snapshot's own hash is not known yet".into()),
         Queried::Failed(why) => {
-            return check(Outcome::Unknown, format!("the snapshot's own hash cannot be told: {why}"));
+            return check(Outcome::Unknown, format!("the snapshot's own hash cannot be determined: {why}"));
         }
         Queried::Is(planned) => planned,
     };
@@ -387,7 +390,7 @@ pub(super) fn snapshot(case: Case<'_>) -> Check {
     let path = case.plan.source.path.shown();
     match (same.len(), other.len()) {
         (all, 0) if all == case.plan.members.len() => {
-            check(Outcome::Pass, format!("{:08x}, as reckoned from {path}", planned.hash))
+            check(Outcome::Pass, format!("{:08x}, as computed from {path}", planned.hash))
         }
         (_, 0) => check(Outcome::NotYet, "not every member has given its hash".into()),
         (_, many) => check(

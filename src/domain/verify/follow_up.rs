@@ -1,5 +1,4 @@
-//! What will need somebody next: what the restored data makes happen by itself, and what the incident left undone, each
-//! with its command.
+//! Next steps: what the restored data causes by itself, and what the incident left undone, each with its command.
 
 use super::{Case, Next, shown};
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     },
 };
 
-/// So many names are told before the rest is counted.
+/// So many names are listed before the rest is counted.
 const NAMED: usize = 3;
 
 pub(super) fn next(case: Case<'_>, data: &Queried<Data>) -> Vec<Next> {
@@ -21,7 +20,7 @@ pub(super) fn next(case: Case<'_>, data: &Queried<Data>) -> Vec<Next> {
     match data {
         Queried::Not => {}
         Queried::Failed(why) => {
-            let what = format!("What the restored data will ask for cannot be told: {why}.");
+            let what = format!("What the restored data will need is not known: {why}.");
             out.push(Next { what, command: String::new() });
         }
         Queried::Is(data) => {
@@ -35,14 +34,14 @@ pub(super) fn next(case: Case<'_>, data: &Queried<Data>) -> Vec<Next> {
     out.push(caches(case, kubernetes));
     if case.plan.options.disable_auth {
         let what =
-            "Passwords are off, as the plan asked for: everybody may read and write until they are on again.".into();
+            "Authentication is disabled, as planned: every client can read and write until it is enabled again.".into();
         out.push(Next { what, command: etcdctl(case, &["auth", "enable"]) });
     }
     let file = format!("{}-after.db", case.plan.label);
     let first = case.plan.members.iter().flat_map(|m| m.client_urls.first()).next();
     let endpoint = first.map_or_else(String::new, |url| format!("--endpoints={url}"));
     out.push(Next {
-        what: "Backups: save a snapshot of the new cluster now, and switch on again whatever takes them.".into(),
+        what: "Backups: save a snapshot of the new cluster now, and enable scheduled backups again.".into(),
         command: shell_line(["requorum", "snapshot", "save", &file, &endpoint]),
     });
     out
@@ -81,7 +80,7 @@ fn leases(case: Case<'_>, leases: &[Lease]) -> Option<Next> {
         }
     };
     let what = format!(
-        "{} {} {} {when} after the first leader was elected and take {} {} along, unless their clients are back by then: {}{more}.",
+        "{} {} {} {when} after the first leader was elected and remove {} {}, unless their clients are back by then: {}{more}.",
         thousands(count as u64),
         plural(count, "lease", "leases"),
         plural(count, "ends", "end"),
@@ -106,7 +105,7 @@ fn of_kubernetes(case: Case<'_>, found: &Kubernetes) -> Vec<Next> {
     if let Some(first) = stale.first() {
         out.push(Next {
             what: format!(
-                "{}masterleases lists API servers on hosts that are no member's: {}. The service \"kubernetes\" \
+                "{}masterleases lists API servers on hosts that are not members: {}. The service \"kubernetes\" \
                  sends clients there until the rows are gone.",
                 found.prefix,
                 some(&stale)
@@ -125,7 +124,7 @@ fn of_kubernetes(case: Case<'_>, found: &Kubernetes) -> Vec<Next> {
     if !gone.is_empty() {
         out.push(Next {
             what: format!(
-                "{} {} still a node, and no member any more.",
+                "{} {} still a node, but no longer a member.",
                 some(&gone),
                 plural(gone.len(), "is", "are each")
             ),
@@ -170,7 +169,7 @@ fn of_kubernetes(case: Case<'_>, found: &Kubernetes) -> Vec<Next> {
     out
 }
 
-/// Clients that remember more than the cluster does.
+/// Returns the step for clients that know later revisions than the cluster.
 fn caches(case: Case<'_>, kubernetes: bool) -> Next {
     let plan = case.plan;
     let command = match kubernetes {
@@ -184,12 +183,12 @@ fn caches(case: Case<'_>, kubernetes: bool) -> Next {
     let from = shown(plan.expected_revision());
     let what = match plan.bump_revision > 0 {
         true => format!(
-            "Clients that watched since before must list again: revisions go on from {from}, and older ones are answered \
-             with \"compacted\". One that does not, or that knows a later revision, is to be restarted."
+            "Clients that were watching before the restore must list again: revisions continue from {from}, and older ones are answered \
+             with \"compacted\". Restart any client that does not list again or that knows a later revision."
         ),
         false => format!(
-            "Clients that watched since before may know revisions above {from} that are given out again (there was no \
-             bump): every one of them, on every host, is to be restarted, or its cache stays wrong."
+            "Clients that were watching before the restore may know revisions above {from} that are issued again (there was no \
+             bump): restart every one of them, on every host, or its cache stays wrong."
         ),
     };
     Next { what, command }

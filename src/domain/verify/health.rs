@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Alarms, as members tell them and as the quorum lists them.
+/// Checks alarms, as each member reports them and as the cluster lists them.
 pub(super) fn alarms(case: Case<'_>) -> Check {
     let ours = case.ours();
     let mut raised: Vec<Alarm> = ours.iter().flat_map(|(_, _, says)| says.alarms.clone()).collect();
@@ -36,15 +36,16 @@ pub(super) fn alarms(case: Case<'_>) -> Check {
                 false => format!(" (only {} {} it)", all(&list), plural(list.len(), "lists", "list")),
             }
         };
-        let said: Vec<String> = raised.iter().map(|alarm| format!("{}{}", said(case, alarm), listing(alarm))).collect();
+        let words: Vec<String> =
+            raised.iter().map(|alarm| format!("{}{}", describe(case, alarm), listing(alarm))).collect();
         let corrupt = raised.iter().any(|alarm| alarm.kind == "CORRUPT");
         let what = if corrupt { "nearly every request" } else { "every put" };
-        let check = Check::new(Topic::Alarms, Outcome::Fail, all(&said));
+        let check = Check::new(Topic::Alarms, Outcome::Fail, all(&words));
         let disarm = format!("etcdctl --endpoints={} alarm disarm", case.endpoints());
         return check.todo(match corrupt {
             true => format!("The cluster refuses {what}. Find out which member is damaged before `{disarm}`."),
             false => format!(
-                "The cluster refuses {what} until the alarm is lifted: make room where the quota is reached (compact, \
+                "The cluster refuses {what} until the alarm is disarmed: free space where the quota is reached (compact, \
                  then defrag), then `{disarm}`."
             ),
         });
@@ -52,25 +53,28 @@ pub(super) fn alarms(case: Case<'_>) -> Check {
     match (&case.seen.alarms, case.passed()) {
         (Queried::Is(_), Outcome::Pass) => Check::new(Topic::Alarms, Outcome::Pass, "none"),
         (Queried::Failed(why), Outcome::Pass) if case.seen.simulated => {
-            Check::new(Topic::Alarms, Outcome::Pass, format!("none by the members' own words; the list: {why}"))
+            Check::new(Topic::Alarms, Outcome::Pass, format!("none reported by the members; alarm list: {why}"))
         }
         (Queried::Failed(why), Outcome::Pass) => {
-            Check::new(Topic::Alarms, Outcome::NotYet, format!("the list cannot be had: {why}"))
+            Check::new(Topic::Alarms, Outcome::NotYet, format!("alarm list not available: {why}"))
         }
-        _ => Check::new(Topic::Alarms, Outcome::NotYet, "not every member was heard"),
+        _ => Check::new(Topic::Alarms, Outcome::NotYet, "not every member has answered"),
     }
 }
 
-fn said(case: Case<'_>, alarm: &Alarm) -> String {
+fn describe(case: Case<'_>, alarm: &Alarm) -> String {
     match case.plan.members.iter().find(|m| m.id == alarm.member) {
         Some(member) => format!("{} is raised for {}", alarm.kind, member.name),
         None => {
-            format!("{} is raised for member {}, which is gone: it came with the snapshot", alarm.kind, alarm.member)
+            format!(
+                "{} is raised for member {}, which no longer exists: it came with the snapshot",
+                alarm.kind, alarm.member
+            )
         }
     }
 }
 
-/// How full each database is.
+/// Checks how full each database is.
 pub(super) fn quota(case: Case<'_>) -> Check {
     let ours = case.ours();
     let (mut full, mut tight, mut untold, mut most) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
@@ -100,8 +104,8 @@ pub(super) fn quota(case: Case<'_>) -> Check {
         return check(
             Outcome::Unknown,
             match ours.is_empty() {
-                true => "nobody answers".into(),
-                false => format!("{} {} not tell the quota", all(&untold), plural(untold.len(), "does", "do")),
+                true => "no member answers".into(),
+                false => format!("{} {} not report the quota", all(&untold), plural(untold.len(), "does", "do")),
             },
         );
     }
@@ -113,7 +117,7 @@ pub(super) fn quota(case: Case<'_>) -> Check {
             return check(Outcome::Fail, format!("different quotas: {said}"))
                 .who(odd.iter().map(|m| m.name.as_str()))
                 .todo(
-                    "The smallest quota that is reached stops all writes: start every member with the same \
+                    "The first quota reached stops all writes: start every member with the same \
                      --quota-backend-bytes.",
                 );
         }
@@ -122,7 +126,7 @@ pub(super) fn quota(case: Case<'_>) -> Check {
         Outcome::Pass,
         match tight.is_empty() {
             true => format!("at most {} % of {quota} used{each}", most.0),
-            false => format!("little is left of {quota}: {}; compact and defrag soon{each}", all(&tight)),
+            false => format!("almost full ({quota}): {}; compact and defrag soon{each}", all(&tight)),
         },
     )
 }
@@ -147,8 +151,8 @@ fn planned(ours: &[Ours<'_>]) -> bool {
     })
 }
 
-/// Where members differ in something: those that have not what most have (all of them where nothing is that of most), and
-/// who has what in words.
+/// Returns the members that differ from the majority in something (all of them where there is no majority), and which
+/// has what, in words.
 fn odd_ones<'a, K: PartialEq>(
     ours: &[Ours<'a>],
     of: impl Fn(&Ours<'a>) -> Option<(K, String)>,
@@ -181,7 +185,7 @@ pub(super) fn apart<'a, T, K: PartialEq>(
     Some((odd.collect(), said.join(", ")))
 }
 
-/// The versions that run, and those in which the cluster and its files are.
+/// Checks the running versions, the cluster version and the storage version.
 pub(super) fn version(case: Case<'_>) -> Check {
     let ours = case.ours();
     let mut told: Vec<(String, Vec<String>)> = Vec::new();
@@ -191,7 +195,7 @@ pub(super) fn version(case: Case<'_>) -> Check {
             storage => format!(", storage {storage}"),
         };
         let cluster = match says.cluster_version.as_str() {
-            "" => ", cluster version not told".to_string(),
+            "" => ", cluster version unknown".to_string(),
             cluster => format!(", cluster {cluster}"),
         };
         let words = format!("etcd {}{cluster}{storage}", says.version);
@@ -215,14 +219,14 @@ pub(super) fn version(case: Case<'_>) -> Check {
         Some((minor.join("."), format!("etcd {}", says.version)))
     });
     match told.as_slice() {
-        [] => check(Outcome::NotYet, "nobody answers".into()),
+        [] => check(Outcome::NotYet, "no member answers".into()),
         _ if minors.is_some() => {
             let (odd, said) = minors.unwrap_or_default();
             check(Outcome::Fail, format!("different minor versions: {said}{remark}"))
                 .who(odd.iter().map(|m| m.name.as_str()))
                 .todo("Unless an upgrade is under way, start every member with the same minor version.")
         }
-        _ if undecided => check(Outcome::NotYet, "the cluster has not settled its version".into()),
+        _ if undecided => check(Outcome::NotYet, "the cluster version is not decided yet".into()),
         [(words, _)] => check(case.passed(), format!("{words}{remark}")),
         several => {
             let said: Vec<String> = several.iter().map(|(words, who)| format!("{}: {words}", all(who))).collect();
@@ -231,12 +235,12 @@ pub(super) fn version(case: Case<'_>) -> Check {
     }
 }
 
-/// Put, get, delete; nothing is written while something else is wrong.
+/// Checks put, get and delete; nothing is written while something else is wrong.
 pub(super) fn canary(case: Case<'_>, wrong: bool) -> Option<Check> {
     let check = |outcome, words: String| Some(Check::new(Topic::Canary, outcome, words));
     match &case.seen.canary {
         Canary::NotAsked => {
-            check(Outcome::Unknown, "no key was written: nobody agreed to that".into()).map(Check::aside)
+            check(Outcome::Unknown, "no key was written: the write test was not allowed".into()).map(Check::aside)
         }
         Canary::Waits if wrong => check(Outcome::Unknown, "no key was written: something else is wrong".into()),
         Canary::Waits => check(Outcome::NotYet, "a key is written once everything else is right".into()),
@@ -249,26 +253,25 @@ pub(super) fn canary(case: Case<'_>, wrong: bool) -> Option<Check> {
                 plural(read.len(), "member", "members")
             ),
         ),
-        Canary::Done { key, .. } => check(
-            Outcome::Fail,
-            format!("{key} was put, read and deleted, but a watch that was opened before did not see it"),
-        )
-        .map(|check| check.todo("Clients that watch will miss changes: look at the members' logs.")),
-        // who may not write has proven nothing of the cluster
-        Canary::Denied { key, why } => check(Outcome::Unknown, format!("{key} may not be written by this user: {why}")),
+        Canary::Done { key, .. } => {
+            check(Outcome::Fail, format!("{key} was put, read and deleted, but a watch opened before did not see it"))
+                .map(|check| check.todo("Clients that watch will miss changes: check the members' logs."))
+        }
+        // a denied write proves nothing about the cluster
+        Canary::Denied { key, why } => check(Outcome::Unknown, format!("this user may not write {key}: {why}")),
         Canary::Failed { key, why, left } => {
             let check = Check::new(Topic::Canary, Outcome::Fail, format!("writing {key} failed: {why}"));
             Some(match left {
                 true => {
                     check.todo(format!("It may still be there: `etcdctl --endpoints={} del {key}`", case.endpoints()))
                 }
-                false => check.todo("Nothing of it is left."),
+                false => check.todo("The key was not left in the cluster."),
             })
         }
     }
 }
 
-/// Whether a watch from the last revision that is known of the old cluster is told to list again.
+/// Checks whether a watch from the last known revision of the old cluster is made to list again.
 pub(super) fn watch(case: Case<'_>) -> Option<Check> {
     if case.plan.bump_revision == 0 || !case.plan.mark_compacted {
         return None;
@@ -279,12 +282,12 @@ pub(super) fn watch(case: Case<'_>) -> Option<Check> {
         Watched::NotAsked => check(Outcome::NotYet, format!("no watch from revision {from} was tried")),
         Watched::Compacted(at) => check(
             Outcome::Pass,
-            format!("one from revision {from} is ended, compacted up to {}: such clients list again", shown(*at)),
+            format!("a watch from revision {from} is canceled, compacted up to {}: such clients list again", shown(*at)),
         ),
         Watched::Open => check(
             Outcome::Fail,
             format!(
-                "a watch from revision {from}, the last known of the old cluster, is taken as if nothing had happened"
+                "a watch from revision {from}, the last known revision of the old cluster, is accepted as if nothing had happened"
             ),
         )
         .map(|check| check.todo("Clients that know that revision do not list again.")),

@@ -33,7 +33,7 @@ pub(super) fn planned(plan: &Plan, member: &Member, says: &MemberStatus) -> bool
     says.cluster_id == plan.cluster_id && who(member, says) == Some(member.id)
 }
 
-/// Who answers. A peer port does not say whose it is, but it lists the members with their URLs.
+/// Returns the member that answers. A peer port does not name its member, but lists the members with their URLs.
 fn who(member: &Member, says: &MemberStatus) -> Option<Id> {
     if says.heard.iter().any(|source| *source != Source::Peer) {
         return Some(says.member_id).filter(|id| *id != Id(0));
@@ -53,14 +53,16 @@ pub(super) fn ids(case: Case<'_>) -> Check {
                     && !super::own(case, member, rows)
                 {
                     wrong.push(format!(
-                        "two members answer in turn at {}'s URL {}: {} and member {} of cluster {}",
+                        "two members answer alternately at {}'s URL {}: {} and member {} of cluster {}",
                         member.name, seen.endpoint, member.name, rows.member_id, rows.cluster_id
                     ));
                     who_fails.push(member.name.as_str());
-                    todo.push("Find out who else listens there (`ss -ltnp`; a balancer?), and stop it.".to_string());
+                    todo.push(
+                        "Find out what else listens there (`ss -ltnp`; a load balancer?), and stop it.".to_string(),
+                    );
                 }
             }
-            // heard at a port that does not tell whose it is
+            // answered at a port that does not name its member
             Some(says) if says.cluster_id == Id(0) => silent.push(member.name.clone()),
             Some(says) if says.cluster_id == case.plan.cluster_id && who(member, says).is_none() => {
                 silent.push(member.name.clone());
@@ -80,13 +82,13 @@ pub(super) fn ids(case: Case<'_>) -> Check {
         return Check { todo, ..Check::new(Topic::Identity, Outcome::Fail, wrong.join("; ")).who(who_fails) };
     }
     if !silent.is_empty() {
-        return Check::new(Topic::Identity, Outcome::NotYet, format!("nothing was heard from {}", all(&silent)));
+        return Check::new(Topic::Identity, Outcome::NotYet, format!("no answer from {}", all(&silent)));
     }
     let words = format!("cluster {} and the IDs of all members as planned", case.plan.cluster_id);
     Check::new(Topic::Identity, Outcome::Pass, words)
 }
 
-/// Who answers in a member's place, and what to do about it.
+/// Returns what answers in a member's place, and what to do about it.
 fn stranger(case: Case<'_>, member: &Member, seen: &ObservedMember, says: &MemberStatus) -> (String, String) {
     let (plan, old) = (case.plan, &case.seen.old);
     let name = &member.name;
@@ -99,7 +101,7 @@ fn stranger(case: Case<'_>, member: &Member, seen: &ObservedMember, says: &Membe
         "Then restore {name} from the plan (requorum restore or apply) and start it with the plan's own command."
     ));
     let newer =
-        |else_: &str| format!("Was a newer plan carried out for this member? Then verify that plan. Else: {else_}");
+        |else_: &str| format!("Was a newer plan applied to this member? Then verify that plan. Otherwise: {else_}");
     let is = |peers: &[String], token: &str| id == Some(member_id(peers, token));
     let default_peer = [DEFAULT_PEER.to_string()];
     let alone = |id: Id| cluster_id(&[id]) == says.cluster_id;
@@ -107,7 +109,7 @@ fn stranger(case: Case<'_>, member: &Member, seen: &ObservedMember, says: &Membe
         let other = plan.members.iter().find(|m| Some(m.id) == id);
         let who = other.map_or_else(|| found.clone(), |m| format!("{}, {found},", m.name));
         let what = format!("{who} answers at {name}'s URL {}", seen.endpoint);
-        return (what, format!("Compare the listen and advertise URLs of both; {name} itself was not heard."));
+        return (what, format!("Compare the listen and advertise URLs of both; {name} itself did not answer."));
     }
     if id.is_some_and(|id| old.members.iter().any(|m| m.id == id)) || old.clusters.contains(&says.cluster_id) {
         let what = format!("{name}'s place is taken by the old cluster: {found} answers at {}", seen.endpoint);
@@ -118,7 +120,7 @@ fn stranger(case: Case<'_>, member: &Member, seen: &ObservedMember, says: &Membe
         let own = seen.dir.as_ref().and_then(|dir| dir.state.says()).map(|own| own.cluster_id);
         let more = match (held, log) {
             (true, None) if own == Some(says.cluster_id) => format!(
-                "{} holds the old cluster's data and is in use: the plan was not restored to it, or that was undone. Restore \
+                "{} holds the old cluster's data and is in use: the plan was not applied to it, or was rolled back. Restore \
                  {name} from the plan once it is stopped.",
                 member.data_dir.shown()
             ),
@@ -137,7 +139,7 @@ fn stranger(case: Case<'_>, member: &Member, seen: &ObservedMember, says: &Membe
     if is(&default_peer, DEFAULT_TOKEN) {
         let what = format!(
             "{name} was restored with etcd's defaults ({found}): without --name, --initial-cluster, \
-             --initial-advertise-peer-urls and --initial-cluster-token every member becomes a cluster of its own"
+             --initial-advertise-peer-urls and --initial-cluster-token each member forms its own cluster"
         );
         return (what, again);
     }
@@ -162,7 +164,8 @@ fn stranger(case: Case<'_>, member: &Member, seen: &ObservedMember, says: &Membe
     (format!("another cluster answers at {name}'s URL {}: {found}", seen.endpoint), newer(&again))
 }
 
-/// The old cluster's doors at places where the plan has nobody: what answers at the plan's own is seen by its ID.
+/// Returns the old cluster's endpoints at addresses that the plan does not use: what answers at the plan's own is
+/// recognised by its ID.
 pub fn old_doors(plan: &Plan, old: &old_cluster::Old) -> Vec<blockers::Endpoint> {
     let urls = plan.members.iter().flat_map(|m| m.client_urls.iter().chain(&m.peer_urls));
     let own: Vec<_> = urls.filter_map(|url| url::place(url)).collect();
@@ -182,7 +185,7 @@ pub(super) fn old(case: Case<'_>) -> Option<Check> {
     if !alive.is_empty() {
         return Some(
             Check::new(Topic::Old, Outcome::Fail, words(&alive))
-                .todo("Stop it for good: it serves old data to every client that still has its URL.")
+                .todo("Stop it for good: it serves old data to every client that still uses its URL.")
                 .todo(
                     "`systemctl disable --now etcd`; a static pod: move its manifest out of /etc/kubernetes/manifests.",
                 ),
@@ -191,11 +194,11 @@ pub(super) fn old(case: Case<'_>) -> Option<Check> {
     if !dim.is_empty() {
         return Some(Check::new(Topic::Old, Outcome::Unknown, words(&dim)).aside());
     }
-    let words = "nobody answers at the URLs that only the old cluster had";
+    let words = "nothing answers at the URLs that only the old cluster had";
     Some(Check::new(Topic::Old, Outcome::Pass, words).aside())
 }
 
-/// Whether members run on the directories that were restored, where these lie on this machine.
+/// Checks whether members run on the restored directories, where these are on this machine.
 pub(super) fn directories(case: Case<'_>) -> Option<Check> {
     if case.seen.simulated || case.seen.members.iter().all(|seen| seen.dir.is_none()) {
         return None;
@@ -216,9 +219,9 @@ pub(super) fn directories(case: Case<'_>) -> Option<Check> {
                 process.data_dir.shown()
             ));
             todo.push(format!(
-                "Where its data are right, write that directory into what starts it. Otherwise stop all members and start \
-                 all together, {name} with --data-dir={}: alone it would come back with a shorter log than the others have \
-                 counted on, and panic.",
+                "If its data is right, put that directory into its start command. Otherwise stop all members and start them \
+                 together, {name} with --data-dir={}: started alone it would return with fewer log entries than the others \
+                 rely on, and panic.",
                 shell_word(&member.data_dir.to_string_lossy())
             ));
             continue;
@@ -226,9 +229,9 @@ pub(super) fn directories(case: Case<'_>) -> Option<Check> {
         match &dir.held {
             _ if whose.is_some_and(|ids| ids == Default::default()) => {
                 who.push(name.as_str());
-                wrong.push(format!("{name}'s directory {path} is not what was restored: its log belongs to no member"));
+                wrong.push(format!("{name}'s directory {path} is not what was restored: its log names no member"));
                 todo.push(format!(
-                    "An etcd was started on it while it was empty. Move it aside and restore {name} from the plan."
+                    "etcd was started on it while it was empty. Move it aside and restore {name} from the plan."
                 ));
             }
             _ if whose.is_some_and(|ids| ids != (case.plan.cluster_id, member.id)) => {

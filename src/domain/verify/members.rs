@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// One member in a line.
+/// Checks one member, in a line.
 pub(super) fn stand(case: Case<'_>, member: &Member, seen: &ObservedMember) -> MemberCheck {
     let (outcome, words) = match &seen.answer {
         Answer::Asking => (Outcome::NotYet, "is being asked".to_string()),
@@ -29,7 +29,7 @@ pub(super) fn stand(case: Case<'_>, member: &Member, seen: &ObservedMember) -> M
                 let why = says.errors.first().map_or("", String::as_str);
                 (
                     Outcome::NotYet,
-                    format!("tells strangers nothing ({why}): --user and --password, or a client certificate"),
+                    format!("requires authentication ({why}): give --user and --password, or a client certificate"),
                 )
             }
             None => (if says.has_leader() { Outcome::Pass } else { Outcome::NotYet }, running(says)),
@@ -38,39 +38,39 @@ pub(super) fn stand(case: Case<'_>, member: &Member, seen: &ObservedMember) -> M
     MemberCheck { name: member.name.clone(), endpoint: seen.endpoint.clone(), outcome, words }
 }
 
-/// A member that is heard at its peer port alone. etcd opens the client port once its own name went through the log
-/// (`etcdserver/server.go`, `publish`, 3.4 to 3.7), so that one stays shut which cannot follow a leader that is there.
+/// Describes a member that answers only at its peer port. etcd opens the client port once its own name went through the log
+/// (`etcdserver/server.go`, `publish`, 3.4 to 3.7), so that it stays closed on a member that cannot follow the existing leader.
 fn shut(case: Case<'_>, member: &Member, seen: &ObservedMember, says: &MemberStatus, why: &NoAnswer) -> String {
     let led: Vec<&Member> = case.ours().iter().filter(|(_, _, says)| says.has_leader()).map(|(m, ..)| *m).collect();
     let quorum = led.len() > case.plan.members.len() / 2;
     if !quorum || !case.seen.over {
-        return format!("runs and waits for the others; client port: {why}");
+        return format!("running, waiting for the others; client port: {why}");
     }
     let at = member.peer_urls.first().map_or("", String::as_str);
     let log = match seen.dir.as_ref().and_then(|dir| dir.state.says()) {
-        Some(disk) => format!(", its log on the disk is at {}/{}", disk.last_term, thousands(disk.last_index)),
+        Some(disk) => format!(", its log on disk is at {}/{}", disk.last_term, thousands(disk.last_index)),
         None => String::new(),
     };
     let ours = case.ours();
     let leaders = ours.iter().map(|(_, _, says)| (says.raft_term, says.raft_index)).max();
     let leaders = leaders.map_or_else(String::new, |(term, index)| format!(" (log {term}/{})", thousands(index)));
     format!(
-        "runs and waits for the others; client port: {why}, although {} have a leader{leaders}; at its peer URL {at} it answers \
-         as a member of cluster {}{log}: it cannot follow their log, as it is left from another run of the plan or was restored \
-         otherwise than they were, or it listens elsewhere (--listen-client-urls); its own log says which",
+        "running, waiting for the others; client port: {why}, although {} have a leader{leaders}; at its peer URL {at} it answers \
+         as a member of cluster {}{log}: it cannot follow their log (left from another run of the plan, or restored \
+         differently), or it listens elsewhere (--listen-client-urls); its own log shows which",
         names(&led),
         says.cluster_id,
     )
 }
 
-/// What the disk tells of a member that says nothing.
+/// Returns what the disk shows about a member that does not answer.
 fn on_disk(seen: &ObservedMember) -> String {
     match seen.dir.as_ref() {
-        Some(dir) if dir.held.is_held() => "; a process holds its directory".into(),
+        Some(dir) if dir.held.is_held() => "; a process uses its data directory".into(),
         Some(dir) if matches!(dir.state, DirState::Absent | DirState::Empty) => {
             format!("; {} {}", dir.data_dir.shown(), dir.words())
         }
-        Some(_) => "; nothing runs on its directory".into(),
+        Some(_) => "; no process uses its data directory".into(),
         None => String::new(),
     }
 }
@@ -78,7 +78,7 @@ fn on_disk(seen: &ObservedMember) -> String {
 fn running(says: &MemberStatus) -> String {
     let role = match says.leader_state() {
         _ if says.is_learner => "learner",
-        LeaderState::Unknown => "leader not known",
+        LeaderState::Unknown => "leader unknown",
         LeaderState::None => "no leader",
         LeaderState::Named(id) if id == says.member_id => "leader",
         LeaderState::Named(_) | LeaderState::Unnamed => "follower",
@@ -93,7 +93,7 @@ fn running(says: &MemberStatus) -> String {
     )
 }
 
-/// The member lists of all that answer, against the plan.
+/// Checks the member lists of all that answer against the plan.
 pub(super) fn members(case: Case<'_>) -> Check {
     let plan = case.plan;
     let (mut wrong, mut todo, mut waits, mut untold) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -117,8 +117,8 @@ pub(super) fn members(case: Case<'_>) -> Check {
             say(&mut todo, data::STOP.into());
             say(
                 &mut todo,
-                "Members that reach it take themselves for removed: make the plan again (`requorum plan --again`), apply that \
-                 one, and start all members with the plan's own commands."
+                "Members that reach it consider themselves removed: make the plan again (`requorum plan --again`), apply the \
+                 new plan, and start all members with its own commands."
                     .into(),
             );
             continue;
@@ -149,8 +149,8 @@ pub(super) fn members(case: Case<'_>) -> Check {
             }
         }
         for extra in says.members.iter().filter(|m| !plan.members.iter().any(|p| p.id == m.id)) {
-            say(&mut wrong, format!("member {} at {} is none of the plan's", extra.id, extra.peer_urls.join(",")));
-            say(&mut todo, format!("Where it was not added since: `etcdctl member remove {}`", extra.id));
+            say(&mut wrong, format!("member {} at {} is not in the plan", extra.id, extra.peer_urls.join(",")));
+            say(&mut todo, format!("If you did not add it since the restore: `etcdctl member remove {}`", extra.id));
         }
     }
     let count = plan.members.len();
@@ -160,26 +160,26 @@ pub(super) fn members(case: Case<'_>) -> Check {
         () if !untold.is_empty() => (
             Outcome::NotYet,
             format!(
-                "{} {} not tell the member list{}",
+                "{} {} not report the member list{}",
                 all(&untold),
                 plural(untold.len(), "does", "do"),
-                if locked { ": passwords are on, give --user and --password of root" } else { "" }
+                if locked { ": authentication is enabled, give --user and --password of root" } else { "" }
             ),
         ),
         () => match case.passed() {
             Outcome::Pass => {
                 (Outcome::Pass, format!("{count} of {count} started, voters, named and reached as planned"))
             }
-            other => (other, format!("the list of {} was not heard", all(&case.others()))),
+            other => (other, format!("no member list from {}", all(&case.others()))),
         },
     };
     Check { todo, ..Check::new(Topic::Members, outcome, words).who(who) }
 }
 
-/// One leader that all name.
+/// Checks that all name the same leader.
 pub(super) fn leader(case: Case<'_>) -> Check {
     let ours = case.ours();
-    // Whom each names, and whether it has one at all: metrics tell that much to those without a password.
+    // Whom each names, and whether it has one at all: metrics report that much without a password.
     let mut named: Vec<(LeaderState, Vec<&Member>)> = Vec::new();
     for (member, _, says) in &ours {
         let whom = says.leader_state();
@@ -191,10 +191,10 @@ pub(super) fn leader(case: Case<'_>) -> Check {
     let name =
         |id: Id| case.plan.members.iter().find(|m| m.id == id).map_or_else(|| id.to_string(), |m| m.name.clone());
     let words = |whom: LeaderState, who: &[&Member]| match whom {
-        LeaderState::Unknown => format!("{} {} not say", names(who), plural(who.len(), "does", "do")),
+        LeaderState::Unknown => format!("{} {} not report it", names(who), plural(who.len(), "does", "do")),
         LeaderState::None => format!("{} {} none", names(who), plural(who.len(), "knows", "know")),
         LeaderState::Unnamed => format!(
-            "{} {} one and {} not say which",
+            "{} {} one but {} not report which",
             names(who),
             plural(who.len(), "has", "have"),
             plural(who.len(), "does", "do")
@@ -202,7 +202,7 @@ pub(super) fn leader(case: Case<'_>) -> Check {
         LeaderState::Named(id) => format!("{} {} {}", names(who), plural(who.len(), "names", "name"), name(id)),
     };
     match named.as_slice() {
-        [] => Check::new(Topic::Leader, Outcome::NotYet, "nobody answers who could name one"),
+        [] => Check::new(Topic::Leader, Outcome::NotYet, "no member that could name one answers"),
         [(LeaderState::Named(id), _)] => {
             let terms: Vec<u64> = ours.iter().map(|(_, _, says)| says.raft_term).collect();
             let term = terms.iter().max().copied().unwrap_or_default();
@@ -211,7 +211,7 @@ pub(super) fn leader(case: Case<'_>) -> Check {
                 case.passed(),
                 match case.passed() {
                     Outcome::Pass => format!("{}, term {term}, named by all", name(*id)),
-                    _ => format!("{}, term {term}; not heard: {}", name(*id), all(&case.others())),
+                    _ => format!("{}, term {term}; no answer yet: {}", name(*id), all(&case.others())),
                 },
             )
         }
@@ -222,7 +222,7 @@ pub(super) fn leader(case: Case<'_>) -> Check {
     }
 }
 
-/// A linearizable read through each.
+/// Checks a linearizable read through each member.
 pub(super) fn reads(case: Case<'_>) -> Check {
     let mut failed = Vec::new();
     for (member, _, says) in case.ours() {
@@ -234,7 +234,7 @@ pub(super) fn reads(case: Case<'_>) -> Check {
     }
     match (failed.is_empty(), case.passed()) {
         (true, Outcome::Pass) => Check::new(Topic::Reads, Outcome::Pass, "a linearizable read through each member"),
-        (true, other) => Check::new(Topic::Reads, other, format!("not heard: {}", all(&case.others()))),
+        (true, other) => Check::new(Topic::Reads, other, format!("no answer yet: {}", all(&case.others()))),
         (false, _) => Check::new(Topic::Reads, Outcome::NotYet, failed.join("; ")),
     }
 }

@@ -1,5 +1,5 @@
-//! What is worth asking next, beyond the round in which every member says who it is: hashes, the list of alarms, a watch
-//! from before the bump, and last, where it is agreed to, the canary.
+//! What to ask next, beyond the round in which every member reports its status: hashes, the alarm list, a watch from
+//! before the bump and, where allowed, the canary last.
 
 use super::{Case, Check, Outcome, check, data, urls};
 use crate::domain::model::{
@@ -17,7 +17,7 @@ const READINGS: usize = 2;
 /// So many URLs of one member are asked at.
 const URLS: usize = 8;
 
-/// A question; members are told by their place in the plan.
+/// A question; members are named by their index in the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// The hash of a member at the plan's revision.
@@ -26,7 +26,7 @@ pub enum Question {
     Common(usize, i64),
     /// What a member stores besides keys.
     Stored(usize),
-    /// Who answers at a client URL that a member advertises and the plan does not have.
+    /// Which member answers at a client URL that a member advertises and the plan does not have.
     Advertised(usize, String),
     /// The snapshot's own hash, for members that are compacted up to this revision.
     Planned(i64),
@@ -132,8 +132,8 @@ fn all_else_is_right(plan: &Plan, seen: &Observed) -> bool {
     others.all(|check| check.outcome != Outcome::Fail && (!check.needed || check.outcome == Outcome::Pass))
 }
 
-/// What is asked for anew in the next round: what every member says of itself is in `answers`, what failed may go well
-/// now, and what was answered by a member that is still the same stands.
+/// Returns what is asked again in the next round: every member's status is in `answers`, what failed is retried, and an
+/// answer of a member that is still the same is kept.
 pub fn again(seen: &mut Observed, answers: Vec<(String, Answer)>) {
     seen.alarms = Queried::Not;
     if matches!(seen.old_watch, Watched::Failed(_)) {

@@ -1,6 +1,6 @@
-//! Are members started alike? By the command lines that they tell at `/debug/vars` (3.4 to 3.7): compaction, tokens and time
+//! Are members started alike? By the command lines that they report at `/debug/vars` (3.4 to 3.7): compaction, tokens and time
 //! limits are no rows of a member's database. A variable or a file may set on one what a flag sets on another, so that a
-//! difference is said, and not that it is wrong.
+//! difference is reported, not called wrong.
 
 use super::{Case, Check, Outcome, Topic, health, source};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     text::phrase::all,
 };
 
-/// Flags that all members of a cluster want alike, each with what follows where they are not.
+/// Flags that should be the same on all members of a cluster, each with what follows where they are not.
 const ALIKE: [(&str, &str); 7] = [
     ("auto-compaction-mode", COMPACTION),
     ("auto-compaction-retention", COMPACTION),
@@ -23,10 +23,10 @@ const ALIKE: [(&str, &str); 7] = [
 ];
 const COMPACTION: &str = "The leader compacts, so what is kept depends on who leads: start every member with the same \
                           --auto-compaction-mode and --auto-compaction-retention.";
-const TOKEN: &str = "A member refuses tokens that another one gave, so that clients fail on it: start every member with the same \
+const TOKEN: &str = "A member rejects tokens issued by another member, so clients fail on it: start every member with the same \
                      --auth-token.";
 const TIMES: &str = "Members then hold elections too early or too late: start every member with the same --heartbeat-interval and --election-timeout.";
-const LIMITS: &str = "What one member accepts another one refuses: start every member with the same --max-request-bytes and \
+const LIMITS: &str = "One member rejects what another accepts: start every member with the same --max-request-bytes and \
                       --max-txn-ops.";
 
 /// The value of a flag in a command line; none where it is not there.
@@ -62,7 +62,7 @@ fn lines(case: Case<'_>) -> Option<Vec<CommandLine<'_>>> {
     (!by_file).then_some(out)
 }
 
-/// What of their command lines members have otherwise than others, where every member tells its own.
+/// Checks for command-line differences, where every member reports its own.
 pub(super) fn settings(case: Case<'_>) -> Option<Check> {
     let lines = lines(case)?;
     let (mut said, mut who, mut todo, mut wrong) = (Vec::new(), Vec::new(), Vec::new(), false);
@@ -76,7 +76,7 @@ pub(super) fn settings(case: Case<'_>) -> Option<Check> {
         }
         let Some((odd, words)) = health::apart(&lines, |(member, args)| {
             let value = flag(*args, name).map(|value| match name {
-                // what follows names files
+                // the rest names files
                 "auth-token" => value.split(',').next().unwrap_or_default(),
                 _ => value,
             });

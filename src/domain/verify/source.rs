@@ -1,9 +1,9 @@
 //! Do members that are alike store what the restore must have put there? HashKV covers keys alone: leases, users, roles and
-//! passwords are held against the plan's snapshot here.
+//! passwords are compared with the plan's snapshot here.
 //!
 //! What changed by operation since is no wrong recovery, and every such change is an entry of the log and, for users and
 //! roles, raises the auth revision (`auth/store.go`, 3.4 to 3.7; only enabling authentication does not). A difference is
-//! wrong where neither explains it, and only said where operation may.
+//! wrong where neither explains it, and only reported where operation may.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::{
     text::{number::thousands, phrase::plural},
 };
 
-/// What all members alike have otherwise than the snapshot.
+/// What differs from the snapshot on all members alike.
 #[derive(Debug, Default)]
 pub(super) struct Against {
     /// What cannot have come about since the restore.
@@ -85,7 +85,7 @@ fn entries(room: u64) -> String {
     }
 }
 
-/// The member whose rows of this part stand for all of them.
+/// Returns the member whose rows of this part represent all of them.
 fn rows_of<'a>(reads: &[&'a StoredRows], part: Part) -> Option<&'a StoredRows> {
     reads.iter().copied().find(|rows| rows.parts.contains(&part))
 }
@@ -156,7 +156,7 @@ pub(super) fn leases(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows])
     if !expired.is_empty() {
         let count = expired.len();
         let words =
-            format!("{} of the snapshot {} not there and may have expired", lease(count), plural(count, "is", "are"));
+            format!("{} of the snapshot {} missing and may have expired", lease(count), plural(count, "is", "are"));
         out.notes.push(format!("{} {words}", thousands(count as u64)));
     }
     if !more.is_empty() {
@@ -174,9 +174,9 @@ pub(super) fn auth(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows]) -
     let enabled = rows_of(reads, Part::AuthEnabled).and_then(|rows| value(rows, &RowKey::AuthEnabled));
     let planned = value(source, &RowKey::AuthEnabled);
     let switched = enabled.is_some() && enabled != planned;
-    let told = |value: Option<&str>| value.unwrap_or("disabled").to_string();
+    let state = |value: Option<&str>| value.unwrap_or("disabled").to_string();
     if switched {
-        odd.push(format!("authentication is {} on every member and {} by the plan", told(enabled), told(planned)));
+        odd.push(format!("authentication is {} on every member and {} by the plan", state(enabled), state(planned)));
     }
     for (part, one, several) in [(Part::Users, "user", "users"), (Part::Roles, "role", "roles")] {
         let Some(now) = rows_of(reads, part) else { continue };
@@ -219,14 +219,14 @@ pub(super) fn auth(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows]) -
     match then.zip(now) {
         Some((then, now)) if now < then => {
             odd.push(format!(
-                "the auth revision is {} and {} in the snapshot; it never goes back",
+                "the auth revision is {}, but {} in the snapshot; it never decreases",
                 thousands(now),
                 thousands(then)
             ));
             out.wrong = odd;
         }
         Some((then, now)) if now - then > room => {
-            odd.push(format!("the auth revision is {} and {} in the snapshot", thousands(now), thousands(then)));
+            odd.push(format!("the auth revision is {}, but {} in the snapshot", thousands(now), thousands(then)));
             out.wrong.push(format!("{}: {}", odd.join("; "), entries(room)));
         }
         // only enabling it leaves the auth revision as it is

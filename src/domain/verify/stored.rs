@@ -66,7 +66,7 @@ fn read<'a>(case: Case<'a>) -> Vec<Read<'a>> {
     case.members().filter_map(of).collect()
 }
 
-/// True where no more can be learnt of what members store in this round.
+/// Returns true where no more can be learnt in this round about what members store.
 pub(super) fn asked(case: Case<'_>) -> bool {
     case.members().all(|(_, seen)| seen.stored != Queried::Not)
 }
@@ -76,7 +76,7 @@ fn value<'a>(rows: &'a StoredRows, row: &RowKey) -> Option<&'a str> {
 }
 
 /// Whether `a` had a row before and after `b` was read without it, or with another value. That a row was absent before and
-/// after tells nothing of the time between: a lease may have come and gone.
+/// after shows nothing of the time between: a lease may have come and gone.
 fn through(a: Read<'_>, b: Read<'_>, row: &RowKey) -> bool {
     let has = |rows: &StoredRows| rows.parts.contains(&row.part());
     b.all().filter(|rows| has(rows)).any(|other| {
@@ -143,8 +143,8 @@ fn differences<'a>(case: Case<'a>, reads: &[Read<'a>], parts: &[Part]) -> (Vec<D
     (found, open)
 }
 
-/// Whether this is a password that members have otherwise, where each salts it for itself: whether it is the same cannot be
-/// told then. One that all have alike came from one file and was not changed since.
+/// Returns true for a password that differs where each member salts it for itself: whether it is the same is unknown
+/// then. One that all have alike came from one file and was not changed since.
 fn salted_apart(here: &[Read<'_>], row: &RowKey) -> bool {
     let mut values = here.iter().filter_map(|read| value(read.now, row));
     let first = values.next();
@@ -159,7 +159,7 @@ fn salted(reads: &[Read<'_>]) -> Vec<String> {
     users.into_iter().collect()
 }
 
-/// What the snapshot tells of a row in which members differ: the value of those that are right, where that is known.
+/// What the snapshot shows of a row in which members differ: the value of those that are right, where that is known.
 ///
 /// With one log all of them change alike. Who has what the restore put there is right, unless the others have more of what
 /// can have been made since: then either may be of another run.
@@ -240,7 +240,7 @@ fn counted(part: Part) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// What `member` has in rows of one part, in words; `others` have it otherwise.
+/// Describes what `member` has in rows of one part; `others` differ.
 fn sentences(reads: &[Read<'_>], found: &[Difference<'_>], part: Part) -> Vec<String> {
     let mut out = Vec::new();
     let mut odd: Vec<(&Member, Vec<&Member>)> = Vec::new();
@@ -336,7 +336,7 @@ fn sentences(reads: &[Read<'_>], found: &[Difference<'_>], part: Part) -> Vec<St
     out
 }
 
-/// Whether a row only follows from one that is there or not, which is said already: the TTL of a lease, the password of a
+/// Whether a row only follows from one that is there or not, which is reported already: the TTL of a lease, the password of a
 /// user.
 fn is_on_page(found: &[Difference<'_>], difference: &Difference<'_>) -> bool {
     let leading = match &difference.row {
@@ -366,7 +366,7 @@ pub(super) fn checks(case: Case<'_>) -> Vec<Check> {
         .collect()
 }
 
-/// What was not compared of a check that passed otherwise. It keeps no proof from being one, and is said.
+/// What was not compared of a check that passed otherwise. It does not prevent a proof, but is reported.
 fn left_out(case: Case<'_>, topic: Topic, parts: &[Part]) -> Option<Check> {
     if case.plan.members.len() < 2 {
         return None;
@@ -388,7 +388,7 @@ fn left_out(case: Case<'_>, topic: Topic, parts: &[Part]) -> Option<Check> {
     }
 }
 
-/// Members that refuse who does not log in, beside others that do not: authentication is enabled on some alone.
+/// Checks for members that require a login while others do not: authentication is enabled on some alone.
 fn doors(case: Case<'_>) -> Option<Check> {
     let planned = |(member, seen): (&'_ Member, &'_ ObservedMember)| match &seen.answer {
         Answer::Says(says) => (says.cluster_id, says.member_id) == (case.plan.cluster_id, member.id),
@@ -406,18 +406,18 @@ fn doors(case: Case<'_>) -> Option<Check> {
         return None;
     }
     let words = format!(
-        "authentication is enabled on {}, which {} a user, and disabled on {}",
+        "authentication is enabled on {}, which {} a user, but disabled on {}",
         names(&shut),
-        plural(shut.len(), "asks for", "ask for"),
+        plural(shut.len(), "requires", "require"),
         names(&free)
     );
     let enabled = source::rows(case).and_then(|rows| source::value(rows, &RowKey::AuthEnabled)).map(source::is_enabled);
     let (wrong, words) = match enabled {
-        Some(true) => (free, format!("{words}; it is enabled by the plan")),
-        Some(false) => (shut, format!("{words}; it is disabled by the plan")),
+        Some(true) => (free, format!("{words}; the plan enables it")),
+        Some(false) => (shut, format!("{words}; the plan disables it")),
         None => {
             shut.extend(free);
-            (shut, format!("{words}; which of them is right is not known: the snapshot is not read here"))
+            (shut, format!("{words}; which is right is not known: the snapshot cannot be read here"))
         }
     };
     let check = Check::new(Topic::Auth, Outcome::Fail, words);
@@ -442,11 +442,11 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
         said.dedup();
         if topic != Topic::Rows && !found.iter().any(|difference| difference.known) {
             let why = match &case.seen.source {
-                Queried::Failed(why) => format!("the snapshot is not read here ({why})"),
+                Queried::Failed(why) => format!("the snapshot cannot be read here ({why})"),
                 Queried::Not => "the snapshot is not read yet".into(),
-                Queried::Is(_) => "the snapshot does not tell".into(),
+                Queried::Is(_) => "the snapshot does not show it".into(),
             };
-            let words = format!("{}; which of them is right is not known: {why}", said.join("; "));
+            let words = format!("{}; which is right is not known: {why}", said.join("; "));
             let odd = |d: &Difference<'_>| d.odd.iter().map(|(m, _)| m.name.clone()).collect::<Vec<_>>();
             let who = found.iter().flat_map(|d| odd(d).into_iter().chain(d.most.iter().map(|m| m.name.clone())));
             let who: BTreeSet<String> = who.collect();
@@ -480,7 +480,7 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
             Queried::Is(rows) => {
                 let lacks = parts.iter().any(|part| needed(*part) && !rows.parts.contains(part));
                 let why = match rows.missing.is_empty() {
-                    true => "not told".into(),
+                    true => "not reported".into(),
                     false => rows.missing.join(", "),
                 };
                 if lacks {
@@ -505,7 +505,7 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
         let rows: Vec<String> = open.iter().map(|row| row.part().words().to_string()).collect();
         let rows: BTreeSet<String> = rows.into_iter().collect();
         let rows: Vec<String> = rows.into_iter().collect();
-        return check(Outcome::NotYet, format!("{} changed while members were read; they are read again", all(&rows)));
+        return check(Outcome::NotYet, format!("{} changed while the members were read; reading again", all(&rows)));
     }
     let compared = |part: &&Part| reads.iter().all(|read| read.now.parts.contains(part));
     let (here, lack): (Vec<Part>, Vec<Part>) = parts.iter().partition(|part| compared(part));
@@ -550,12 +550,12 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
 
 /// What to do where it is not known which of several members is right.
 const UNDECIDED: &str = "Do not stop any of them yet: run `requorum verify` where the plan's snapshot can be read, or find \
-                         out from which file each was restored.";
+                         out which file each was restored from.";
 /// What to do where all members are of another snapshot.
 const ALL: &str = "Stop all members, move their directories aside, restore all of them from the plan, and start them \
                    together.";
 /// What to do where a change may be the operator's own.
-const SHOWN: &str = "If none of your users changed that since the start, the members were restored from another file: restore \
+const SHOWN: &str = "If no client changed this since the start, the members were restored from another file: restore \
                      them again from the plan.";
 
 fn counts(reads: &[Read<'_>], part: Part) -> String {

@@ -485,18 +485,20 @@ fn what_comes_next_is_told_from_the_data() {
         );
     };
     has("2 leases end 15 s to 3,600 s after", "lease timetolive 1f --keys");
-    has("take 5 keys along", "--endpoints=http://127.0.0.31:2379,http://127.0.0.32:2379,http://127.0.0.33:2379");
+    has("remove 5 keys", "--endpoints=http://127.0.0.31:2379,http://127.0.0.32:2379,http://127.0.0.33:2379");
     has("/a/1f, /a/2a and 3 more", "etcdctl");
-    has("hosts that are no member's: 10.9.9.9", "del /registry/masterleases/10.9.9.9");
+    has("hosts that are not members: 10.9.9.9", "del /registry/masterleases/10.9.9.9");
     has("cp-3 is still a node", "kubectl delete node cp-3");
     has("12 objects (secrets) can be read only with the aescbc v1 key \"key1\"", "kubectl get secrets");
     has("Tokens of 7 service accounts", "/etc/kubernetes/pki/sa.key");
-    has("revisions above 83,799 that are given out again", "crictl");
+    has("revisions above 83,799 that are issued again", "crictl");
     has("Backups", "requorum snapshot save prod-eu-after.db --endpoints=http://127.0.0.31:2379");
     let unread = check(&plan, &seen, &Queried::Failed("no such file".into())).next;
     assert!(unread[0].what.contains("no such file"), "why is said: {unread:?}");
     assert!(
-        check(&bumped(), &good(&bumped()), &Queried::Not).next[0].what.contains("revisions go on from 1,000,083,799")
+        check(&bumped(), &good(&bumped()), &Queried::Not).next[0]
+            .what
+            .contains("revisions continue from 1,000,083,799")
     );
 }
 

@@ -1,5 +1,5 @@
 //! Where do members send clients? What they advertise is in the member list, which clients ask: a URL that is not the plan's
-//! is right where the same member answers there, and leads elsewhere, or nowhere, where not.
+//! is right where the same member answers there, and leads elsewhere, or nowhere, otherwise.
 
 use super::{Case, Check, Outcome, Topic};
 use crate::{
@@ -32,24 +32,24 @@ pub(super) fn urls(case: Case<'_>) -> Option<Check> {
     for (member, seen) in case.members() {
         for url in unplanned(case, member) {
             let name = &member.name;
-            let said = format!("{name} advertises {url} to clients, which the plan does not have");
+            let words = format!("{name} advertises {url} to clients, which the plan does not have");
             let again = format!(
-                "Start {name} with --advertise-client-urls={}, as the plan has it: clients that ask for the member list go \
-                 where it says.",
+                "Start {name} with --advertise-client-urls={}, as the plan has it: clients connect to the URLs in the \
+                 member list.",
                 member.client_urls.join(",")
             );
             match seen.advertised.iter().find(|(known, _)| *known == url).map(|(_, reached)| reached) {
-                None => open.push(said),
-                Some(Reached::Itself) => notes.push(format!("{said}, and answers there itself")),
+                None => open.push(words),
+                Some(Reached::Itself) => notes.push(format!("{words}, and answers there itself")),
                 Some(Reached::Other { member: id, cluster }) => {
                     let of = case.plan.members.iter().find(|m| m.id == *id && *cluster == case.plan.cluster_id);
                     let other = of.map_or_else(|| format!("member {id} of cluster {cluster}"), |m| m.name.clone());
-                    wrong.push(format!("{said}, and {other} answers there"));
+                    wrong.push(format!("{words}, and {other} answers there"));
                     who.push(name.as_str());
                     todo.push(again);
                 }
                 Some(Reached::Silent(why)) => {
-                    silent.push(format!("{said}, and from this machine nothing answers there ({why})"));
+                    silent.push(format!("{words}, and nothing answers there from this machine ({why})"));
                     who.push(name.as_str());
                     todo.push(again);
                 }

@@ -1,4 +1,4 @@
-//! What all checks of a started cluster amount to, and that in words.
+//! The overall result of all checks of a started cluster, and its message.
 
 use super::{Case, Check, MemberCheck, Outcome, Topic, VerifyResult, data, shown, stored};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     text::phrase::plural,
 };
 
-/// What all checks amount to.
+/// Returns the overall result of all checks.
 pub(super) fn evaluate(seen: &Observed, checks: &[Check]) -> VerifyResult {
     let mut needed = checks.iter().filter(|check| check.needed);
     match () {
@@ -20,13 +20,13 @@ pub(super) fn evaluate(seen: &Observed, checks: &[Check]) -> VerifyResult {
     }
 }
 
-/// The same in one or two sentences.
-pub(super) fn sentence(case: Case<'_>, verdict: VerifyResult, stands: &[MemberCheck], checks: &[Check]) -> String {
-    let count = stands.len();
+/// Returns the result in one or two sentences.
+pub(super) fn sentence(case: Case<'_>, verdict: VerifyResult, states: &[MemberCheck], checks: &[Check]) -> String {
+    let count = states.len();
     let members = plural(count, "member", "members");
     let missing = || {
         let open = checks.iter().filter(|check| check.needed && check.outcome != Outcome::Pass);
-        let down = stands.iter().filter(|s| s.outcome != Outcome::Pass).map(|s| format!("{}: {}", s.name, s.words));
+        let down = states.iter().filter(|s| s.outcome != Outcome::Pass).map(|s| format!("{}: {}", s.name, s.words));
         // a member that is not up explains by itself why the rest is missing
         let down: Vec<String> = down.collect();
         if down.is_empty() { open.map(|c| format!("{}: {}", c.topic.title(), c.words)).collect() } else { down }
@@ -71,9 +71,9 @@ pub(super) fn sentence(case: Case<'_>, verdict: VerifyResult, stands: &[MemberCh
             }
         }
         VerifyResult::Waiting => {
-            let up = stands.iter().filter(|s| s.outcome == Outcome::Pass).count();
-            format!("{up} of {count} {members} {} up. Not yet: {}.", plural(up, "is", "are"), missing())
+            let up = states.iter().filter(|s| s.outcome == Outcome::Pass).count();
+            format!("{up} of {count} {members} {} up. Still missing: {}.", plural(up, "is", "are"), missing())
         }
-        VerifyResult::Unproven => format!("NOT PROVEN. Nothing was seen that is wrong, but not told: {}.", missing()),
+        VerifyResult::Unproven => format!("NOT PROVEN. No error was found, but not verified: {}.", missing()),
     }
 }

@@ -98,7 +98,11 @@ fn good_certificates_pass_and_their_facts_are_read() {
 fn wrong_certificates_are_found_out_on_the_disk() {
     type Harm = fn(&Place, &Ca);
     let cases: [(Harm, Severity, &str); 10] = [
-        (|p, ca| p.leaf("m2", &["10.0.0.3"], ca, |_| {}), Severity::Error, "is not for 10.0.0.2; it is for 10.0.0.3"),
+        (
+            |p, ca| p.leaf("m2", &["10.0.0.3"], ca, |_| {}),
+            Severity::Error,
+            "is not valid for 10.0.0.2; it is valid for 10.0.0.3",
+        ),
         (
             |p, ca| {
                 p.leaf("m2", &["10.0.0.2"], ca, |c| c.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth])

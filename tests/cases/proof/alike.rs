@@ -166,7 +166,7 @@ pub fn of_another_snapshot(server: &Server) {
     site.with_others(&[("m1", &without), ("m2", &without), ("m3", &without)]);
     let members = site.up(server, None);
     let said = verify(&site.plan, PATIENCE, &["--canary"]);
-    caught(&said, "auth", &["user eve that the snapshot has is on no member", "it never goes back"]);
+    caught(&said, "auth", &["user eve that the snapshot has is on no member", "it never decreases"]);
     assert_ne!(check(&said, "leases")["outcome"], "pass", "{said:#}");
     assert_eq!(check(&said, "snapshot")["outcome"], "pass", "the keys are the same: {said:#}");
     drop(members);

@@ -1,4 +1,4 @@
-//! What the chosen snapshot means for the plan: whether it may be taken, and what it brings along.
+//! What the chosen snapshot means for the plan: whether it may be used, and what it carries over.
 //! What survives a restore, and which server starts on what, was tried with real servers of 3.4 to
 //! 3.7.
 
@@ -36,7 +36,7 @@ pub(super) fn check(draft: &Draft) -> Vec<Problem> {
     for (at, row) in draft.rows.iter().enumerate() {
         let dir = row.text(Column::DataDir).trim();
         if dir.starts_with('/') && source.path.starts_with(dir) {
-            let text = "the snapshot lies in this data dir, which therefore is not empty; take another";
+            let text = "the snapshot is in this data dir, so the data dir is not empty; choose another";
             out.push(Problem::error(Some(at), Some(Column::DataDir), text));
         }
     }
@@ -48,28 +48,26 @@ pub(super) fn check(draft: &Draft) -> Vec<Problem> {
     out
 }
 
-/// Options that cannot be carried out as they stand.
+/// Returns the problems of the options.
 pub(super) fn options(options: &Options, target: Option<Minor>) -> Vec<Problem> {
     let mut out = Vec::new();
     if options.set_version && target.is_none() {
-        out.push(error(
-            "the versions can only be set for an etcd version; choose the one that will run (--etcd-version)",
-        ));
+        out.push(error("setting the versions needs a target etcd version (--etcd-version)"));
     }
     out.extend(options.mode_bits().err().map(error));
     for (flag, text) in [("owner", options.owner.as_deref()), ("mode", options.mode.as_deref())] {
         if let Some(stray) = text.and_then(confusables::find_hidden) {
-            out.push(error(format!("{} stands in the {flag}", stray.name)));
+            out.push(error(format!("{} in the {flag}", stray.name)));
         }
     }
     if options.like.as_deref().is_some_and(Path::is_relative) {
-        out.push(error("the directory whose owner is taken (--like) must be given from / on"));
+        out.push(error("the directory to copy the owner from (--like) must be an absolute path"));
     }
     out
 }
 
-/// What the snapshot brings along with these options: whether the target starts on it, and what the
-/// operator will meet afterwards.
+/// Returns what the snapshot carries over with these options: whether the target starts on it, and what
+/// follows afterwards.
 pub fn brought(content: &Content, target: Option<Minor>, options: &Options) -> Vec<Problem> {
     versions(content, target, options).into_iter().chain(brings(content, options)).collect()
 }
@@ -86,47 +84,46 @@ fn health(source: &FileFacts, skip_hash_check: bool, accepted: Option<i64>) -> O
     let text = match &source.health {
         Health::Limited(damage) if source.content.is_some() && accepted == Some(damage.revision) => {
             if damage.hashed || skip_hash_check {
-                return Some(warning(format!("the snapshot is damaged, and accepted as it is: {}", damage.why)));
+                return Some(warning(format!("the snapshot is damaged; accepted as it is: {}", damage.why)));
             }
-            "the snapshot carries no SHA-256 (a copy of member/snap/db does not); say that it may be taken (--skip-hash-check), or take another".into()
+            "the snapshot has no SHA-256 (a copy of member/snap/db has none); allow it (--skip-hash-check), or choose another".into()
         }
         Health::Limited(damage) => format!(
-            "the snapshot is damaged: {}; take another, or accept that state (--accept-damage={})",
+            "the snapshot is damaged: {}; choose another, or accept that state (--accept-damage={})",
             damage.why, damage.revision
         ),
         Health::Verified if source.content.is_some() => {
             let bytes = source.content.as_ref()?.snapshot_bytes?;
             return Some(warning(format!(
-                "the snapshot is the first {} of the file, and its SHA-256 is right; what follows does not belong to it and is not read",
+                "the snapshot is the first {} of the file, and its SHA-256 matches; the rest does not belong to it and is not read",
                 byte_count(bytes)
             )));
         }
         Health::Unhashed if skip_hash_check && source.content.is_some() => {
             return Some(warning(
-                "the snapshot carries no SHA-256; its pages are sound, but a changed value in it would not be noticed",
+                "the snapshot has no SHA-256; its pages are intact, but a changed value in it would not be noticed",
             ));
         }
         Health::Unhashed if !skip_hash_check => {
-            "the snapshot carries no SHA-256 (a copy of member/snap/db does not); say that it may be taken (--skip-hash-check), or take another".into()
+            "the snapshot has no SHA-256 (a copy of member/snap/db has none); allow it (--skip-hash-check), or choose another".into()
         }
         Health::Packed(why) | Health::Broken(why) | Health::Unreadable(why) => format!("the snapshot cannot be restored: {why}"),
-        _ => "the snapshot was not read through yet".to_string(),
+        _ => "the snapshot has not been read in full yet".to_string(),
     };
     Some(error(text))
 }
 
-/// A path that a plan file can hold and a person can read.
+/// Checks that the path can be written to a plan file and read by people.
 pub(super) fn path(path: &Path) -> Option<Problem> {
     match path.to_str() {
         None => Some(error(format!("the snapshot's path {} is not UTF-8; rename the file", path.shown()))),
         Some(text) if confusables::find_hidden(text).is_some() => {
             let stray = confusables::find_hidden(text).map(|s| s.name).unwrap_or_default();
-            Some(error(format!("{stray} stands in the snapshot's path; rename the file")))
+            Some(error(format!("{stray} in the snapshot's path; rename the file")))
         }
-        Some(_) if path.is_relative() => Some(warning(format!(
-            "the snapshot's path {} holds only in this directory; give it from / on",
-            path.shown()
-        ))),
+        Some(_) if path.is_relative() => {
+            Some(warning(format!("the snapshot's path {} is relative; give an absolute path", path.shown())))
+        }
         Some(_) => None,
     }
 }
@@ -135,16 +132,16 @@ pub(super) fn path(path: &Path) -> Option<Problem> {
 pub(super) fn bump(revision: i64, bump: u64, mark_compacted: bool) -> Option<Problem> {
     if bump > 0 && !mark_compacted {
         return Some(error(
-            "a revision bump needs the mark as compacted, or watchers would wait for revisions that never were",
+            "a revision bump needs --mark-compacted, or watchers would wait for revisions that never existed",
         ));
     }
     if bump == 0 && mark_compacted {
-        return Some(error("the mark as compacted needs a revision bump; give one or leave both"));
+        return Some(error("--mark-compacted needs a revision bump; give both or neither"));
     }
     if revision.checked_add_unsigned(bump).is_none() {
         let room = i64::MAX.abs_diff(revision);
         return Some(error(format!(
-            "revision {} bumped by {} passes the largest revision that etcd can count to; {} is the most",
+            "revision {} bumped by {} exceeds the largest revision etcd supports; the largest possible bump is {}",
             thousands(revision.unsigned_abs()),
             thousands(bump),
             thousands(room)
@@ -158,7 +155,7 @@ fn versions(content: &Content, target: Option<Minor>, options: &Options) -> Opti
     if options.set_version {
         return None;
     }
-    // A database that was copied before its etcd had written the storage version tells only the cluster's.
+    // A database that was copied before its etcd had written the storage version holds only the cluster's.
     let storage: Option<Minor> = content.storage_version.parse().ok();
     let stored = storage.max(content.cluster_version.parse().ok())?;
     let text = match target {
@@ -172,12 +169,12 @@ fn versions(content: &Content, target: Option<Minor>, options: &Options) -> Opti
                 _ => "invalid downgrade; server version is lower than determined cluster version".into(),
             };
             return Some(error(format!(
-                "etcd 3.6 does not start on a snapshot of {stored} (\"{why}\"); take etcd {stored}, or have its versions set for 3.6 (--set-version)"
+                "etcd 3.6 does not start on a snapshot of {stored} (\"{why}\"); use etcd {stored}, or set its versions for 3.6 (--set-version)"
             )));
         }
         Some(target) if stored > target => {
             format!(
-                "the snapshot is of etcd {stored}; etcd {target} starts on it, but etcd's authors do not support that, and a later upgrade may fail unless its versions are set for {target} (--set-version)"
+                "the snapshot is of etcd {stored}; etcd {target} starts on it, but that is not supported by etcd, and a later upgrade may fail unless its versions are set for {target} (--set-version)"
             )
         }
         None if stored > Minor::V3_6 => format!(
@@ -188,31 +185,31 @@ fn versions(content: &Content, target: Option<Minor>, options: &Options) -> Opti
     Some(warning(text))
 }
 
-/// What a restore carries over and the operator will meet afterwards.
+/// Returns what a restore carries over and what follows afterwards.
 fn brings(content: &Content, options: &Options) -> Vec<Problem> {
     let mut out: Vec<Problem> = validate::defaults_seen(&content.members).map(warning).into_iter().collect();
     if !content.alarms.is_empty() && !options.clear_alarms {
         out.push(warning(format!(
-            "{} {} in the snapshot and will be in the new cluster: writes fail until `etcdctl alarm disarm`; --clear-alarms leaves them out",
+            "{} {} in the snapshot and will be active in the new cluster: writes fail until `etcdctl alarm disarm`; --clear-alarms leaves them out",
             all(&content.alarms),
             plural(content.alarms.len(), "is an alarm", "are alarms"),
         )));
     }
     if content.auth_enabled && !options.disable_auth {
         out.push(warning(format!(
-            "authentication is on in the snapshot ({} {}): have root's password ready, the new cluster asks for it; where it is lost, --disable-auth switches authentication off",
+            "authentication is enabled in the snapshot ({} {}): have root's password ready, the new cluster requires it; if it is lost, --disable-auth disables authentication",
             content.users,
             plural(usize::try_from(content.users).unwrap_or(usize::MAX), "user", "users"),
         )));
     }
     if content.downgrading && !options.finish_downgrade {
         out.push(warning(
-            "a downgrade is in progress in the snapshot and goes on in the new cluster; `etcdctl downgrade cancel` ends it, and so does --finish-downgrade",
+            "a downgrade is in progress in the snapshot and continues in the new cluster; `etcdctl downgrade cancel` or --finish-downgrade ends it",
         ));
     }
     if content.leases > 0 {
         out.push(warning(format!(
-            "{} {} from its full time when the new cluster has a leader; keys vanish then unless their owners are back",
+            "{} {} with its full TTL when the new cluster has a leader; its keys are deleted when it expires unless their owners are back",
             thousands(content.leases),
             plural(
                 usize::try_from(content.leases).unwrap_or(usize::MAX),

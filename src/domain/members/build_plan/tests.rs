@@ -62,7 +62,7 @@ fn what_stops_a_draft() {
         d.source.as_mut().unwrap().health = Health::Limited(damage);
     }
     let cases: [(Change, &str); 23] = [
-        (|d| limited(d, true), "a list is torn; take another, or accept that state (--accept-damage=83799)"),
+        (|d| limited(d, true), "a list is torn; choose another, or accept that state (--accept-damage=83799)"),
         (
             |d| {
                 limited(d, true);
@@ -75,15 +75,15 @@ fn what_stops_a_draft() {
                 limited(d, false);
                 d.options.accept_damage = Some(83_799);
             },
-            "carries no SHA-256",
+            "has no SHA-256",
         ),
         (|d| d.label = " ".into(), "no label"),
         (|d| d.label = "a\nb".into(), "U+000A (line feed)"),
         (|d| d.token.clear(), "the token is empty"),
         (|d| d.source = None, "no snapshot is chosen"),
-        (|d| d.source.as_mut().unwrap().health = Health::Unread, "not read through"),
-        (|d| d.source.as_mut().unwrap().content = None, "not read through"),
-        (|d| d.source.as_mut().unwrap().health = Health::Unhashed, "carries no SHA-256"),
+        (|d| d.source.as_mut().unwrap().health = Health::Unread, "has not been read in full"),
+        (|d| d.source.as_mut().unwrap().content = None, "has not been read in full"),
+        (|d| d.source.as_mut().unwrap().health = Health::Unhashed, "has no SHA-256"),
         (|d| d.source.as_mut().unwrap().health = Health::Broken("page 7 is torn".into()), "page 7 is torn"),
         (
             |d| {
@@ -92,28 +92,28 @@ fn what_stops_a_draft() {
             },
             "page 7 is torn",
         ),
-        (|d| d.source.as_mut().unwrap().path = "/b\u{1b}[2J".into(), "stands in the snapshot's path"),
+        (|d| d.source.as_mut().unwrap().path = "/b\u{1b}[2J".into(), "in the snapshot's path"),
         (
             |d| d.source.as_mut().unwrap().path = "/var/lib/etcd/m2.etcd/member/snap/db".into(),
-            "the snapshot lies in this data dir",
+            "the snapshot is in this data dir",
         ),
         (|d| d.rows.clear(), "the table is empty"),
         (|d| d.rows[1].set(Column::Peer, "http:/x:2380", Origin::Typed), "one slash is missing"),
-        (|d| d.bump_revision = 1, "needs the mark as compacted"),
+        (|d| d.bump_revision = 1, "needs --mark-compacted"),
         (|d| d.mark_compacted = true, "needs a revision bump"),
         (
             |d| {
                 d.mark_compacted = true;
                 d.bump_revision = u64::MAX;
             },
-            "passes the largest revision",
+            "exceeds the largest revision",
         ),
         (
             |d| {
                 d.mark_compacted = true;
                 d.bump_revision = i64::MAX as u64 - 83_798;
             },
-            "9,223,372,036,854,692,008 is the most",
+            "the largest possible bump is 9,223,372,036,854,692,008",
         ),
         (
             |d| {
@@ -129,7 +129,7 @@ fn what_stops_a_draft() {
             },
             "etcd 3.6 does not start on a snapshot of 3.7 (\"invalid downgrade; ",
         ),
-        (|d| d.rows.iter_mut().for_each(|r| r.set(Column::DataDir, "/d", Origin::Typed)), "data dir of m1 already"),
+        (|d| d.rows.iter_mut().for_each(|r| r.set(Column::DataDir, "/d", Origin::Typed)), "already the data dir of m1"),
     ];
     for (change, words) in cases {
         let mut draft = draft();
@@ -151,15 +151,18 @@ fn what_a_snapshot_brings_along_is_a_warning() {
             |d| content(d).alarms = vec!["NOSPACE of member 1f2e".into()],
             "NOSPACE of member 1f2e is an alarm in the snapshot",
         ),
-        (|d| (content(d).auth_enabled, content(d).users) = (true, 2), "authentication is on in the snapshot (2 users)"),
+        (
+            |d| (content(d).auth_enabled, content(d).users) = (true, 2),
+            "authentication is enabled in the snapshot (2 users)",
+        ),
         (|d| content(d).downgrading = true, "a downgrade is in progress"),
-        (|d| content(d).leases = 3, "3 leases start again, each from its full time"),
+        (|d| content(d).leases = 3, "3 leases start again, each with its full TTL"),
         (
             |d| {
                 d.skip_hash_check = true;
                 d.source.as_mut().unwrap().health = Health::Unhashed;
             },
-            "carries no SHA-256",
+            "has no SHA-256",
         ),
         (|d| content(d).storage_version = "3.7.0".into(), "etcd 3.6 does not start on it"),
         (
@@ -169,7 +172,7 @@ fn what_a_snapshot_brings_along_is_a_warning() {
             },
             "the snapshot is of etcd 3.6; etcd 3.5 starts on it",
         ),
-        (|d| d.source.as_mut().unwrap().path = "x.db".into(), "holds only in this directory"),
+        (|d| d.source.as_mut().unwrap().path = "x.db".into(), "is relative"),
     ];
     for (change, words) in cases {
         let mut draft = draft();
@@ -197,7 +200,7 @@ fn an_option_ends_its_warning_and_stands_in_the_review() {
             |d| d.options.clear_alarms = true,
             "Leave out the alarms",
         ),
-        (|d| content(d).auth_enabled = true, |d| d.options.disable_auth = true, "Switch authentication off"),
+        (|d| content(d).auth_enabled = true, |d| d.options.disable_auth = true, "Disable authentication"),
         (|d| content(d).downgrading = true, |d| d.options.finish_downgrade = true, "End the downgrade"),
         (
             |d| {
@@ -205,7 +208,7 @@ fn an_option_ends_its_warning_and_stands_in_the_review() {
                 d.target = Some(Minor::V3_5);
             },
             |d| d.options.set_version = true,
-            "Set the cluster version to 3.5.0 and take out the storage version",
+            "Set the cluster version to 3.5.0 and remove the storage version",
         ),
     ];
     for (with, option, words) in cases {
@@ -235,11 +238,11 @@ fn an_option_ends_its_warning_and_stands_in_the_review() {
 fn options_that_cannot_be_carried_out_are_errors() {
     type Change = fn(&mut Draft);
     let cases: [(Change, &str); 5] = [
-        (|d| d.options.set_version = true, "choose the one that will run"),
+        (|d| d.options.set_version = true, "needs a target etcd version"),
         (|d| d.options.mode = Some("0990".into()), "the mode \"0990\" is not one from 0700 to 0777"),
         (|d| d.options.mode = Some("0600".into()), "is not one from 0700 to 0777"),
-        (|d| d.options.like = Some("old".into()), "must be given from / on"),
-        (|d| d.options.owner = Some("et\u{200b}cd".into()), "stands in the owner"),
+        (|d| d.options.like = Some("old".into()), "must be an absolute path"),
+        (|d| d.options.owner = Some("et\u{200b}cd".into()), "in the owner"),
     ];
     for (change, words) in cases {
         let mut draft = draft();
@@ -269,9 +272,9 @@ fn a_plan_that_was_tampered_with_is_found_out() {
             "which etcd prints as http://127.0.0.31:2380",
         ),
         (|p| p.members[0].client_urls = vec![" http://a:2379".into()], "which etcd prints as"),
-        (|p| p.members[2].name = "m1".into(), "stands in row 1 already"),
+        (|p| p.members[2].name = "m1".into(), "(row 1)"),
         (|p| p.source.sha256 = "9F3C".into(), "sha256 is not 64 hex digits"),
-        (|p| p.bump_revision = 5, "needs the mark as compacted"),
+        (|p| p.bump_revision = 5, "needs --mark-compacted"),
         (|p| p.members[0].etcd_flags = vec!["--force-new-cluster".into()], "--force-new-cluster is set by the plan"),
         (|p| p.members.clear(), "the table is empty"),
     ];
@@ -294,12 +297,12 @@ fn the_review_says_what_is_read_written_and_left() {
     let text = sentences(&build(&draft).unwrap().plan, &Shared::None);
     assert_eq!(
         text[0],
-        "Read /backup/etcd-0200.db (SHA-256 9f3c11aa…, revision 83,799, 4,112 keys) and check it again; it is only read"
+        "Read /backup/etcd-0200.db (SHA-256 9f3c11aa…, revision 83,799, 4,112 keys) and verify it again; it is only read"
     );
     assert!(text[1].starts_with("Begin at revision 1,000,083,799, 1,000,000,000 after the snapshot's"));
     assert_eq!(
         text[4],
-        "m2: make /var/lib/etcd/m2.etcd and its log /wal/m2 (member ID 3c505846437ba852) beside its place, read it back, rename it into place; nothing that is there is overwritten"
+        "m2: build /var/lib/etcd/m2.etcd and its log /wal/m2 (member ID 3c505846437ba852) in staging, verify it, rename it into place; existing data is never overwritten"
     );
     crate::text::messages::hold("plan-steps", &[("a plan", text.join("\n"))]);
     assert!(text.iter().all(|t| !t.ends_with('.')));

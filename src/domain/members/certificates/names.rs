@@ -2,13 +2,13 @@
 //! member that is connected to by another (etcd's `checkCertSAN`).
 //!
 //! Sources: Go 1.26 `crypto/x509/verify.go`; etcd `client/pkg/transport/listener_tls.go` of 3.5 to 3.7, `pkg/transport` of 3.4;
-//! held against the programs by the case `certificates_as_etcd_judges_them` of `tests/real_etcd.rs`.
+//! compared with the programs by the case `certificates_as_etcd_judges_them` of `tests/real_etcd.rs`.
 
 use std::net::IpAddr;
 
 use super::Cert;
 
-/// What one who connects to a host makes of its certificate.
+/// How a client that connects to a host judges its certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
     /// The address is among the IP addresses.
@@ -21,7 +21,7 @@ pub enum Match {
     AddressAsName(String),
     /// It is refused, though one of its DNS names looks right: one with a port or a scheme.
     UrlAsName(String),
-    /// It is refused, though one of its DNS names looks right: a wildcard takes the place of one label, the first.
+    /// It is refused, though one of its DNS names looks right: a wildcard replaces one label, the first.
     OtherLabels(String),
     /// It is refused.
     No,
@@ -34,7 +34,7 @@ impl Match {
     }
 }
 
-/// What one who connects to `host` makes of the certificate shown there.
+/// Returns how a client that connects to `host` judges the certificate presented there.
 pub fn evaluate(cert: &Cert, host: &str) -> Match {
     if let Ok(ip) = host.parse::<IpAddr>() {
         if cert.ips.iter().any(|own| own.to_canonical() == ip.to_canonical()) {
@@ -101,7 +101,7 @@ pub(super) fn address_in(name: &str) -> Option<IpAddr> {
     inside.and_then(bare).or_else(|| bare(rest)).or_else(|| bare(rest.rsplit_once(':')?.0))
 }
 
-/// What a member makes of the certificate with which another connects to it, before any name is looked up.
+/// How a member judges the certificate with which another connects to it, before any name is looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     /// It has no names: none are looked at.
@@ -114,7 +114,7 @@ pub enum Admission {
     ReverseOnly(Vec<String>),
 }
 
-/// What a member makes of the certificate of one whose peer URLs have these hosts. A connection comes from an address, not from
+/// Returns how a member judges the certificate of one whose peer URLs have these hosts. A connection comes from an address, not from
 /// a name, and from which is known only where the URL has one.
 pub fn admit(cert: &Cert, hosts: &[String]) -> Admission {
     if cert.ips.is_empty() && cert.dns.is_empty() {

@@ -194,22 +194,27 @@ fn every_mistake_is_told_with_its_reason() {
             "/p2.crt",
             |c| (c.dns, c.ips) = (vec!["10.0.0.2".into()], Vec::new()),
             Error,
-            "is not for 10.0.0.2; it is for 10.0.0.2 (a DNS name); 10.0.0.2 is among its DNS names, and an address counts only",
+            "is not valid for 10.0.0.2; it is valid for 10.0.0.2 (a DNS name); 10.0.0.2 is among its DNS names, but an address counts only",
         ),
         (
             "/c2.crt",
             |c| (c.dns, c.ips) = (vec!["10.0.0.2:2379".into()], Vec::new()),
             Error,
-            "an address counts only as an IP address (IP:10.0.0.2)",
+            "an address counts only as an IP SAN (IP:10.0.0.2)",
         ),
-        ("/p2.crt", |c| c.ips.clear(), Error, "(CN=etcd) is not for 10.0.0.2; it is for no host at all"),
-        ("/p2.crt", |c| c.ips = vec!["10.0.0.7".parse().unwrap()], Error, "is not for 10.0.0.2; it is for 10.0.0.7"),
-        ("/c2.crt", |c| c.ips.clear(), Error, "/c2.crt (CN=etcd) is not for 10.0.0.2"),
+        ("/p2.crt", |c| c.ips.clear(), Error, "(CN=etcd) is not valid for 10.0.0.2; it is valid for no host at all"),
+        (
+            "/p2.crt",
+            |c| c.ips = vec!["10.0.0.7".parse().unwrap()],
+            Error,
+            "is not valid for 10.0.0.2; it is valid for 10.0.0.7",
+        ),
+        ("/c2.crt", |c| c.ips.clear(), Error, "/c2.crt (CN=etcd) is not valid for 10.0.0.2"),
         ("/p2.crt", |c| c.not_after = NOW - 3 * 86_400, Error, "expired 3 days ago"),
-        ("/p2.crt", |c| c.not_before = NOW + 7_200, Error, "not valid yet, only in 2 hours"),
+        ("/p2.crt", |c| c.not_before = NOW + 7_200, Error, "not valid yet (valid in 2 hours"),
         ("/p2.crt", |c| c.not_after = NOW + 13 * 86_400, Warning, "expires in 13 days"),
         ("/c2.crt", |c| c.server_auth = false, Error, "no serverAuth"),
-        ("/p2.crt", |c| c.client_auth = false, Error, "no clientAuth among its uses), and each member"),
+        ("/p2.crt", |c| c.client_auth = false, Error, "no clientAuth in its extended key usage), but each member"),
         ("/p2.crt", |c| c.server_auth = false, Error, "no serverAuth"),
     ];
     for (path, change, severity, words) in on_cert {
@@ -285,7 +290,8 @@ fn one_path_in_several_rows_may_be_a_file_on_each_host() {
     let problems = check(&rows, &here, NOW);
     assert_eq!(problems.len(), 1);
     assert!(
-        problems[0].severity == Severity::Warning && problems[0].text.contains("it fits m1, which names the same path")
+        problems[0].severity == Severity::Warning
+            && problems[0].text.contains("it matches m1, which names the same path")
     );
     let nowhere = CertificateFacts { files: vec![files("10.0.0.9")], distrust: vec![] };
     let problems = check(&rows, &nowhere, NOW);

@@ -84,8 +84,11 @@ fn etcdctl_member_list_in_every_format() {
 #[test]
 fn what_was_changed_or_merged_is_told() {
     for (text, words) in [
-        ("m1=http://a:2380,m1=http://b:2380,m2=http://c:2380", "m1 stands more than once; etcd makes one member"),
-        ("m1=http://a:2380\u{ff0c}m2=http://b:2380", "U+FF0C (fullwidth comma) is read as what was meant"),
+        (
+            "m1=http://a:2380,m1=http://b:2380,m2=http://c:2380",
+            "m1 appears more than once; etcd treats that as one member",
+        ),
+        ("m1=http://a:2380\u{ff0c}m2=http://b:2380", "U+FF0C (fullwidth comma) is replaced by the character meant"),
         ("m1=http://a:2380 m2=http://b:2380", "a comma is missing before"),
     ] {
         let pasted = read(text).unwrap();
@@ -97,11 +100,11 @@ fn what_was_changed_or_merged_is_told() {
 #[test]
 fn what_is_nothing_of_the_kind_is_said() {
     for (text, words) in [
-        ("", "no member stands in it"),
+        ("", "it has no members"),
         ("kubectl get pods", "each item is NAME=URL"),
         ("http://a:2380,http://b:2380", "has no name"),
-        ("{\"members\":[]}", "no member that votes"),
-        ("91bc3c398fb3c146, started, l1, http://a:2380, http://a:2379, true", "no member that votes"),
+        ("{\"members\":[]}", "no voting member"),
+        ("91bc3c398fb3c146, started, l1, http://a:2380, http://a:2379, true", "no voting member"),
         (&"m".repeat(MAX_BYTES + 1), "longer than any member list"),
     ] {
         let problem = read(text).unwrap_err();

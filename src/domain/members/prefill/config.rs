@@ -28,7 +28,7 @@ impl Host<'_> {
 }
 
 /// Adds what configurations say. They make rows of their own only where nothing else made one: a
-/// configuration tells who was there when the cluster was made, not who came later.
+/// configuration names the members when the cluster was made, not those added later.
 pub(super) fn add(rows: &mut Vec<Row>, found: &[Flag]) {
     let mut hosts: Vec<Host<'_>> = Vec::new();
     for flag in found {
@@ -77,7 +77,7 @@ pub(super) fn add(rows: &mut Vec<Row>, found: &[Flag]) {
 }
 
 /// The row that a configuration is about: of its name, else of its peer URLs. `default` is the name
-/// of every etcd that was given none, and says nothing.
+/// of every etcd that was given none, and identifies none.
 fn own_row<'a>(rows: &'a mut Vec<Row>, host: &Host<'_>, may_add: bool) -> Option<&'a mut Row> {
     let name = Some(host.flag("name")).filter(|n| !n.is_empty() && *n != "default");
     let peers = table::urls(host.flag("initial-advertise-peer-urls")).unwrap_or_default();

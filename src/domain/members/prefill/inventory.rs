@@ -12,7 +12,7 @@ use crate::{
 
 const FROM: &str = "the inventory";
 
-/// One row for each entry, in the inventory's order, with what is known of that member; and a note
+/// One row for each entry, in the inventory's order, with what is known of that member, and a note
 /// on known members that no entry names.
 pub(super) fn choose(mut known: Vec<Row>, entries: &[InventoryHost]) -> (Vec<Row>, Vec<String>) {
     let tls = known.iter().flat_map(|r| table::urls(r.text(Column::Peer)).unwrap_or_default()).map(|u| u.scheme);
@@ -47,8 +47,8 @@ pub(super) fn choose(mut known: Vec<Row>, entries: &[InventoryHost]) -> (Vec<Row
         known.iter().map(|r| r.text(Column::Name).to_string()).filter(|name| !name.is_empty()).collect();
     let notes = match left.len() {
         0 => Vec::new(),
-        1 => vec![format!("{} is not in the inventory and stays out of the table", all(&left))],
-        _ => vec![format!("{} are not in the inventory and stay out of the table", all(&left))],
+        1 => vec![format!("{} is not in the inventory and is left out of the table", all(&left))],
+        _ => vec![format!("{} are not in the inventory and are left out of the table", all(&left))],
     };
     (rows, notes)
 }
@@ -68,7 +68,7 @@ fn reached(known: &[Row], entry: &InventoryHost) -> Option<usize> {
     known.iter().position(|r| table::urls(r.text(Column::Peer)).is_some_and(|urls| urls.iter().any(here)))
 }
 
-/// A known row with the entry's word over it.
+/// Returns a known row, overridden by the entry.
 fn filled(mut row: Row, entry: &InventoryHost, scheme: Option<Scheme>) -> Row {
     // An Ansible host is called as its host; the member on it keeps the name that it has.
     let keeps_name = entry.host_name_only && !row.text(Column::Name).is_empty();
@@ -90,7 +90,7 @@ fn filled(mut row: Row, entry: &InventoryHost, scheme: Option<Scheme>) -> Row {
         row.set(Column::Client, "", Origin::Proposed);
     }
     put(&mut row, Column::Client, client);
-    // The proposal bears the name, which may be another one now.
+    // The proposal contains the name, which may be another one now.
     if row.cell(Column::DataDir).origin == Origin::Proposed {
         row.set(Column::DataDir, "", Origin::Proposed);
         row.forget(Column::DataDir, Origin::Proposed);
@@ -105,7 +105,7 @@ fn hosts(text: &str) -> Option<Vec<String>> {
 }
 
 /// What the row has on this host, else a URL made of scheme, host and port; the bare host where the
-/// scheme cannot be told, for the table to ask.
+/// scheme is not known, for the table to ask.
 fn on_host(row: &Row, column: Column, host: &str, scheme: Option<Scheme>, port: u16) -> String {
     if host.is_empty() {
         return String::new();
@@ -122,7 +122,7 @@ fn on_host(row: &Row, column: Column, host: &str, scheme: Option<Scheme>, port: 
     }
 }
 
-/// The inventory's word stands in the cell, and first among the sources.
+/// Puts the inventory's text into the cell, first among the sources.
 fn put(row: &mut Row, column: Column, text: String) {
     if text.is_empty() {
         return;

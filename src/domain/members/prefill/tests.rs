@@ -151,7 +151,7 @@ fn the_inventory_says_who_is_in_the_new_cluster() {
         entry("m10", "h10"),
     ];
     let filled = filled(Some(&content), &[], &[], &list);
-    assert_eq!(filled.notes, ["m3 is not in the inventory and stays out of the table"]);
+    assert_eq!(filled.notes, ["m3 is not in the inventory and is left out of the table"]);
     use Origin::{Inventory, Proposed, Snapshot};
     assert_eq!(
         texts(&filled.rows, Column::Name),

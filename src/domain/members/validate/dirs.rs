@@ -1,5 +1,5 @@
-//! Slips in the columns of directories. Two members that are restored on one machine must not meet in
-//! one place. Compared as text: what a symbolic link makes of it only the disk knows.
+//! Problems in the directory columns. Two members restored on one machine must not share a directory.
+//! Paths are compared as text: only the disk shows symbolic links.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::domain::members::{
     table::{Column, Problem},
 };
 
-/// Where a row writes to; each with its column.
+/// The directories a row writes to, each with its column.
 fn places(row: &Row) -> Vec<(Column, PathBuf)> {
     [Column::DataDir, Column::WalDir]
         .into_iter()
@@ -34,11 +34,11 @@ fn normal(text: &str) -> PathBuf {
     out
 }
 
-/// The mistakes in the directories of row `at`, seen against the rows above it.
+/// Returns the problems in the directories of row `at`, compared with the rows above it.
 pub(super) fn check(rows: &[Row], at: usize, out: &mut Vec<Problem>) {
     let Some(row) = rows.get(at) else { return };
     if row.text(Column::DataDir).trim().is_empty() {
-        let text = "the data dir is missing; there is no place to restore to";
+        let text = "the data dir is missing; it is where the member is restored to";
         out.push(Problem::error(Some(at), Some(Column::DataDir), text));
     }
     for column in [Column::DataDir, Column::WalDir] {
@@ -47,7 +47,7 @@ pub(super) fn check(rows: &[Row], at: usize, out: &mut Vec<Problem>) {
     let mine = places(row);
     if let [(_, data), (_, wal)] = mine.as_slice() {
         if wal.starts_with(data) {
-            let text = "the WAL dir is inside the data dir; left empty, etcd keeps the WAL in its own place there";
+            let text = "the WAL dir is inside the data dir; leave it empty and etcd keeps the WAL in the data dir";
             out.push(Problem::error(Some(at), Some(Column::WalDir), text).fixed(Some(String::new())));
         } else if data.starts_with(wal) {
             out.push(Problem::error(Some(at), Some(Column::WalDir), "the data dir is inside the WAL dir"));
@@ -58,11 +58,11 @@ pub(super) fn check(rows: &[Row], at: usize, out: &mut Vec<Problem>) {
             for (its_column, its_path) in places(other) {
                 let (what, whose) = (its_column.heading(), display_name(rows, first));
                 let text = if *path == its_path {
-                    format!("this is the {what} of {whose} already")
+                    format!("this is already the {what} of {whose}")
                 } else if path.starts_with(&its_path) {
-                    format!("this lies inside the {what} of {whose}")
+                    format!("this is inside the {what} of {whose}")
                 } else if its_path.starts_with(path) {
-                    format!("the {what} of {whose} lies inside this one")
+                    format!("the {what} of {whose} is inside this one")
                 } else {
                     continue;
                 };
@@ -72,7 +72,7 @@ pub(super) fn check(rows: &[Row], at: usize, out: &mut Vec<Problem>) {
     }
 }
 
-/// The mistakes that one path has by itself.
+/// Returns the problems of a single path.
 fn one(at: usize, column: Column, text: &str, out: &mut Vec<Problem>) {
     let heading = column.heading();
     let mut error = |text: String, fix: Option<String>| {
@@ -82,13 +82,10 @@ fn one(at: usize, column: Column, text: &str, out: &mut Vec<Problem>) {
         return;
     }
     if let Some(stray) = confusables::find_hidden(text) {
-        return error(
-            format!("{} stands in the {heading}", stray.name),
-            Some(confusables::clean(text).trim().to_string()),
-        );
+        return error(format!("{} in the {heading}", stray.name), Some(confusables::clean(text).trim().to_string()));
     }
     if text.trim() != text {
-        return error(format!("a space stands at the edge of the {heading}"), Some(text.trim().to_string()));
+        return error(format!("leading or trailing space in the {heading}"), Some(text.trim().to_string()));
     }
     if text.starts_with('~') {
         return error(format!("the {heading} must be absolute; ~ is not expanded here"), None);
@@ -98,8 +95,8 @@ fn one(at: usize, column: Column, text: &str, out: &mut Vec<Problem>) {
     }
     let path = normal(text);
     if Path::new(text).components().any(|part| part == Component::ParentDir) {
-        // a link that is put in the way after the review leads it elsewhere
-        let text = format!("the {heading} contains \"..\"; where that leads depends on symbolic links");
+        // a link created after the review could redirect it
+        let text = format!("the {heading} contains \"..\"; what that resolves to depends on symbolic links");
         return error(text, Some(path.to_string_lossy().into_owned()).filter(|path| path != "/"));
     }
     if path == Path::new("/") {
@@ -107,7 +104,7 @@ fn one(at: usize, column: Column, text: &str, out: &mut Vec<Problem>) {
     }
     if column == Column::DataDir && path.file_name().is_some_and(|last| last == "member") {
         let above = path.parent().map(|p| p.to_string_lossy().into_owned()).filter(|p| p != "/");
-        let text = "etcd makes \"member\" itself, inside the data dir; the data dir is the one above it";
+        let text = "etcd creates \"member\" inside the data dir; give the directory above it";
         out.push(Problem::warning(Some(at), Some(column), text).fixed(above));
     }
 }

@@ -1,4 +1,4 @@
-//! Slips in the column of further `etcd` flags.
+//! Problems in the column of further `etcd` flags.
 
 use crate::{
     domain::members::{
@@ -10,15 +10,15 @@ use crate::{
 
 /// Flags that the plan sets itself, and those that would undo it.
 const OWNED: [(&str, &str); 9] = [
-    ("name", "it stands in the column \"name\""),
-    ("data-dir", "it stands in the column \"data dir\""),
-    ("wal-dir", "it stands in the column \"WAL dir\""),
+    ("name", "it is set in the column \"name\""),
+    ("data-dir", "it is set in the column \"data dir\""),
+    ("wal-dir", "it is set in the column \"WAL dir\""),
     ("advertise-client-urls", "it is made from the column \"client URL\""),
-    ("force-new-cluster", "it would throw the other members out"),
-    ("config-file", "with it etcd passes over every other flag"),
-    ("discovery", "the members stand in this table"),
-    ("discovery-srv", "the members stand in this table"),
-    ("discovery-token", "the members stand in this table"),
+    ("force-new-cluster", "it would remove the other members"),
+    ("config-file", "with it etcd ignores every other flag"),
+    ("discovery", "the members are set in this table"),
+    ("discovery-srv", "the members are set in this table"),
+    ("discovery-token", "the members are set in this table"),
 ];
 
 /// The name of a flag word, as Go reads it: `-x`, `--x`, `--x=value`; `None` for a value.
@@ -54,16 +54,16 @@ pub(super) fn check(at: usize, row: &Row, out: &mut Vec<Problem>) {
         return error(format!("U+{:04X} ({kind}) is in the flags", c as u32), None);
     }
     let Ok(list) = shell_words::split(text) else {
-        return error("a quote is not closed, or a backslash stands at the end".into(), None);
+        return error("unclosed quote or trailing backslash".into(), None);
     };
     if let Some(word) = list.first().filter(|w| !w.starts_with('-')) {
-        error(format!("{word:?} is no flag; flags start with --"), None);
+        error(format!("{word:?} is not a flag; flags start with --"), None);
     }
     for (n, word) in list.iter().enumerate() {
         if let Some(dash) = word.chars().next().filter(|c| ['\u{2010}', '\u{2013}', '\u{2014}', '\u{2212}'].contains(c))
         {
             let fix = text.replace(dash, "--").replace("----", "--");
-            error(format!("U+{:04X} stands where \"--\" is meant", dash as u32), Some(fix));
+            error(format!("U+{:04X} in place of \"--\"", dash as u32), Some(fix));
         }
         let Some(name) = flag_name(word) else { continue };
         let why = match OWNED.iter().find(|(owned, _)| *owned == name) {
@@ -91,7 +91,7 @@ pub(super) fn tls(at: usize, row: &Row, column: Column, out: &mut Vec<Problem>) 
     let missing =
         [cert, key].into_iter().filter(|flag| !has(&words, flag)).map(|f| format!("--{f}")).collect::<Vec<_>>();
     if !has(&words, auto) && !missing.is_empty() {
-        let text = format!("https needs {} among the flags, without which etcd will not start", missing.join(" and "));
+        let text = format!("https needs {} among the flags; etcd will not start without", missing.join(" and "));
         out.push(Problem::warning(Some(at), Some(column), text).about(About::Certificates));
     }
 }

@@ -1,4 +1,4 @@
-//! Slips that only show when the hosts of several URLs are seen together: one that only its own
+//! Problems that only show when the hosts of several URLs are compared: one that only its own
 //! host reaches, names mixed with addresses, http mixed with https, two hosts under one name.
 
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::domain::members::{
 pub(super) fn check(rows: &[Row], out: &mut Vec<Problem>) {
     let all = all_urls(rows);
     let peers: Vec<&PlacedUrl> = all.iter().filter(|p| p.column == Column::Peer).collect();
-    // All on loopback is a cluster on one machine, which is what it says.
+    // All on loopback is a cluster on one machine, as intended.
     if peers.iter().any(|p| !is_loopback(&p.url) && !p.url.scheme.is_unix()) {
         loopback(rows, &all, out);
     }
@@ -52,7 +52,7 @@ fn instead(rows: &[Row], placed: &PlacedUrl, new: &Url) -> Option<String> {
     Some(items.map(|(n, item)| if n == placed.item { new.as_str() } else { item }).collect::<Vec<_>>().join(","))
 }
 
-/// A URL that other hosts take for their own. Of a row's client URLs one may be, beside others.
+/// Checks for URLs that every host would resolve to itself. One of a row's client URLs may, if it has others.
 fn loopback(rows: &[Row], all: &[PlacedUrl], out: &mut Vec<Problem>) {
     for placed in all.iter().filter(|p| is_loopback(&p.url)) {
         let mates = all.iter().filter(|p| (p.row, p.column) == (placed.row, placed.column));
@@ -62,8 +62,8 @@ fn loopback(rows: &[Row], all: &[PlacedUrl], out: &mut Vec<Problem>) {
         let who = display_name(rows, placed.row);
         let host = &placed.url.host;
         let text = match placed.column {
-            Column::Peer => format!("{host} is another host for each member; the others will not reach {who}"),
-            _ => format!("{host} is another host for each client; none elsewhere will reach {who}"),
+            Column::Peer => format!("{host} is a different host for each member; the others cannot reach {who}"),
+            _ => format!("{host} is a different host for each client; clients elsewhere cannot reach {who}"),
         };
         let fix = rows
             .get(placed.row)
@@ -85,7 +85,7 @@ fn kinds(rows: &[Row], peers: &[&PlacedUrl], out: &mut Vec<Problem>) {
     for p in placed.iter().filter(|p| p.url.ip().is_some() == odd_is_address) {
         let (is, others) = if odd_is_address { ("an address", "host names") } else { ("a host name", "addresses") };
         let text = format!(
-            "{} is {is}, others are {others}; IDs are made of this very text, so every host must be given the same",
+            "{} is {is}, others are {others}; IDs are computed from this exact text, so every host must be given the same",
             p.url.host
         );
         let fix = (addresses * 2 != placed.len())
@@ -125,7 +125,7 @@ fn schemes(rows: &[Row], column: Column, all: &[PlacedUrl], out: &mut Vec<Proble
 }
 
 /// Several hosts in one row where every other has one: etcd and its tools silently make one member
-/// of a name that stands twice in `--initial-cluster`.
+/// of a name that appears twice in `--initial-cluster`.
 fn merged(rows: &[Row], peers: &[&PlacedUrl], out: &mut Vec<Problem>) {
     let hosts = |at: usize| {
         let mut hosts: Vec<String> = peers.iter().filter(|p| p.row == at).map(|p| p.url.place().0).collect();
@@ -137,11 +137,11 @@ fn merged(rows: &[Row], peers: &[&PlacedUrl], out: &mut Vec<Problem>) {
     if counts.len() < 2 || counts.iter().filter(|n| **n > 1).count() != 1 {
         return;
     }
-    // What a cluster knows of its member was never a text in which a name could stand twice.
+    // What a cluster knows of its member was never a text in which a name could appear twice.
     let typed = |at: usize| rows.get(at).is_some_and(|row| row.cell(Column::Peer).origin == Origin::Typed);
     for (at, count) in counts.iter().enumerate().filter(|(at, n)| **n > 1 && typed(*at)) {
         let text = format!(
-            "{count} hosts stand in this cell and one in each other; was the name {} given twice? etcd makes one member of that",
+            "{count} hosts in this cell, but one in every other; was the name {} given twice? etcd treats a repeated name as one member",
             display_name(rows, at)
         );
         out.push(Problem::warning(Some(at), Some(Column::Peer), text));

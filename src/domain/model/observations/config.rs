@@ -17,9 +17,9 @@ pub struct ConfigFacts {
     /// it is the only source, as for etcd; otherwise a flag goes before its `ETCD_…` variable.
     pub flags: Vec<Setting>,
     /// The data directory on this machine, absolute, with the place where etcd would be started and a pod's mounts taken
-    /// into account; none where that cannot be told.
+    /// into account; none where that is not known.
     pub data_dir: Option<PathBuf>,
-    /// The same for `--wal-dir`; none where the log lies in the data directory.
+    /// The same for `--wal-dir`; none where the log is in the data directory.
     pub wal_dir: Option<PathBuf>,
     /// What starts this etcd again, or fights with whoever changes its files.
     pub automation: Vec<Automation>,
@@ -33,7 +33,7 @@ pub struct ConfigFacts {
 /// What the command of a configuration runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Runs {
-    /// Not told.
+    /// Not known.
     #[default]
     Untold,
     /// This program, by its absolute path.
@@ -79,7 +79,7 @@ pub struct Setting {
     pub from: String,
 }
 
-/// What stands in place of a secret.
+/// The replacement for a secret.
 pub const WITHHELD: &str = "(withheld)";
 
 /// Something that starts an etcd again without being asked.

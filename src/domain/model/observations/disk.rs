@@ -11,12 +11,12 @@ use crate::{
     text::number::thousands,
 };
 
-/// One data directory: where it lies, who has it, what it holds.
+/// One data directory: its path, what uses it, what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirFacts {
     /// `--data-dir`: the directory that holds `member/`.
     pub data_dir: PathBuf,
-    /// `--wal-dir`, where the log lies elsewhere than in `member/wal`.
+    /// `--wal-dir`, where the log is elsewhere than in `member/wal`.
     pub wal_dir: Option<PathBuf>,
     /// Where it was learned of, in words: `/etc/systemd/system/etcd.service`, `process 812`; empty when it was named by
     /// the operator.
@@ -28,13 +28,13 @@ pub struct DirFacts {
 }
 
 impl DirFacts {
-    /// What it is, in a clause.
+    /// Returns its state, in a clause.
     pub fn words(&self) -> String {
         let held = match &self.held {
-            Held::No => "nobody holds it".to_string(),
-            Held::By { pid: Some(pid), program } => format!("{program} holds it (process {pid})"),
-            Held::By { pid: None, .. } => "a process holds it".into(),
-            Held::Unknown(_) => "whether somebody holds it cannot be told".into(),
+            Held::No => "not in use".to_string(),
+            Held::By { pid: Some(pid), program } => format!("in use by {program} (process {pid})"),
+            Held::By { pid: None, .. } => "in use by a process".into(),
+            Held::Unknown(_) => "unknown whether it is in use".into(),
         };
         match &self.state {
             DirState::Whole(says) => {
@@ -47,15 +47,15 @@ impl DirFacts {
                 };
                 let revision = thousands(says.revision.unsigned_abs());
                 let what = match (&says.database.health, says.last_term) {
-                    (Health::Limited(damage), _) => format!("an etcd would start on it, but {}; it is", damage.why),
+                    (Health::Limited(damage), _) => format!("etcd would start on it, but {}; it is", damage.why),
                     (_, 0 | 1) if says.holds_nothing() => "no data yet,".into(),
                     // as every restore leaves it, and the first start does not
                     (_, 0 | 1) => "restored from a snapshot and not started since,".into(),
-                    _ if says.revision <= 1 => "whole, with an empty store,".into(),
-                    _ => "whole,".into(),
+                    _ if says.revision <= 1 => "intact, with an empty store,".into(),
+                    _ => "intact,".into(),
                 };
                 format!(
-                    "{what} of {member} of cluster {}, revision {revision}, log to {}/{}{beyond}; {held}",
+                    "{what} of {member} of cluster {}, revision {revision}, log up to {}/{}{beyond}; {held}",
                     says.cluster_id, says.last_term, says.last_index
                 )
             }
@@ -73,7 +73,7 @@ impl DirFacts {
 /// Whether a process holds a directory's locks. It was asked, never tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Held {
-    /// Nobody does, as far as this machine tells.
+    /// None does, as far as this machine shows.
     No,
     /// A process does: an etcd runs on it.
     By {
@@ -82,7 +82,7 @@ pub enum Held {
         /// The program's name, where it may be seen: `etcd`.
         program: String,
     },
-    /// The system does not tell, for this reason.
+    /// The system does not show it, for this reason.
     Unknown(String),
 }
 
@@ -149,9 +149,9 @@ pub struct DataDirState {
     pub member_id: Id,
     /// The raft term in the last hard state.
     pub term: u64,
-    /// Whom it voted for in that term; `Id(0)` for nobody.
+    /// The member it voted for in that term; `Id(0)` for none.
     pub vote: Id,
-    /// The highest raft index that the last hard state calls committed. It lags: acknowledged entries may lie behind it.
+    /// The highest raft index that the last hard state calls committed. It lags: acknowledged entries may come after it.
     pub commit: u64,
     /// The first entry that the log still holds without a gap up to the last; 0 where it holds none.
     pub first_index: u64,
@@ -183,7 +183,7 @@ pub struct DataDirState {
     /// The cluster version, or what the forms of the files tell of it; the etcd that wrote this is of that minor version
     /// or, in the middle of an upgrade, of the next.
     pub etcd: Option<Minor>,
-    /// When the log or the database was last written, seconds since 1970, where the filesystem tells.
+    /// When the log or the database was last written, seconds since 1970, where the filesystem records it.
     pub written: Option<i64>,
     /// What is odd about it and yet no damage, each a sentence.
     pub warnings: Vec<String>,
@@ -212,7 +212,7 @@ impl DataDirState {
         self.commit.min(self.last_index).saturating_sub(self.consistent_index)
     }
 
-    /// Those of [`DataDirState::entries_beyond`] behind the recorded commit: acknowledged to a client, or never decided.
+    /// Those of [`DataDirState::entries_beyond`] after the recorded commit: acknowledged to a client, or never decided.
     pub fn undecided_beyond(&self) -> u64 {
         self.entries_beyond() - self.committed_beyond()
     }

@@ -1,4 +1,4 @@
-//! What a host is, as one look over a connection told, before anything is written there. Plain data without judgement.
+//! What a host is, as one inspection over a connection reported, before anything is written there. Plain data.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -17,7 +17,7 @@ pub struct HostFacts {
     pub root: Root,
     /// Its clock less ours, in seconds.
     pub skew: i64,
-    /// Its addresses, as it tells them itself.
+    /// Its addresses, as it reports them itself.
     pub addresses: Vec<IpAddr>,
     /// Etcds that run there: the process ID and the command line.
     pub etcds: Vec<(u32, Foreign)>,
@@ -42,7 +42,7 @@ pub enum Root {
 /// A program on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
-    /// Where it lies.
+    /// Its path.
     pub path: String,
     /// SHA-256 of the file, hex.
     pub sha256: String,
@@ -71,7 +71,7 @@ pub struct Place {
     pub free: Option<u64>,
 }
 
-/// What stands where a directory is to be made.
+/// What is at the path where a directory is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlaceState {
     /// Nothing.

@@ -28,15 +28,15 @@ pub struct Observed {
     pub since_made: Option<i64>,
     /// What became of the canary.
     pub canary: Canary,
-    /// A watch from the last revision known of the old cluster, which a bump leaves behind.
+    /// A watch from the last revision known of the old cluster, which a bump makes compacted.
     pub old_watch: Watched,
     /// The old cluster's URLs that the plan does not have, and what was heard there.
     pub doors: Vec<(Endpoint, ProbeResult)>,
-    /// What the snapshot tells of the old cluster.
+    /// What the snapshot shows of the old cluster.
     pub old: Old,
     /// True where the members are only played.
     pub simulated: bool,
-    /// True when nobody will be asked any more.
+    /// True when no more questions will be asked.
     pub over: bool,
 }
 
@@ -80,7 +80,7 @@ pub struct Process {
     pub pid: u32,
     /// `--data-dir`, as this machine sees it.
     pub data_dir: PathBuf,
-    /// `--wal-dir`, where the log lies elsewhere.
+    /// `--wal-dir`, where the log is elsewhere.
     pub wal_dir: Option<PathBuf>,
 }
 
@@ -96,7 +96,7 @@ pub enum Reached {
         /// Its cluster.
         cluster: Id,
     },
-    /// Nobody who tells who it is, for this reason.
+    /// No server that identifies itself, for this reason.
     Silent(String),
 }
 
@@ -124,7 +124,7 @@ pub struct PlannedHash {
 /// A key that is put, read and deleted again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Canary {
-    /// Nobody agreed to it.
+    /// It was not allowed.
     #[default]
     NotAsked,
     /// It is agreed to and not done yet.
@@ -149,7 +149,7 @@ pub enum Canary {
         /// True where it may still be there.
         left: bool,
     },
-    /// The user may not write, or nobody logged in; nothing was written.
+    /// The user may not write, or no user was given; nothing was written.
     Denied {
         /// The key.
         key: String,

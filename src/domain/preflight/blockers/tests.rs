@@ -179,7 +179,7 @@ fn somebody_where_a_new_member_is_to_listen_is_in_the_way_too() {
     let plan = plan();
     let nobody_known = Old::default();
     let found = fences(&plan, &nobody_known, &heard(&plan, &nobody_known, &[("33:2380", etcd(OLD))]));
-    assert_eq!(found[0].what, "somebody answers on 127.0.0.33, where m3 is to listen");
+    assert_eq!(found[0].what, "something already answers on 127.0.0.33, where m3 is to listen");
     let dark = heard(&plan, &nobody_known, &[("33:2380", ProbeResult::Unclear("no route to host".into()))]);
     assert_eq!(fences(&plan, &nobody_known, &dark), []);
 }
@@ -259,11 +259,11 @@ fn held_directories_block_and_automation_is_listed_with_its_pause() {
         (
             target(by(Some(812)), DirState::Empty),
             Some("/var/lib/etcd/m1.etcd"),
-            "a process holds /var/lib/etcd/m1.etcd",
+            "/var/lib/etcd/m1.etcd is in use by a process",
         ),
-        (target(by(None), DirState::Empty), Some("/var/lib/etcd/m1.etcd"), "that this user may not see"),
+        (target(by(None), DirState::Empty), Some("/var/lib/etcd/m1.etcd"), "that this user cannot see"),
         (target(Held::No, DirState::Empty), None, ""),
-        (target(Held::Unknown("it cannot be read".into()), DirState::Empty), None, "it cannot be told whether"),
+        (target(Held::Unknown("it cannot be read".into()), DirState::Empty), None, "it is unknown whether"),
         (target(Held::Unknown("it cannot be read".into()), DirState::Absent), None, ""),
         (unit(ConfigKind::Unit, true, None), None, systemd),
         (unit(ConfigKind::Unit, false, None), None, ""),

@@ -140,7 +140,7 @@ fn by_the_manifest_that_was_parked() {
     for (configs, wanted) in [
         (vec![copy.clone(), parked.clone()], Ok(back)),
         (vec![parked, forced], Err("the kubelet starts the pod in /etc/kubernetes/manifests/etcd.yaml by itself")),
-        (vec![copy], Err("how /etc/kubernetes/tmp/b/etcd.yaml is put back into force is not known")),
+        (vec![copy], Err("it is not known how to enable /etc/kubernetes/tmp/b/etcd.yaml again")),
     ] {
         let found = start(&plan, &plan.members[0], &around(&plan, configs), &[]);
         match wanted {
@@ -158,30 +158,30 @@ fn what_the_unit_says_otherwise_is_named_with_both_values() {
     for (change, wanted) in [
         (&[][..], None),
         (&[("listen-peer-urls", "http://0.0.0.0:2380"), ("listen-client-urls", "http://[::]:2379")], None),
-        (&[("name", "old-1")], Some("--name is old-1 there, and m1 in the plan")),
-        (&[("name", "")], Some("--name is default there, and m1 in the plan")),
-        (&[("wal-dir", "/wal")], Some("--wal-dir is /wal there, and not set in the plan")),
+        (&[("name", "old-1")], Some("--name is old-1 there, but m1 in the plan")),
+        (&[("name", "")], Some("--name is default there, but m1 in the plan")),
+        (&[("wal-dir", "/wal")], Some("--wal-dir is /wal there, but not set in the plan")),
         (
             &[("initial-advertise-peer-urls", "http://10.9.9.9:2380")],
-            Some("--initial-advertise-peer-urls is http://10.9.9.9:2380 there, and http://127.0.0.31:2380 in the plan"),
+            Some("--initial-advertise-peer-urls is http://10.9.9.9:2380 there, but http://127.0.0.31:2380 in the plan"),
         ),
         (
             &[("advertise-client-urls", "")],
-            Some("--advertise-client-urls is http://localhost:2379 there, and http://127.0.0.31:2379 in the plan"),
+            Some("--advertise-client-urls is http://localhost:2379 there, but http://127.0.0.31:2379 in the plan"),
         ),
         (
             &[("listen-peer-urls", "http://127.0.0.31:9999")],
-            Some("--listen-peer-urls is http://127.0.0.31:9999 there, where nobody hears http://127.0.0.31:2380"),
+            Some("--listen-peer-urls is http://127.0.0.31:9999 there, which does not serve http://127.0.0.31:2380"),
         ),
         (
             &[("listen-client-urls", "https://0.0.0.0:2379")],
-            Some("--listen-client-urls is https://0.0.0.0:2379 there, where nobody hears http://127.0.0.31:2379"),
+            Some("--listen-client-urls is https://0.0.0.0:2379 there, which does not serve http://127.0.0.31:2379"),
         ),
-        (&[("quota-backend-bytes", "1")], Some("--quota-backend-bytes is 1 there, and 8589934592 in the plan")),
-        (&[("client-cert-auth", "")], Some("--client-cert-auth is not set there, and true in the plan")),
-        (&[("force-new-cluster", "true")], Some("--force-new-cluster=true stands there")),
+        (&[("quota-backend-bytes", "1")], Some("--quota-backend-bytes is 1 there, but 8589934592 in the plan")),
+        (&[("client-cert-auth", "")], Some("--client-cert-auth is not set there, but true in the plan")),
+        (&[("force-new-cluster", "true")], Some("--force-new-cluster=true is set there")),
         (&[("force-new-cluster", "false"), ("proxy", "off")], None),
-        (&[("proxy", "on")], Some("--proxy=on stands there")),
+        (&[("proxy", "on")], Some("--proxy=on is set there")),
     ] {
         let mut all = quota.to_vec();
         all.retain(|(flag, _)| !change.iter().any(|(new, _)| new == flag));
@@ -191,7 +191,7 @@ fn what_the_unit_says_otherwise_is_named_with_both_values() {
             None => assert_eq!(found, by(RESUME), "{change:?}"),
             Some(words) => {
                 let why = found.unwrap_err();
-                assert!(why.starts_with(&format!("{UNIT} does not start what the plan says: {words}")), "{why}");
+                assert!(why.starts_with(&format!("{UNIT} does not match the plan: {words}")), "{why}");
                 assert!(!why.contains(';'), "more than one thing is wrong: {why}");
             }
         }
@@ -238,8 +238,8 @@ fn only_the_plans_member_is_started_and_only_once() {
     let held = |held: Held| move |around: &mut MachineFacts| around.dirs[0].held = held.clone();
     assert_eq!(found(&held(Held::By { pid: Some(812), program: "etcd".into() })), Ok(Start::Runs(Some(812))));
     for (change, words) in [
-        (&held(Held::Unknown("no /proc".into())) as &dyn Fn(&mut MachineFacts), "cannot be told (no /proc)"),
-        (&|around| around.dirs.clear(), "was not looked at"),
+        (&held(Held::Unknown("no /proc".into())) as &dyn Fn(&mut MachineFacts), "(no /proc)"),
+        (&|around| around.dirs.clear(), "was not inspected"),
         (&|around| around.dirs[0].state = DirState::Absent, "is not m1 of this plan: does not exist"),
         (&|around| says(around, &|says| says.cluster_id = Id(9)), "of cluster 9, not member"),
         (&|around| says(around, &|says| says.member_id = Id(9)), "holds member 9"),
@@ -258,7 +258,7 @@ fn only_the_plans_member_is_started_and_only_once() {
             &|around| around.configs = vec![unit(&[("data-dir", "/srv/m1")])],
             "/etc/systemd/system/etcd.service starts m1 on /srv/m1, and not on /var/lib/etcd/m1.etcd",
         ),
-        (&|around| around.configs.push(unit(&[("log-level", "debug")])), "start an etcd on"),
+        (&|around| around.configs.push(unit(&[("log-level", "debug")])), "each start an etcd on"),
     ] {
         let why = found(change).unwrap_err();
         assert!(why.contains(words), "{words:?} is not in {why:?}");

@@ -22,8 +22,8 @@ const SEGMENT: &str = "0000000000000000-0000000000000000.wal";
 pub(super) const STOP: &str = r#"stop() { printf 'Stopped: %s.\n' "$1" >&2; exit 1; }
 "#;
 
-/// Where somebody sits at the shell, the exchange waits for a word: pasted as a whole, a sheet would exchange before the
-/// others are proven. What such a paste still holds is let go by first.
+/// In an interactive shell the exchange waits for a word: pasted as a whole, a sheet would exchange before the
+/// other members are verified. The rest of such a paste is discarded first.
 const ASK: &str = r#"case $- in *i*)
   while read -r -t 1 word; do :; done </dev/tty
   printf 'Is every member of the plan proven? Type exchange and Enter to go on: ' >/dev/tty
@@ -32,7 +32,7 @@ const ASK: &str = r#"case $- in *i*)
 esac
 "#;
 
-/// What is made in a directory of somebody else can be exchanged by that user between two commands, which would then be
+/// What is made in a directory of another user can be exchanged by that user between two commands, which would then be
 /// about something else: everything here is done by paths. The way there has to be root's or of whoever pastes this; a
 /// sticky directory on it, such as /tmp, keeps what is in it.
 const OWN: &str = r#"own() {
@@ -53,7 +53,7 @@ const OWN: &str = r#"own() {
 }
 "#;
 
-/// Moves without replacing anything: `mv -n` says nothing when it does not move.
+/// Moves without replacing anything: `mv -n` prints nothing when it does not move.
 const MOVE: &str = r#"move() {
   { [ -e "$1" ] || [ -L "$1" ]; } || stop "$1 is not there"
   { [ ! -e "$2" ] && [ ! -L "$2" ]; } || stop "$2 is taken, and nothing is ever written over"
@@ -85,7 +85,7 @@ pub(super) fn restore_flags(plan: &Plan, member: &Member) -> Vec<String> {
     flags
 }
 
-/// Where things lie: links are followed, so that the new directory comes to lie on the disk of the old one, and what is
+/// The paths: links are followed, so that the new directory is on the disk of the old one, and what is
 /// mounted cannot be renamed, so there everything happens inside.
 pub(super) fn places(plan: &Plan, member: &Member) -> String {
     let mark = format!(".requorum-byhand-{}-{}", plan.short_id(), member.id);
@@ -96,7 +96,7 @@ pub(super) fn places(plan: &Plan, member: &Member) -> String {
         let Some(dir) = dir else { continue };
         let parent = dir.parent().unwrap_or(dir).to_string_lossy().into_owned();
         let dir = dir.to_string_lossy().into_owned();
-        let missing = format!("{parent} is not here; is this the right host? Otherwise make it first");
+        let missing = format!("{parent} does not exist; is this the right host? If so, create it first");
         let _ = writeln!(out, "[ -d {} ] || stop {}", shell_word(&parent), shell_word(&missing));
         let _ = writeln!(out, "{name}=$(readlink -f -- {})", shell_word(&dir));
         let new = if name == "data" { "new" } else { "newwal" };
@@ -108,8 +108,7 @@ pub(super) fn places(plan: &Plan, member: &Member) -> String {
 
 pub(super) fn build(plan: &Plan, member: &Member) -> String {
     let here = super::host(member);
-    let mut out =
-        format!("# ---- Part 1, on {here}: build it beside the data; nothing in use is touched\n(\nset -eu\n");
+    let mut out = format!("# ---- Part 1, on {here}: build it in staging; nothing in use is touched\n(\nset -eu\n");
     out.push_str(STOP);
     out.push_str(&places(plan, member));
     let snapshot = match host_address::is_local(&member.host) {
@@ -122,7 +121,7 @@ pub(super) fn build(plan: &Plan, member: &Member) -> String {
          [ -f \"$snapshot\" ] || stop \"the snapshot is not at $snapshot; bring it, or type snapshot=/where/it/is and paste \
          this again\"\n\
          sum=$(sha256sum <\"$snapshot\" | cut -c1-64)\n\
-         [ \"$sum\" = {} ] || stop \"$snapshot is not the plan's snapshot, or did not arrive whole\"\n",
+         [ \"$sum\" = {} ] || stop \"$snapshot is not the plan's snapshot, or was not copied completely\"\n",
         shell_word(&plan.source.sha256)
     );
     let wal = member.wal_dir.is_some();
@@ -157,15 +156,15 @@ pub(super) fn build(plan: &Plan, member: &Member) -> String {
         plan.short_id(),
         shell_word(&member.name),
     );
-    let mut told = String::new();
+    let mut next = String::new();
     crate::text::phrase::comment_lines(
-        &mut told,
+        &mut next,
         &format!(
             "At home: requorum sheet PLAN --member {} --result CODE says whether it is as planned",
             shell_word(&member.name)
         ),
     );
-    out + &told + &ends("Part 2 waits until every member is proven; run it by itself then.")
+    out + &next + &ends("Part 2 waits until every member is verified; then run it on its own.")
 }
 
 /// The end of a part: where the whole sheet was given to a shell as a script, the next part must not follow on its heels.
@@ -276,7 +275,7 @@ fn owner(plan: &Plan, wal: bool) -> String {
 pub(super) fn swap(plan: &Plan, member: &Member, stamp: &str) -> String {
     let here = super::host(member);
     let mut out = format!(
-        "# ---- Part 2, on {here}: only when every member is proven\n\
+        "# ---- Part 2, on {here}: only when every member is verified\n\
          # Stop the old etcd first, and keep it from starting again, such as: systemctl disable --now etcd\n\
          # (a static pod: mv /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/).\n(\nset -eu\n"
     );
@@ -310,7 +309,7 @@ pub(super) fn swap(plan: &Plan, member: &Member, stamp: &str) -> String {
     let _ = write!(
         out,
         "put \"$new\" \"$data\"\nrm -f -- \"$new.code\"\nsync\n\
-         printf '%s stands in %s; start it with the command of the launch sheet.\\n' {} \"$data\"\n) </dev/null\n",
+         printf '%s is installed in %s; start it with the command of the launch sheet.\\n' {} \"$data\"\n) </dev/null\n",
         shell_word(&member.name)
     );
     out + &ends("The way back is a part of its own.")

@@ -76,7 +76,7 @@ fn what_etcds_own_tools_cannot_do_is_refused_there() {
                 p.options.disable_auth = true;
                 p.options.finish_downgrade = true;
             },
-            "end the downgrade and switch authentication off",
+            "end the downgrade and disable authentication",
         ),
         (|p| p.options.set_version = true, "set storage and cluster version"),
         (|p| p.options.clear_alarms = true, "requorum snapshot restore \"$snapshot\" --data-dir=\"$new\""),

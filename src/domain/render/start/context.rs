@@ -1,4 +1,4 @@
-//! What is known of the members' hosts beside the plan: how their etcds were started until now, which addresses they have,
+//! What is known of the members' hosts besides the plan: how their etcds were started until now, which addresses they have,
 //! which version will run.
 
 use std::net::IpAddr;
@@ -16,23 +16,23 @@ use crate::{
 
 use super::matching::Matching;
 
-/// What is known beside the plan; nothing by default.
+/// What is known besides the plan; nothing by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The version that will run, where the plan does not say.
+    /// The version that will run, where the plan does not name one.
     pub version: Option<Minor>,
-    /// What hosts told.
+    /// What hosts reported.
     pub hosts: Vec<HostKnown>,
     /// The image that containers run.
     pub image: Option<String>,
-    /// Where the program lies on the hosts.
+    /// The path of the program on the hosts.
     pub program: Option<String>,
 }
 
-/// What one host told.
+/// What one host reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostKnown {
-    /// As the plan's rows call it.
+    /// Its name in the plan's rows.
     pub host: String,
     /// How etcds are started there.
     pub configs: Vec<ConfigFacts>,
@@ -47,7 +47,7 @@ pub struct HostKnown {
 pub(super) struct Ground<'a> {
     pub version: Option<Minor>,
     pub config: Option<&'a ConfigFacts>,
-    /// The configurations of its host, held against the plan.
+    /// The configurations of its host, compared with the plan.
     pub matching: Option<Matching<'a>>,
     pub adopt: bool,
     pub addresses: Vec<IpAddr>,

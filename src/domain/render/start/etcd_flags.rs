@@ -1,7 +1,7 @@
 //! etcd's flags from version to version: which there are, and what they became.
 //!
 //! Sources: etcd `server/embed/config.go`, `server/etcdmain/config.go` and `server/features/etcd_features.go` of 3.4 to 3.7;
-//! held against the programs by the case `flags_are_those_of_the_server` of `tests/real_etcd.rs`.
+//! compared with the programs by the case `flags_are_those_of_the_server` of `tests/real_etcd.rs`.
 
 use crate::{
     domain::{members::validate::flag_name, model::observations::config::WITHHELD},
@@ -139,15 +139,15 @@ const FEATURES: &[(&str, &str)] = &[
 
 /// Values that a later version does not start with: flag, value, the first such version, and why.
 const VALUES: &[(&str, &str, Minor, &str)] = &[
-    ("logger", "capnslog", V3_5, "which took it out"),
+    ("logger", "capnslog", V3_5, "which removed it"),
     ("v2-deprecation", "not-yet", V3_6, "whose v2 store is written only"),
 ];
 
 /// Flags that must not come along from an old start into a recovery, and why.
 const STALE: &[(&str, &str)] = &[
-    ("force-new-cluster", "it would throw the other members out of the new cluster"),
-    ("config-file", "with it etcd passes over every other flag"),
-    ("proxy", "a proxy is no member"),
+    ("force-new-cluster", "it would remove the other members of the new cluster"),
+    ("config-file", "with it etcd ignores every other flag"),
+    ("proxy", "a proxy is not a member"),
 ];
 
 /// Flags that the plan sets itself.
@@ -157,7 +157,7 @@ fn is_plans(name: &str) -> bool {
 }
 
 /// The flags of an old configuration that a member is to have again: all but those that the plan sets itself, those that no
-/// recovery may have, and secrets. Where it listened is kept where that is not where it was reached, as behind an address
+/// recovery may have, and secrets. Where it listened is kept where that is not where it was reached, as with an address
 /// translation.
 pub(crate) fn kept<'a>(old: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let get = |name: &str| old.iter().rev().find(|(n, _)| *n == name).map_or("", |(_, value)| *value);
@@ -177,7 +177,7 @@ fn stale(name: &str) -> Option<&'static str> {
         .iter()
         .find(|(stale, _)| *stale == name)
         .map(|(_, why)| *why)
-        .or_else(|| discovery.then_some("the members stand in the plan, and are not to be looked for elsewhere"))
+        .or_else(|| discovery.then_some("the members are in the plan and must not be discovered elsewhere"))
 }
 
 /// What of an old configuration is left out of a recovery, whatever its version: sentences without a full stop.
@@ -194,7 +194,7 @@ pub(super) fn left_out(old: &[(&str, &str)], place: &str) -> Vec<String> {
                     .into(),
             );
         } else if value.contains(WITHHELD) {
-            out.push(format!("--{name} is not written down here, since it holds a secret; take it over from {place}"));
+            out.push(format!("--{name} is left out because it holds a secret; copy it from {place}"));
         }
     }
     out
@@ -273,14 +273,14 @@ pub(super) fn fit(flags: Vec<Flag>, version: Option<Minor>) -> Fitted {
     for flag in flags {
         let was = format!("--{}={}", flag.name, flag.value);
         if let Some(why) = stale(&flag.name) {
-            // What is off does nothing, and nobody needs to hear of it.
+            // What is off does nothing and needs no note.
             if !["false", "off", ""].contains(&flag.value.as_str()) {
                 fitted.changes.push(format!("{was} is left out: {why}"));
             }
             continue;
         }
         if is_without_effect(&flag.name) {
-            fitted.changes.push(format!("{was} is left out: no version of etcd 3 does anything with it"));
+            fitted.changes.push(format!("{was} is left out: etcd 3 ignores it"));
             continue;
         }
         let Some(version) = version else {
@@ -290,8 +290,7 @@ pub(super) fn fit(flags: Vec<Flag>, version: Option<Minor>) -> Fitted {
         match fate(&flag, version) {
             Fate::Stays => fitted.flags.push(flag),
             Fate::Unknown => {
-                let what =
-                    format!("--{} is none of the flags of etcd {version} that requorum knows; it is kept", flag.name);
+                let what = format!("--{} is not a flag of etcd {version} known to requorum; it is kept", flag.name);
                 fitted.changes.push(what);
                 fitted.flags.push(flag);
             }

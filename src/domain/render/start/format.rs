@@ -1,5 +1,5 @@
-//! The forms in which a member's start is printed, and the page of each: files for their places, the lines that start it, the
-//! way back.
+//! The formats in which a member's start is printed, and the page of each: files for their places, the lines that start it,
+//! and the rollback.
 
 pub use super::format_input::{File, StartFormat};
 use super::format_input::{FormatInput, Rendered};
@@ -27,15 +27,15 @@ pub struct Page {
     pub member: String,
     /// The form.
     pub form: StartFormat,
-    /// Whose it is, and when to start it: comment lines.
+    /// The member, and when to start it: comment lines.
     pub head: String,
     /// What goes to its place on the host before; `start` writes it there.
     pub files: Vec<File>,
     /// The lines for a shell on the host that start it, only where the restored directory is.
     pub start: String,
-    /// The lines that take it back.
+    /// The lines that roll it back.
     pub back: String,
-    /// What to know, and which flags of before are not as they were: sentences without a full stop.
+    /// What to know, and which earlier flags changed: sentences without a full stop.
     pub notes: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ impl Page {
     /// All of it as one text that a shell on the host takes as a whole.
     pub fn text(&self) -> String {
         let mut out = format!("{}{}\n", self.head, self.start);
-        comment_lines(&mut out, "The way back, with etcd stopped");
+        comment_lines(&mut out, "Rollback, with etcd stopped");
         for line in self.back.lines() {
             out.push_str(&format!("# {line}\n"));
         }
@@ -71,19 +71,17 @@ pub fn page(plan: &Plan, name: &str, form: StartFormat, known: &Known) -> Result
         StartFormat::Shell => Vec::new(),
     });
     if makings.ground.version.is_none() {
-        notes.push(
-            "Which etcd will run is not known, so flags that it does not have are not found (--etcd-version)".into(),
-        );
+        notes.push("The etcd version is not known, so flags it does not have are not detected (--etcd-version)".into());
     }
     if let Some(unit) = makings.contained() {
         let place = unit.place();
         if matches!(form, StartFormat::DropIn | StartFormat::Environment | StartFormat::Config) {
             return Err(format!(
-                "{place} runs etcd in a container: with this form it would run a program of the host instead; take the \
-                 form docker or podman, or systemd for a unit of its own"
+                "{place} runs etcd in a container: with this format it would run a program of the host instead; use the \
+                 format docker or podman, or systemd for a separate unit"
             ));
         }
-        notes.push(format!("{place} runs etcd in a container until now: disable it first, or it starts that again"));
+        notes.push(format!("{place} still runs etcd in a container: disable it first, or it starts that again"));
     }
     let head = head(&makings, &notes);
     let said = match form {
@@ -112,7 +110,7 @@ fn shell(makings: &FormatInput<'_>) -> Rendered {
     Rendered { files: Vec::new(), start, back: "Ctrl-C in its terminal ends it".into() }
 }
 
-/// Whose page it is, and when to start it.
+/// The member of the page, and when to start it.
 fn top(plan: &Plan, member: &Member, at: usize) -> String {
     let host = if host_address::is_local(&member.host) { "this machine".into() } else { comment(&member.host) };
     let mut out = format!(
@@ -149,11 +147,11 @@ fn head(makings: &FormatInput<'_>, notes: &[String]) -> String {
                 })
                 .collect();
             let what =
-                format!("Its directory by hand, with {}; with checks and the way back: requorum sheet", either(&tools));
+                format!("Its directory by hand, with {}; with checks and rollback: requorum sheet", either(&tools));
             comment_lines(&mut out, &what);
             out.push_str(&format!("# {}\n", comment(&line)));
         }
-        Err(why) => comment_lines(&mut out, &format!("Its directory is made by requorum alone: {why}")),
+        Err(why) => comment_lines(&mut out, &format!("Only requorum can build its directory: {why}")),
     }
     out.push_str("#\n");
     out

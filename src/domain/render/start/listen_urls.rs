@@ -9,7 +9,7 @@ use crate::domain::{
 
 /// What the host of a member has.
 pub(super) struct Own<'a> {
-    /// Addresses that the host itself told of; empty where that is not known.
+    /// Addresses that the host itself reported; empty where that is not known.
     pub addresses: &'a [IpAddr],
     /// Ports on which other members on the same host listen: there every address is too many.
     pub shared: Vec<u16>,
@@ -54,7 +54,7 @@ pub(super) fn listen(urls: &[String], own: &Own<'_>, notes: &mut Vec<String>) ->
             out.push(bind);
         }
     }
-    // Each of these takes the port on every address ([::] on those of IPv4, too); a second socket beside it would be
+    // Each of these takes the port on every address ([::] on those of IPv4, too); a second socket would be
     // refused.
     for every in ["0.0.0.0", "::"] {
         let taken: Vec<(url::Scheme, u16)> =
@@ -68,10 +68,10 @@ pub(super) fn listen(urls: &[String], own: &Own<'_>, notes: &mut Vec<String>) ->
 fn because(host: &str, is_address: bool, own: &Own<'_>, every: &str) -> String {
     let (every, kind) = if every == "::" { ("[::]", "every address") } else { (every, "every IPv4 address") };
     if !is_address {
-        return format!("etcd takes no host name to listen on, so {host} becomes {every}, {kind} of its host");
+        return format!("etcd cannot listen on a host name, so {host} becomes {every}, {kind} of its host");
     }
     match own.addresses {
-        [] => format!("Whether its host has the address {host} is not known here, so it listens on {every}, {kind}"),
-        _ => format!("{host} is none of its host's own addresses, so it listens on {every}, {kind}"),
+        [] => format!("It is not known whether its host has the address {host}, so it listens on {every}, {kind}"),
+        _ => format!("{host} is not an address of its host, so it listens on {every}, {kind}"),
     }
 }

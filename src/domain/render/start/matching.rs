@@ -29,7 +29,7 @@ const KINDS: [ConfigKind; 6] = [
 /// Kinds from which an etcd is started or runs, unlike files that nothing names.
 const IN_FORCE: [ConfigKind; 3] = [ConfigKind::Unit, ConfigKind::StaticPod, ConfigKind::Process];
 
-/// The configurations of one host, held against the plan's members there.
+/// The configurations of one host, compared with the plan's members there.
 pub(super) struct Matching<'a> {
     here: Vec<&'a Member>,
     /// In the order of [`KINDS`].
@@ -77,7 +77,7 @@ impl<'a> Matching<'a> {
         }
     }
 
-    /// Configurations that are nobody's, for a member that has none.
+    /// Configurations that belong to no member, for a member that has none.
     fn unmatched(&self, member: &Member, own: &[etcd_flags::Flag]) -> Vec<String> {
         let mine = |config: &ConfigFacts| self.here.iter().any(|other| self.of(other) == Some(config));
         let mut out = Vec::new();
@@ -91,8 +91,8 @@ impl<'a> Matching<'a> {
                 continue;
             }
             let named = match config.get("name") {
-                Some(name) => format!("is for {name}, which is no member of the plan on this host"),
-                None => "does not say for which member it is".into(),
+                Some(name) => format!("is for {name}, which is not a member of the plan on this host"),
+                None => "does not name its member".into(),
             };
             let place = config.place();
             out.push(format!(
@@ -152,7 +152,7 @@ fn has_its_place(config: &ConfigFacts, member: &Member) -> bool {
         || shares("advertise-client-urls", &member.client_urls)
 }
 
-/// An address that every host has tells nothing.
+/// Returns true for an address that every host has, which identifies none.
 fn is_everywhere(url: &url::Url) -> bool {
     url.host.eq_ignore_ascii_case("localhost") || url.ip().is_some_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }

@@ -29,7 +29,7 @@ const FLAGS: &[(&str, Minor, u64)] = &[
     ("unsafe-no-fsync", V3_4, 10),
 ];
 
-/// The same for the keys of `etcd.conf.yml` that came later than their flag. An earlier patch ignores them without a word, and
+/// The same for the keys of `etcd.conf.yml` that came later than their flag. An earlier patch silently ignores them, and
 /// 3.5.14 does not take a list of allowed names.
 const KEYS: &[(&str, Minor, u64)] = &[
     ("client-cert-allowed-hostname", V3_5, 15),

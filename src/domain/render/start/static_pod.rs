@@ -1,4 +1,4 @@
-//! kubeadm's static pod: a patch of the manifest that is there, which `kubectl patch --local` applies without a cluster.
+//! kubeadm's static pod: a patch of the existing manifest, which `kubectl patch --local` applies without a cluster.
 //!
 //! The kubelet does not start a pod whose hostPath of type `Directory` is missing; so `member` is mounted by itself, and no
 //! start comes up on an empty directory.
@@ -23,14 +23,14 @@ pub(super) fn adapt(makings: &mut FormatInput<'_>) -> Vec<String> {
     let mut notes = vec![
         "Files that flags name are those that the pod sees; kubeadm mounts /etc/kubernetes/pki/etcd".to_string(),
         format!(
-            "kubeadm upgrade makes the manifest anew: set etcd.local.dataDir of its ClusterConfiguration to {} first",
+            "kubeadm upgrade regenerates the manifest: set etcd.local.dataDir of its ClusterConfiguration to {} first",
             makings.member.data_dir.shown()
         ),
     ];
     if makings.get("listen-metrics-urls").is_none() {
         makings.launch.argv.push(format!("--listen-metrics-urls={METRICS}"));
         makings.flags.push(Flag::new("listen-metrics-urls", METRICS));
-        notes.push(format!("--listen-metrics-urls={METRICS} is added, which the probes of kubeadm's manifest ask"));
+        notes.push(format!("--listen-metrics-urls={METRICS} is added for the probes of kubeadm's manifest"));
     }
     notes
 }

@@ -26,7 +26,7 @@ pub(super) fn notes(makings: &FormatInput<'_>, form: StartFormat) -> Vec<String>
     }
     if makings.ground.program.is_none() && makings.old_program().is_none() {
         notes.push(
-            "/usr/bin/etcd is where packages put the program; change it where yours lies elsewhere (--program)".into(),
+            "/usr/bin/etcd is where packages install the program; change it if yours is elsewhere (--program)".into(),
         );
     }
     notes
@@ -44,7 +44,7 @@ fn asserts(makings: &FormatInput<'_>) -> String {
     lines.map(|dir| format!("AssertPathIsDirectory={}\n", escape::unit_path(&dir))).collect()
 }
 
-/// Until the second member is up the first is not ready, and systemd must not lose patience.
+/// Until the second member is up the first is not ready, and systemd must not time out.
 const PATIENCE: &str = "TimeoutStartSec=infinity\n";
 
 fn exec_start(makings: &FormatInput<'_>) -> String {
@@ -119,7 +119,7 @@ pub(super) fn environment(makings: &FormatInput<'_>) -> Result<Rendered, String>
     let stale = with_stale(makings, std::iter::empty());
     let stale: Vec<String> = stale.into_iter().filter(|name| !ours.iter().any(|(own, _)| own == name)).collect();
     let name = unit_name(makings);
-    // A flag beside its variable is a conflict, with which etcd does not start: so the program stands alone.
+    // A flag in addition to its variable is a conflict, with which etcd does not start: so the program has no flags.
     let body = format!(
         "[Unit]\n{}\n[Service]\nEnvironmentFile=\nEnvironmentFile={}\nUnsetEnvironment={}\nExecStart=\nExecStart={}\n{PATIENCE}",
         asserts(makings),
@@ -130,7 +130,7 @@ pub(super) fn environment(makings: &FormatInput<'_>) -> Result<Rendered, String>
     Ok(dropped(makings, &name, &body, vec![variables]))
 }
 
-/// A drop-in beside the files that it reads.
+/// A drop-in with the files that it reads.
 pub(super) fn dropped(makings: &FormatInput<'_>, unit: &str, body: &str, mut files: Vec<File>) -> Rendered {
     let place = format!("/etc/systemd/system/{unit}.d/90-requorum.conf");
     files.push(makings.file(&place, "90-requorum.conf", body));
@@ -156,7 +156,7 @@ pub(super) fn for_config(makings: &FormatInput<'_>, place: &str, file: File) -> 
 
 /// Puts the files in their places, what is there aside, and starts the unit without waiting for the other members.
 fn install(files: &[File], unit: &str, makings: &FormatInput<'_>) -> String {
-    // With -C a shell writes over nothing.
+    // With -C a shell overwrites nothing.
     let mut out = format!("(\nset -euC\n{}", makings.guards());
     for file in files {
         let old = format!("{}.{}", file.place, makings.aside());

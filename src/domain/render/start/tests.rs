@@ -153,7 +153,7 @@ fn flags_from_version_to_version() {
         ),
         ("--debug", "3.5", "--log-level=debug", vec!["--debug=true became --log-level=debug"]),
         ("--debug=false", "3.5", "", vec!["no longer has it"]),
-        ("--logger=capnslog", "3.5", "", vec!["does not start with \"capnslog\", which took it out"]),
+        ("--logger=capnslog", "3.5", "", vec!["does not start with \"capnslog\", which removed it"]),
         ("--logger=zap", "3.5", "--logger=zap", vec![]),
         ("--v2-deprecation=not-yet", "3.7", "", vec!["does not start with \"not-yet\""]),
         ("--tls-min-version=TLS1.2", "3.4", "--tls-min-version=TLS1.2", vec!["needs etcd 3.4.25 or later"]),
@@ -161,14 +161,14 @@ fn flags_from_version_to_version() {
         ("--log-output=stderr", "3.4", "--log-output=stderr", vec![]),
         ("--log-output=stderr", "3.5", "--log-outputs=stderr", vec!["became --log-outputs=stderr"]),
         ("--next-cluster-version-compatible=true", "3.5", "", vec!["no longer has it"]),
-        ("--snapshot=true --name-of-none=1", "3.5", "--name-of-none=1", vec!["no version of etcd 3", "it is kept"]),
+        ("--snapshot=true --name-of-none=1", "3.5", "--name-of-none=1", vec!["etcd 3 ignores it", "it is kept"]),
         (
             "--force-new-cluster --discovery=https://d --proxy=off",
             "3.5",
             "",
-            vec!["throw the other members out", "looked for elsewhere"],
+            vec!["remove the other members", "discovered elsewhere"],
         ),
-        ("--made-up=1", "3.6", "--made-up=1", vec!["none of the flags of etcd 3.6 that requorum knows; it is kept"]),
+        ("--made-up=1", "3.6", "--made-up=1", vec!["is not a flag of etcd 3.6 known to requorum; it is kept"]),
         (
             "--experimental-corrupt-check-time=1m --corrupt-check-time=2m",
             "3.6",
@@ -177,7 +177,7 @@ fn flags_from_version_to_version() {
         ),
         // Without a version nothing is known to be wrong.
         ("--debug --enable-v2", "", "--debug --enable-v2", vec![]),
-        ("--force-new-cluster=true", "", "", vec!["throw the other members out"]),
+        ("--force-new-cluster=true", "", "", vec!["remove the other members"]),
     ] {
         let fitted = etcd_flags::fit(etcd_flags::read(&shell_words::split(flags).unwrap()), version.parse().ok());
         let words: Vec<String> = fitted.flags.into_iter().flat_map(|flag| flag.words).collect();
@@ -229,7 +229,7 @@ fn the_old_configuration_comes_along() {
         "--initial-cluster-state=new is left out",
         "--force-new-cluster is left out",
         "--discovery-srv is left out",
-        "--auth-token is not written down here",
+        "--auth-token is left out because it holds a secret",
         "/etc/systemd/system/etcd.service",
         "became --watch-progress-notify-interval=5s",
     ] {
@@ -428,7 +428,7 @@ fn each_form_bears_its_plan_and_guards_its_start() {
             &plan.cluster_id.to_string(),
             "the first waits for\n# the second",
             "etcdutl snapshot restore",
-            "# The way back",
+            "# Rollback, with",
         ] {
             assert!(text.contains(words), "{words:?} of {form:?} is not in\n{text}");
         }

@@ -1,8 +1,8 @@
 //! What kind of value each flag takes: switch, number, duration, list, text. etcd's configuration file wants each in its own
 //! YAML form, and takes no flag's text for it.
 //!
-//! Source: etcd `server/embed/config.go` and `server/etcdmain/config.go` of 3.4 to 3.7 (the types of the fields behind the
-//! `json:"…"` tags); Go's `strconv` and `time` for how texts are read. Held against the programs by the case
+//! Source: etcd `server/embed/config.go` and `server/etcdmain/config.go` of 3.4 to 3.7 (the types of the fields with the
+//! `json:"…"` tags); Go's `strconv` and `time` for how texts are read. Compared with the programs by the case
 //! `every_key_of_the_file` of `tests/real_etcd.rs`.
 
 /// What kind of value a flag takes.
@@ -180,7 +180,7 @@ pub(crate) fn integer(text: &str) -> Option<i128> {
         _ if lower.len() > 1 && lower.starts_with('0') => (8, lower.get(1..)?),
         _ => (10, lower.as_str()),
     };
-    // Go takes an underscore between digits and behind a prefix.
+    // Go takes an underscore between digits and after a prefix.
     let apart = radix != 10 && rest.starts_with('_');
     let plain = rest.get(usize::from(apart)..)?;
     let fine = plain.split('_').all(|part| !part.is_empty() && part.chars().all(|c| c.is_digit(radix)));

@@ -59,12 +59,9 @@ fn cells() {
 fn nothing_newer_is_said_with_what_it_rests_on() {
     for (horizon, said) in [
         (Horizon::Complete, "It holds every write that the cluster acknowledged."),
-        (
-            PARTIAL,
-            "It lacks nothing that is known. There may be more that it lacks: only 1 of 3 voting members could be read.",
-        ),
+        (PARTIAL, "It lacks nothing that is known. It may lack more: only 1 of 3 voting members could be read."),
         (Horizon::Files, "What it loses is not known: no member's own data could be read."),
-        (Horizon::LogAhead, "How much a log that no file holds goes on past that is not known."),
+        (Horizon::LogAhead, "It is not known how far a log that is in no file goes on past it."),
         (Horizon::Unsettled, "What it loses is not known: it is not known which cluster is meant."),
     ] {
         assert_eq!(loss(Some(0), Entries::None, horizon).sentences(Some("x"), None), [said]);
@@ -73,7 +70,7 @@ fn nothing_newer_is_said_with_what_it_rests_on() {
     assert_eq!(
         some,
         [
-            "Against revision 9 (b.db) it loses 7 revisions, at most 72 minutes. There may be more: no member's own data could be read."
+            "Compared with revision 9 (b.db) it loses 7 revisions, at most 72 minutes. There may be more: no member's own data could be read."
         ]
     );
 }
@@ -87,7 +84,7 @@ fn a_log_that_goes_on_is_said_with_its_number_and_after_the_way_that_loses_least
         [
             "Start it.",
             "38 log entries are not in this file (12 of them known to be committed); restoring it loses them.",
-            "Against revision 84,211 (m2 answers with it) it loses 59 revisions, at most 72 minutes.",
+            "Compared with revision 84,211 (m2 answers with it) it loses 59 revisions, at most 72 minutes.",
         ]
     );
     let alone = loss(None, beyond(1), Horizon::Files).sentences(None, None);
@@ -118,7 +115,7 @@ fn the_line_between_two_sources() {
         ),
         (
             made(History::Parts { at: 12 }, &[("ingresses", 1)], 0),
-            "choosing B instead of A loses what A wrote since they went different ways (at revision 12 or before), \
+            "choosing B instead of A loses what A wrote since they diverged (at revision 12 or before), \
              7 minutes, 1 ingress",
         ),
         (

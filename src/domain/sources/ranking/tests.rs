@@ -174,7 +174,7 @@ fn whose_a_source_is() {
         ("/saved.db", Relation::Same(format!("it was saved from m2, which answers for cluster {OURS}"))),
         ("/kin.db", Relation::Same("its rows up to revision 50 are those of /saved.db".into())),
         ("/kin-of-kin.db", Relation::Same("its rows up to revision 50 are those of /kin.db".into())),
-        ("/parted.db", Relation::Other("at revision 7 it holds other rows than /saved.db".into())),
+        ("/parted.db", Relation::Other("at revision 7 its rows differ from those of /saved.db".into())),
         ("/bare.db", Relation::SharesMembers("it lists this cluster's member m1 under the same IDs".into())),
         ("/none.db", Relation::CannotTell("it lists no members, and a snapshot file names no cluster".into())),
         (
@@ -239,7 +239,10 @@ fn survivors_that_differ_are_shown_and_none_is_proposed() {
     });
     let kin = [kin("/2.db", "/3.db", History::Parts { at: 98 })];
     let differ = list(&Observed { files: &files, saved: &saved, kin: &kin, ..seen });
-    assert_eq!(differ.differing.unwrap(), "/2.db and /3.db are of one cluster and hold different data at revision 98");
+    assert_eq!(
+        differ.differing.unwrap(),
+        "/2.db and /3.db are of the same cluster but hold different data at revision 98"
+    );
     assert!(differ.pick.is_none() && differ.sources.iter().filter(|s| s.disagrees).count() == 2);
 }
 
@@ -263,7 +266,7 @@ fn a_directory_that_is_in_use_or_does_not_start_says_so() {
     let list = list(&Observed { files: &files, dirs: &[held, broken], now: NOW, ..Observed::default() });
     assert_eq!(names(&list), ["/broken, data dir", "/held, data dir"]);
     let held = at(&list, "/held/member/snap/db");
-    assert!(matches!(&held.standing, SourceState::Held(why) if why.starts_with("etcd (process 812) runs on it")));
+    assert!(matches!(&held.standing, SourceState::Held(why) if why.starts_with("etcd (process 812) is using it")));
     let broken = at(&list, "/broken/member/snap/db");
     assert_eq!((broken.loss.entries, broken.loss.cell()), (Entries::Unknown, "≥ 10".into()));
     assert_eq!(broken.warnings.len(), 1, "{:?}", broken.warnings);
@@ -388,9 +391,9 @@ proptest! {
 #[test]
 fn a_lone_member_is_only_said_to_bring_in_what_it_knows_to_be_committed() {
     for (commit, words) in [
-        (40, "would not bring in what its log ends with"),
-        (50, "it brings in what it knows to be committed"),
-        (60, "it brings in what its log holds"),
+        (40, "would not apply the last entries of its log"),
+        (50, "it applies what it knows to be committed"),
+        (60, "it applies what its log holds"),
     ] {
         let (mut found, db) = dir("/b", OURS, 90, 40, (3, 60));
         let DirState::Whole(says) = &mut found.state else { panic!("{found:?}") };

@@ -46,7 +46,7 @@ fn each_way_to_be_wrong_is_named() {
                 said(s, 2).hash = Hashed::NotAsked
             },
             Topic::Revision,
-            "m3 was started on an empty directory and holds nothing of the snapshot",
+            "m3 was started on an empty data directory and holds none of the snapshot's data",
         ),
         (
             "empty, and written since",
@@ -58,7 +58,7 @@ fn each_way_to_be_wrong_is_named() {
                 said(s, 2).revision = 41;
             },
             Topic::Revision,
-            "m3 was started on an empty directory",
+            "m3 was started on an empty data directory",
         ),
         (
             "newer",
@@ -216,7 +216,7 @@ fn each_way_to_be_wrong_is_named() {
                 })
             },
             Topic::Members,
-            "member 5 at http://a:1 is none of the plan's",
+            "member 5 at http://a:1 is not in the plan",
         ),
         (
             "a member less",
@@ -230,7 +230,7 @@ fn each_way_to_be_wrong_is_named() {
             "an old alarm",
             |_, s| said(s, 0).alarms = vec![Alarm { member: Id(7), kind: "NOSPACE".into() }],
             Topic::Alarms,
-            "NOSPACE is raised for member 7, which is gone: it came with the snapshot",
+            "NOSPACE is raised for member 7, which no longer exists: it came with the snapshot",
         ),
         (
             "an alarm that only the quorum lists",
@@ -263,7 +263,7 @@ fn each_way_to_be_wrong_is_named() {
             "a deaf watch",
             |_, s| s.canary = Canary::Done { key: "k".into(), revision: 1, read: Vec::new(), watched: false },
             Topic::Canary,
-            "a watch that was opened before did not see it",
+            "a watch opened before did not see it",
         ),
     ];
     for (name, change, topic, words) in cases {
