@@ -22,11 +22,17 @@ pub mod simulated_member;
 use std::sync::Arc;
 
 use self::{
-    coach::Coach, driver::Walker, lab::Lab, real_etcd::Etcd, sandbox::DrillWorld, scenario::Scenario, session::Exercise,
+    coach::Coach,
+    driver::Walker,
+    lab::Lab,
+    real_etcd::Etcd,
+    sandbox::{Bounds, Sandbox},
+    scenario::Scenario,
+    session::Exercise,
 };
 use crate::{
     error::Result,
-    system::{World, etcd_client::Members, local::Local},
+    system::{System, etcd_client::Members, local::Local},
     text::Shown,
     tui::{Headless, Model, Options},
 };
@@ -38,7 +44,7 @@ pub const LABEL: &str = "DRILL";
 pub struct Drill {
     /// What is practised, and how far it is.
     pub exercise: Arc<Exercise>,
-    world: Arc<DrillWorld>,
+    system: Arc<Sandbox<Local>>,
     options: Options,
 }
 
@@ -63,7 +69,10 @@ impl Drill {
     /// As for [`Drill::set_up`]; when the scenario cannot be played on that etcd.
     pub fn set_up_on(scenario: Scenario, options: Options, real: Option<Arc<Etcd>>) -> Result<Drill> {
         let range = Lab::build_on(scenario, real)?;
-        let inner = Arc::new(Local::fenced(LABEL, Members::new(Default::default())?, range.root(), range.urls())?);
+        let bounds = Bounds::new(range.root(), range.urls())?;
+        // a port that is guessed could be another cluster's
+        let members = Members::new(Default::default())?.without_guesses();
+        let inner = Arc::new(Local::new(members).within(range.root().into()));
         let cluster = &range.scenario().cluster;
         let options = Options {
             endpoints: range.endpoints(),
@@ -79,26 +88,26 @@ impl Drill {
             accompanied: true,
             ..options
         };
-        let exercise = Arc::new(Exercise::begin(range, Arc::clone(&inner)));
-        let world = Arc::new(DrillWorld::new(inner, Arc::clone(&exercise)));
-        Ok(Drill { exercise, world, options })
+        let exercise = Arc::new(Exercise::begin(range, Arc::clone(&inner), bounds.clone()));
+        let system = Arc::new(Sandbox::new(inner, bounds, Arc::clone(&exercise)));
+        Ok(Drill { exercise, system, options })
     }
 
     /// The wizard before its first message.
     pub fn model(&self) -> Model {
-        Model::new(self.options.clone(), self.world.label())
+        Model::new(self.options.clone(), LABEL)
     }
 
-    /// The world that it acts through.
-    pub fn world(&self) -> Arc<dyn World> {
-        Arc::<DrillWorld>::clone(&self.world)
+    /// The system that it acts through.
+    pub fn system(&self) -> Arc<dyn System> {
+        Arc::<Sandbox<Local>>::clone(&self.system)
     }
 
     /// A wizard without a terminal, that the coach looks at, and that walks paths. Nobody waits for it.
     pub fn walker(&self) -> Walker {
         self.exercise.lock().hurried = true;
         let coach = Box::new(Coach::new(Arc::clone(&self.exercise)));
-        let wizard = Headless::accompanied(self.model(), self.world(), Some(coach));
+        let wizard = Headless::accompanied(self.model(), self.system(), Some(coach));
         Walker::new(wizard, Arc::clone(&self.exercise))
     }
 

@@ -58,9 +58,12 @@ pub use self::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    system::World,
+    system::System,
     text::stdio::{self, OutputFormat},
 };
+
+/// What the header says of a wizard that acts on real machines.
+const ENVIRONMENT: &str = "REAL";
 
 /// No more than 30 pictures a second; 10 over ssh, where each one travels.
 const FRAME: Duration = Duration::from_millis(33);
@@ -76,9 +79,9 @@ const HANG_UP: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// `Usage` where stdin or stdout is no terminal; `Failed` when the terminal gives out.
-pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
-    let mut model = Model::new(options, world.label());
-    let ending = go_on(&mut model, world, None)?;
+pub fn run(options: Options, system: Arc<dyn System>) -> Result<Ending> {
+    let mut model = Model::new(options, ENVIRONMENT);
+    let ending = go_on(&mut model, system, None)?;
     for line in &ending.lines {
         // the operator may have closed the terminal: then nobody reads this
         let _ = stdio::print(OutputFormat::Text, &format!("{line}\n"));
@@ -90,7 +93,7 @@ pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dyn Observer>) -> Result<Ending> {
+pub fn go_on(model: &mut Model, system: Arc<dyn System>, companion: Option<&mut dyn Observer>) -> Result<Ending> {
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     if let Some(why) = terminal::unfit(terminal, std::env::var_os("TERM").as_deref()) {
         return Err(Error::new(ErrorKind::Usage, "the wizard needs a terminal").why(why).hint(
@@ -108,7 +111,7 @@ pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dy
     }
     let runtime = Builder::new_current_thread().enable_all().build().map_err(terminal_gone)?;
     hook_panics();
-    let ended = wizard(model, world, companion, &runtime);
+    let ended = wizard(model, system, companion, &runtime);
     // a member that hangs must not keep the operator from leaving
     runtime.shutdown_background();
     ended.map_err(terminal_gone)?;
@@ -123,12 +126,12 @@ fn terminal_gone(error: io::Error) -> Error {
 /// is called from here, a companion that starts a member first of all, may use a runtime of its own.
 fn wizard(
     model: &mut Model,
-    world: Arc<dyn World>,
+    system: Arc<dyn System>,
     mut companion: Option<&mut dyn Observer>,
     runtime: &Runtime,
 ) -> io::Result<()> {
     let (tx, mut rx) = mpsc::unbounded_channel();
-    let mut workers = Workers::new(world.clone(), move |msg| {
+    let mut workers = Workers::new(system.clone(), move |msg| {
         // after the end nobody listens any more
         let _ = tx.send(msg);
     });
@@ -149,7 +152,7 @@ fn wizard(
     let (columns, lines) = crossterm::terminal::size()?;
     let mut pending = vec![Msg::Resized(columns, lines)];
     match model.started {
-        0 => pending.push(Msg::Start { now: world.now(), fresh: world.fresh() }),
+        0 => pending.push(Msg::Start { now: system.now(), fresh: system.random_suffix() }),
         _ => pending.push(Msg::Returned),
     }
     let mut drawn: Option<Instant> = None;

@@ -15,7 +15,7 @@ use requorum::{
         ranking::{Place, Source, SourceState},
     },
     drill::{lab::Lab, scenario},
-    system::{World, etcd_client::Members, local::Local},
+    system::{System, etcd_client::Members, local::Local},
     tui::{Headless, Model, Options},
 };
 use support::{fixture, requorum, succeed};
@@ -27,10 +27,10 @@ fn source<'a>(wizard: &'a Headless, end: &str) -> &'a Source {
 }
 
 /// The made cluster: m2 answers, and its directory `m2.etcd` is there.
-fn practice() -> (Lab, Arc<dyn World>, Options) {
+fn practice() -> (Lab, Arc<dyn System>, Options) {
     let range = Lab::build(scenario::library::find(scenario::library::FIRST, None).unwrap()).unwrap();
     let members = Members::new(Default::default()).unwrap();
-    let world = Local::fenced("DRILL", members, range.root(), range.endpoints()).unwrap();
+    let world = Local::new(members.without_guesses()).below(range.root().into()).within(range.root().into());
     let options = Options {
         endpoints: range.endpoints(),
         places: range.places(),

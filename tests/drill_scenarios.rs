@@ -108,7 +108,7 @@ fn walked(name: &str) -> u8 {
         let mut walker = Walker::new(keys, exercise);
         path.iter().try_for_each(|stride| walker.stride(stride)).map_err(|why| why.to_string())
     });
-    tui::go_on(&mut model, drill.world(), Some(&mut observer)).unwrap();
+    tui::go_on(&mut model, drill.system(), Some(&mut observer)).unwrap();
     drop(observer);
     let walked = walk.join().unwrap_or_else(|_| Err("the walk broke down".into()));
     let found = debrief::debrief(&drill.exercise.lock());

@@ -457,7 +457,7 @@ fn what_unit_and_environment_files_hold() {
 #[test]
 fn what_journals_hold() {
     let dir = tempfile::tempdir().unwrap();
-    let world = Local::real(Members::new(Default::default()).unwrap());
+    let world = Local::new(Members::new(Default::default()).unwrap());
     let path = dir.path().join("plan.yaml.journal");
     let journal = Journal::at(&world, &path);
     let evil = serde_json::json!({

@@ -14,7 +14,7 @@ use fake_world::Fake;
 use requorum::{
     domain::model::observations::{Answer, FileFacts},
     error::Result,
-    system::World,
+    system::System,
     tui,
 };
 use rustix::process::Signal;
@@ -27,8 +27,8 @@ const CHILD: &str = "REQUORUM_TEST_WIZARD";
 #[test]
 fn child() {
     let Ok(kind) = std::env::var(CHILD) else { return };
-    let world: Arc<dyn World> = match kind.as_str() {
-        "clockless" => Arc::new(Clockless(Fake::default())),
+    let world: Arc<dyn System> = match kind.as_str() {
+        "clockless" => Arc::new(Fake { clock_panics: true, ..Fake::default() }),
         "defect" => Arc::new(Fake { panics: true, ..Fake::default() }),
         _ => Arc::new(Fake::default()),
     };
@@ -41,102 +41,6 @@ fn child() {
         }
     });
     std::process::exit(i32::from(code));
-}
-
-/// A world whose clock panics: the event loop itself breaks down, with the terminal taken.
-struct Clockless(Fake);
-
-impl World for Clockless {
-    fn label(&self) -> &str {
-        "REAL"
-    }
-    fn now(&self) -> i64 {
-        panic!("the made-up clock broke")
-    }
-    fn fresh(&self) -> String {
-        self.0.fresh()
-    }
-    fn ask(&self, endpoint: &str) -> Answer {
-        self.0.ask(endpoint)
-    }
-    fn knock(
-        &self,
-        doors: &[requorum::domain::preflight::blockers::Endpoint],
-    ) -> Vec<requorum::domain::preflight::blockers::ProbeResult> {
-        self.0.knock(doors)
-    }
-    fn listed(&self, snapshot: &std::path::Path) -> Result<Vec<requorum::domain::model::observations::KnownMember>> {
-        self.0.listed(snapshot)
-    }
-    fn find(&self, places: &[std::path::PathBuf]) -> Result<Vec<FileFacts>> {
-        self.0.find(places)
-    }
-    fn inspect(
-        &self,
-        path: &std::path::Path,
-        watch: &mut requorum::engine::progress::ProgressFn<'_>,
-    ) -> Result<FileFacts> {
-        self.0.inspect(path, watch)
-    }
-    fn look_at_dir(
-        &self,
-        data_dir: &std::path::Path,
-        wal_dir: Option<&std::path::Path>,
-    ) -> requorum::domain::model::observations::disk::DirFacts {
-        self.0.look_at_dir(data_dir, wal_dir)
-    }
-    fn discover(&self) -> Vec<requorum::domain::model::observations::config::ConfigFacts> {
-        self.0.discover()
-    }
-    fn same_history(
-        &self,
-        first: &std::path::Path,
-        second: &std::path::Path,
-    ) -> Result<requorum::domain::sources::data_loss::History> {
-        self.0.same_history(first, second)
-    }
-    fn compare(
-        &self,
-        first: &std::path::Path,
-        second: &std::path::Path,
-        watch: &mut requorum::engine::progress::ProgressFn<'_>,
-    ) -> Result<(requorum::domain::sources::data_loss::Difference, bool)> {
-        self.0.compare(first, second, watch)
-    }
-    fn save_snapshot(
-        &self,
-        endpoint: &str,
-        into: &std::path::Path,
-        watch: &mut requorum::engine::progress::ProgressFn<'_>,
-    ) -> Result<FileFacts> {
-        self.0.save_snapshot(endpoint, into, watch)
-    }
-    fn journals(
-        &self,
-        dir: &std::path::Path,
-    ) -> Vec<(std::path::PathBuf, Result<Vec<requorum::system::journal::Record>>)> {
-        self.0.journals(dir)
-    }
-    fn write_new(&self, path: &std::path::Path, text: &str) -> Result<()> {
-        self.0.write_new(path, text)
-    }
-    fn read_text(&self, path: &std::path::Path) -> Result<Option<String>> {
-        self.0.read_text(path)
-    }
-    fn site(&self) -> &dyn requorum::system::member_ops::MemberOps {
-        self.0.site()
-    }
-    fn open(
-        &self,
-        host: &str,
-        dirs: &[std::path::PathBuf],
-        stop: requorum::system::ssh::Stop<'_>,
-    ) -> Result<Box<dyn requorum::system::host_session::HostSession + '_>> {
-        self.0.open(host, dirs, stop)
-    }
-    fn append(&self, path: &std::path::Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
-        self.0.append(path, line)
-    }
 }
 
 fn wizard(kind: &str) -> Pty {

@@ -1,80 +1,56 @@
-//! The world of an exercise: this machine, fenced in to the range, and the range's own members.
+//! The system of an exercise: any other, confined to the exercise's directory and members.
 //!
 //! It differs from the real one in what surrounds the wizard: the range's hosts have configurations and running
 //! members, the clock is the exercise's, the disk may be full, and once every member of a plan is restored, members come
 //! up on the new directories as real ones would when their commands are run. What is done through it is told to the
 //! exercise.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod bounds;
+mod cluster;
+mod files;
+mod hosts;
+mod member_ops;
+#[cfg(test)]
+mod tests;
 
-use super::{
-    scenario::Act,
-    session::{Exercise, What},
-};
+use std::{collections::BTreeSet, sync::Arc};
+
+pub use bounds::Bounds;
+
+use super::session::{Exercise, What};
 use crate::{
     domain::{
-        members::certificates,
-        model::{
-            observations::{
-                Alarm, Answer, FileFacts, Hashed, KnownMember,
-                config::{ConfigFacts, Origin},
-                disk::{DirFacts, Held},
-                rows::StoredRows,
-                started::{Canary, Data, PlannedHash, Queried, Watched},
-            },
-            plan::Plan,
-        },
-        preflight::{
-            blockers::{Endpoint, ProbeResult},
-            space::{self, Needed},
-            stop::RunningEtcd,
-        },
-        quorum::known::OldKey,
-        sources::data_loss::{Difference, History},
-    },
-    engine::{
-        install::{
-            MemberState, Record, Renames, Swapped,
-            run_lock::{NotClaimed, Run, RunLock},
-        },
-        progress::ProgressFn,
-        restore::Restored,
+        model::plan::Plan,
+        preflight::space::{self, Needed},
     },
     error::Result,
-    system::{
-        World, discovery,
-        host_session::{HostSession, LocalHost},
-        journal,
-        local::Local,
-        member_ops::{MemberOps, PlannedMember},
-        ssh::Stop,
-    },
-    text::Shown,
+    system::{System, member_ops::PlannedMember},
 };
 
 /// What is free on the range's disk while it is full.
 const FREE_OF_A_FULL_DISK: u64 = 12_000_000;
 
-/// A fenced world over a range.
+/// A system within the bounds of an exercise.
 #[derive(Debug)]
-pub struct DrillWorld {
-    inner: Arc<Local>,
+pub struct Sandbox<W> {
+    inner: Arc<W>,
+    bounds: Bounds,
     exercise: Arc<Exercise>,
 }
 
-impl DrillWorld {
-    /// The world of `exercise`; `inner` is fenced to its directory.
-    pub fn new(inner: Arc<Local>, exercise: Arc<Exercise>) -> DrillWorld {
-        DrillWorld { inner, exercise }
+impl<W: System> Sandbox<W> {
+    /// The sandbox of `exercise` around `inner`: nothing outside `bounds` is read, written or asked.
+    pub fn new(inner: Arc<W>, bounds: Bounds, exercise: Arc<Exercise>) -> Sandbox<W> {
+        Sandbox { inner, bounds, exercise }
     }
-}
 
-impl DrillWorld {
+    /// Refuses a member whose directories are outside.
+    fn may_build(&self, work: &PlannedMember<'_>) -> Result<()> {
+        let member = work.member()?;
+        let dirs = [Some(&member.data_dir), member.wal_dir.as_ref()];
+        dirs.into_iter().flatten().try_for_each(|dir| self.bounds.build(dir))
+    }
+
     /// A member's directory is about to be built.
     ///
     /// # Errors
@@ -109,270 +85,5 @@ impl DrillWorld {
             exercise.range.came_up(risen);
             exercise.stir();
         }
-    }
-}
-
-impl MemberOps for DrillWorld {
-    fn claim(&self, run: &Run, targets: &[PathBuf]) -> std::result::Result<RunLock, NotClaimed> {
-        self.inner.claim(run, targets)
-    }
-
-    fn journal(&self, target: &Path, plan: &str) -> PathBuf {
-        self.inner.journal(target, plan)
-    }
-
-    fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
-        MemberOps::standing(self.inner.as_ref(), work)
-    }
-
-    fn stage(&self, work: &PlannedMember<'_>, watch: &mut ProgressFn<'_>) -> Result<Restored> {
-        self.begins(work.plan, work.name)?;
-        self.inner.stage(work, watch)
-    }
-
-    fn swap(&self, work: &PlannedMember<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
-        let swapped = self.inner.swap(work, stamp, record)?;
-        self.stands(work.plan, work.name);
-        Ok(swapped)
-    }
-
-    fn undo(
-        &self,
-        work: &PlannedMember<'_>,
-        swapped: &Swapped,
-        stamp: &str,
-        record: Record<'_, Renames>,
-    ) -> Result<Renames> {
-        let mut exercise = self.exercise.lock();
-        exercise.standing.1.remove(work.name);
-        exercise.range.take_down();
-        exercise.note(What::Restore, format!("{} was taken back", work.name));
-        drop(exercise);
-        self.inner.undo(work, swapped, stamp, record)
-    }
-
-    fn discard(&self, work: &PlannedMember<'_>) -> Result<()> {
-        self.inner.discard(work)
-    }
-
-    fn halt(&self, halt: &RunningEtcd) -> Result<()> {
-        // No command is run in an exercise: its members are no processes of a service manager.
-        let mut exercise = self.exercise.lock();
-        match exercise.range.runner_of(&halt.data_dir) {
-            Some(name) => exercise.range.act(&Act::Stop(name)),
-            None => Ok(()),
-        }
-    }
-
-    fn start(&self, work: &PlannedMember<'_>, commands: &[String], watch: &mut ProgressFn<'_>) -> Result<Option<u32>> {
-        self.inner.start(work, commands, watch)
-    }
-}
-
-impl World for DrillWorld {
-    fn label(&self) -> &str {
-        self.inner.label()
-    }
-
-    fn now(&self) -> i64 {
-        let forward = self.exercise.lock().clock.forward().as_secs();
-        self.inner.now().saturating_add_unsigned(forward)
-    }
-
-    fn fresh(&self) -> String {
-        self.inner.fresh()
-    }
-
-    fn operator(&self) -> String {
-        self.inner.operator()
-    }
-
-    fn name_endpoints(&self, endpoints: &[String]) {
-        self.inner.name_endpoints(endpoints);
-    }
-
-    fn ask(&self, endpoint: &str) -> Answer {
-        self.inner.ask(endpoint)
-    }
-
-    fn ask_peer(&self, endpoint: &str, member: &KnownMember) -> Answer {
-        self.inner.ask_peer(endpoint, member)
-    }
-
-    fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
-        self.inner.hash_at(endpoint, revision)
-    }
-
-    fn hash_of(&self, database: &Path, revision: i64, compacted: i64) -> Hashed {
-        self.inner.hash_of(database, revision, compacted)
-    }
-
-    fn old_keys(&self, endpoint: &str, revision: i64) -> std::result::Result<Vec<OldKey>, String> {
-        self.inner.old_keys(endpoint, revision)
-    }
-
-    fn has_keys(&self, database: &Path, revision: i64, keys: &[OldKey]) -> Result<bool> {
-        self.inner.has_keys(database, revision, keys)
-    }
-
-    fn simulated(&self) -> bool {
-        !self.exercise.lock().range.is_real()
-    }
-
-    fn clock(&self) -> Duration {
-        self.inner.clock() + self.exercise.lock().clock.forward()
-    }
-
-    fn pause(&self, time: Duration) {
-        let mut exercise = self.exercise.lock();
-        // a real member is not hurried by a clock that is put forward
-        match exercise.hurried && !exercise.range.is_real() {
-            true => exercise.clock.skip(time),
-            false => {
-                drop(exercise);
-                self.inner.pause(time);
-            }
-        }
-    }
-
-    fn alarms(&self, endpoint: &str) -> Queried<Vec<Alarm>> {
-        self.inner.alarms(endpoint)
-    }
-
-    fn stored_rows(
-        &self,
-        endpoint: &str,
-        most: u64,
-        watch: &mut ProgressFn<'_>,
-    ) -> std::result::Result<StoredRows, String> {
-        self.inner.stored_rows(endpoint, most, watch)
-    }
-
-    fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {
-        self.inner.watch_from(endpoint, revision)
-    }
-
-    fn canary(&self, endpoints: &[String], key: &str, value: &str) -> Canary {
-        self.inner.canary(endpoints, key, value)
-    }
-
-    fn planned_hash(&self, plan: &Plan, compacted: i64, watch: &mut ProgressFn<'_>) -> Result<PlannedHash> {
-        self.inner.planned_hash(plan, compacted, watch)
-    }
-
-    fn planned_rows(&self, plan: &Plan, watch: &mut ProgressFn<'_>) -> Result<StoredRows> {
-        self.inner.planned_rows(plan, watch)
-    }
-
-    fn aftermath(&self, plan: &Plan, watch: &mut ProgressFn<'_>) -> Result<Data> {
-        self.inner.aftermath(plan, watch)
-    }
-
-    fn knock(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
-        let heard = self.inner.knock(doors);
-        let mut exercise = self.exercise.lock();
-        exercise.knocked = true;
-        exercise.note(What::Asked, "it was asked whether an old member still answers");
-        exercise.stir();
-        heard
-    }
-
-    fn removed(&self, snapshot: &Path) -> Vec<crate::etcd::membership::Id> {
-        self.inner.removed(snapshot)
-    }
-
-    fn listed(&self, snapshot: &Path) -> Result<Vec<KnownMember>> {
-        self.inner.listed(snapshot)
-    }
-
-    fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
-        self.inner.find(places)
-    }
-
-    fn inspect(&self, path: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
-        self.inner.inspect(path, watch)
-    }
-
-    fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
-        let facts = self.inner.look_at_dir(data_dir, wal_dir);
-        // a simulated member holds no lock, and yet its directory is in use
-        let exercise = self.exercise.lock();
-        match exercise.range.runner_of(data_dir).filter(|_| !exercise.range.is_real()) {
-            Some(_) => DirFacts { held: Held::By { pid: None, program: "etcd".into() }, ..facts },
-            None => facts,
-        }
-    }
-
-    fn discover(&self) -> Vec<ConfigFacts> {
-        // This machine's own etcds are none of an exercise's business; the range's hosts are.
-        let root = self.exercise.lock().range.root().to_path_buf();
-        let mut found = Vec::new();
-        for host in std::fs::read_dir(root.join("hosts")).into_iter().flatten().flatten() {
-            let name = host.file_name().to_string_lossy().into_owned();
-            for config in discovery::discover(&host.path()) {
-                let origin = match &config.origin {
-                    Origin::File(path) => Origin::File(format!("{name}:{}", path.shown()).into()),
-                    Origin::Process(pid) => Origin::Process(*pid),
-                };
-                found.push(ConfigFacts { origin, ..config });
-            }
-        }
-        found.sort_by_key(ConfigFacts::place);
-        found
-    }
-
-    fn same_history(&self, first: &Path, second: &Path) -> Result<History> {
-        self.inner.same_history(first, second)
-    }
-
-    fn compare(&self, first: &Path, second: &Path, watch: &mut ProgressFn<'_>) -> Result<(Difference, bool)> {
-        self.inner.compare(first, second, watch)
-    }
-
-    fn make_dir(&self, dir: &Path) -> Result<()> {
-        self.inner.make_dir(dir)
-    }
-
-    fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
-        let saved = self.inner.save_snapshot(endpoint, into, watch);
-        let mut exercise = self.exercise.lock();
-        if saved.is_err() {
-            exercise.note(What::Source, format!("no snapshot could be saved from {endpoint}"));
-            return saved;
-        }
-        exercise.saved = true;
-        exercise.note(What::Source, format!("a snapshot was saved from {endpoint}"));
-        exercise.stir();
-        saved
-    }
-
-    fn site(&self) -> &dyn MemberOps {
-        self
-    }
-
-    fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn HostSession + '_>> {
-        // The same hand, but what it does passes here.
-        let facts = self.inner.open(host, dirs, stop)?.facts().clone();
-        Ok(Box::new(LocalHost::new(self, facts)))
-    }
-
-    fn certificates(&self, named: &[certificates::Named]) -> certificates::CertificateFacts {
-        self.inner.certificates(named)
-    }
-
-    fn write_new(&self, path: &Path, text: &str) -> Result<()> {
-        self.inner.write_new(path, text)
-    }
-
-    fn read_text(&self, path: &Path) -> Result<Option<String>> {
-        self.inner.read_text(path)
-    }
-
-    fn journals(&self, dir: &Path) -> Vec<(PathBuf, Result<Vec<journal::Record>>)> {
-        self.inner.journals(dir)
-    }
-
-    fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
-        self.inner.append(path, line)
     }
 }

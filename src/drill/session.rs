@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use self::{clock::Clock, screen_facts::ScreenFacts};
 use super::{
     lab::Lab,
+    sandbox::Bounds,
     scenario::{Act, Condition, Fact, Inject},
 };
 use crate::{
@@ -95,8 +96,10 @@ pub struct Exercise(Mutex<State>);
 pub struct State {
     /// The range.
     pub range: Lab,
-    /// This machine, fenced in to the range.
-    pub world: Arc<Local>,
+    /// This machine.
+    pub system: Arc<Local>,
+    /// What of it the exercise may touch.
+    pub bounds: Bounds,
     /// Its clock.
     pub clock: Clock,
     /// What the wizard showed last.
@@ -138,11 +141,12 @@ pub struct State {
 }
 
 impl Exercise {
-    /// Begins one on a range; `world` is fenced in to it.
-    pub fn begin(range: Lab, world: Arc<Local>) -> Exercise {
+    /// Begins one on a range, with `bounds` around it.
+    pub fn begin(range: Lab, system: Arc<Local>, bounds: Bounds) -> Exercise {
         Exercise(Mutex::new(State {
             range,
-            world,
+            system,
+            bounds,
             clock: Clock::default(),
             seen: ScreenFacts::default(),
             timeline: Vec::new(),

@@ -17,7 +17,7 @@ use crate::{
     engine::progress::Flow,
     error::{Error, ErrorKind, Result},
     etcd::membership::Id,
-    system::World,
+    system::{Cluster, Files, System},
 };
 
 /// The blockers that were found, and what is only to be known: made by evaluating a plan, here alone.
@@ -86,14 +86,14 @@ impl SafetyClearance {
 
 /// Asks everybody, and looks everywhere that has to do with restoring the members `names`; `halted` are old members that
 /// are stopped before anything is put in place. Nothing is written, locked or sent that could change anything.
-pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], world: &dyn World) -> (Observations, Blockers) {
+pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], system: &dyn System) -> (Observations, Blockers) {
     let members = plan.members.iter().filter(|m| names.contains(&m.name));
-    let targets: Vec<DirFacts> = members.map(|m| world.look_at_dir(&m.data_dir, m.wal_dir.as_deref())).collect();
+    let targets: Vec<DirFacts> = members.map(|m| system.inspect_data_dir(&m.data_dir, m.wal_dir.as_deref())).collect();
     let mut known = old.clone();
     let mut configs = Vec::new();
-    for config in world.discover() {
+    for config in system.discover_configs() {
         known.configured(&config);
-        let dir = config.data_dir.as_ref().map(|dir| world.look_at_dir(dir, config.wal_dir.as_deref()));
+        let dir = config.data_dir.as_ref().map(|dir| system.inspect_data_dir(dir, config.wal_dir.as_deref()));
         configs.push((config, dir));
     }
     let dirs = targets.iter().chain(configs.iter().filter_map(|(_, dir)| dir.as_ref()));
@@ -104,28 +104,33 @@ pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], world: &dyn
     }
     let placed = |dir: &DirFacts| dir.state.says().is_some_and(|says| says.cluster_id == plan.cluster_id);
     let fresh = names.len() == plan.members.len() && !targets.iter().any(placed);
-    let doors = probe_endpoints(plan, &mut known, fresh, world);
+    let doors = probe_endpoints(plan, &mut known, fresh, system);
     let mut seen = Observations { doors, targets, configs, halted: halted.to_vec(), clients: Vec::new() };
-    seen.clients = clients(plan, &seen.doors, world);
+    seen.clients = clients(plan, &seen.doors, system);
     let found = blockers::fences(plan, &known, &seen);
     (seen, Blockers(found))
 }
 
 /// Asks everybody whose directories are on other hosts or are looked at there; `halted` are old members that are stopped
 /// before anything is put in place, and `fresh` says that no member of the plan was put in place anywhere yet.
-pub fn ask(plan: &Plan, old: &Old, halted: Vec<Id>, fresh: bool, world: &dyn World) -> Blockers {
+pub fn ask(plan: &Plan, old: &Old, halted: Vec<Id>, fresh: bool, system: &(impl Cluster + Files + ?Sized)) -> Blockers {
     let mut known = old.clone();
-    let doors = probe_endpoints(plan, &mut known, fresh, world);
-    let clients = clients(plan, &doors, world);
+    let doors = probe_endpoints(plan, &mut known, fresh, system);
+    let clients = clients(plan, &doors, system);
     let seen = Observations { doors, halted, clients, ..Observations::default() };
     Blockers(blockers::fences(plan, &known, &seen))
 }
 
 /// Knocks at all doors. While no member of the plan is in place, whoever answers with the planned cluster's ID is of the
 /// old cluster, which the snapshot need not tell: it may have been saved before that cluster was restored itself.
-fn probe_endpoints(plan: &Plan, known: &mut Old, fresh: bool, world: &dyn World) -> Vec<(Endpoint, ProbeResult)> {
+fn probe_endpoints(
+    plan: &Plan,
+    known: &mut Old,
+    fresh: bool,
+    cluster: &(impl Cluster + ?Sized),
+) -> Vec<(Endpoint, ProbeResult)> {
     let doors = old_cluster::doors(plan, known);
-    let heard = world.knock(&doors);
+    let heard = cluster.probe_endpoints(&doors);
     let is_new =
         |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { cluster, .. } if *cluster == Some(plan.cluster_id));
     if fresh && heard.iter().any(is_new) && !known.clusters.contains(&plan.cluster_id) {
@@ -136,27 +141,27 @@ fn probe_endpoints(plan: &Plan, known: &mut Old, fresh: bool, world: &dyn World)
 
 /// The clients that keep revisions, as the plan knows them. A plan that knows of none may be of an earlier version: where it
 /// matters, the snapshot is read for them.
-fn clients(plan: &Plan, doors: &[(Endpoint, ProbeResult)], world: &dyn World) -> Vec<Client> {
+fn clients(plan: &Plan, doors: &[(Endpoint, ProbeResult)], files: &(impl Files + ?Sized)) -> Vec<Client> {
     let beyond = |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { revision: Some(r), .. } if revisions::twice(plan, *r).is_some());
     match doors.iter().any(|(door, heard)| door.old && beyond(heard)) {
-        true => clients_of(plan, world),
+        true => clients_of(plan, files),
         false => plan.revisions.clients.clone(),
     }
 }
 
 /// The clients that keep revisions and have data in the plan's snapshot.
-pub fn clients_of(plan: &Plan, world: &dyn World) -> Vec<Client> {
+pub fn clients_of(plan: &Plan, files: &(impl Files + ?Sized)) -> Vec<Client> {
     match plan.revisions.is_unknown() {
-        true => world.aftermath(plan, &mut |_| Flow::Go).map(|data| data.clients).unwrap_or_default(),
+        true => files.post_restore(plan, &mut |_| Flow::Go).map(|data| data.clients).unwrap_or_default(),
         false => plan.revisions.clients.clone(),
     }
 }
 
 /// What the plan's own snapshot tells of the old cluster, where nobody told more. A snapshot that cannot be read is for
 /// the restore to refuse.
-pub fn of_snapshot(plan: &Plan, endpoints: &[String], world: &dyn World) -> Old {
-    let members = world.listed(&plan.source.path).unwrap_or_default();
-    let removed = world.removed(&plan.source.path);
+pub fn of_snapshot(plan: &Plan, endpoints: &[String], files: &dyn Files) -> Old {
+    let members = files.snapshot_members(&plan.source.path).unwrap_or_default();
+    let removed = files.removed_members(&plan.source.path);
     let content = crate::domain::model::observations::Content { members, removed, ..Default::default() };
     Old::new(Some(&content), &[], endpoints)
 }

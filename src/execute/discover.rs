@@ -14,7 +14,7 @@ use crate::{
     engine::progress::Flow,
     error::{Error, Result},
     system::{
-        World,
+        Hosts,
         ssh::{Program, unexpected},
     },
 };
@@ -32,10 +32,10 @@ pub struct Learned {
 ///
 /// # Errors
 /// When this program cannot be read.
-pub fn known(plan: &Plan, names: &[String], world: &dyn World, cancel: &Cancel) -> Result<Learned> {
+pub fn known(plan: &Plan, names: &[String], system: &dyn Hosts, cancel: &Cancel) -> Result<Learned> {
     let groups = hosts::groups(plan, names);
     let program = Program::running()?;
-    let asked = side_by_side(5, groups.len(), |at| groups.get(at).map(|(host, _)| ask(host, world, &program, cancel)));
+    let asked = side_by_side(5, groups.len(), |at| groups.get(at).map(|(host, _)| ask(host, system, &program, cancel)));
     let mut learned = Learned::default();
     for ((host, _), (facts, trouble)) in groups.into_iter().zip(asked.into_iter().flatten()) {
         learned.troubles.extend(trouble.map(|trouble| (host, trouble)));
@@ -45,8 +45,8 @@ pub fn known(plan: &Plan, names: &[String], world: &dyn World, cancel: &Cancel) 
 }
 
 /// What one host tells, as far as it does.
-fn ask(host: &str, world: &dyn World, program: &Program, cancel: &Cancel) -> (Option<HostKnown>, Option<Error>) {
-    let (addresses, around) = match around(host, Vec::new(), world, program, cancel) {
+fn ask(host: &str, system: &dyn Hosts, program: &Program, cancel: &Cancel) -> (Option<HostKnown>, Option<Error>) {
+    let (addresses, around) = match around(host, Vec::new(), system, program, cancel) {
         Ok(told) => told,
         Err(trouble) => return (None, Some(trouble)),
     };
@@ -68,12 +68,12 @@ fn ask(host: &str, world: &dyn World, program: &Program, cancel: &Cancel) -> (Op
 pub(crate) fn around(
     host: &str,
     dirs: Vec<(PathBuf, Option<PathBuf>)>,
-    world: &dyn World,
+    system: &dyn Hosts,
     program: &Program,
     cancel: &Cancel,
 ) -> Result<(Vec<IpAddr>, Result<MachineFacts>)> {
     let stop = || cancel.flow() == Flow::Stop;
-    let mut hand = world.open(host, &[], &stop)?;
+    let mut hand = system.open_session(host, &[], &stop)?;
     let addresses = hand.facts().addresses.clone();
     let way = hosts::way(&program.own, hand.facts()).unwrap_or(BinarySource::Send);
     let looked = hand

@@ -160,7 +160,7 @@ impl<'a> EventReporter<'a> {
 
     /// Writes a line to the journal.
     pub(crate) fn note(&self, kind: Event, text: &str, data: Value) -> Result<()> {
-        Journal::at(self.job.world, self.job.journal).add(kind, text, data)
+        Journal::at(self.job.system, self.job.journal).add(kind, text, data)
     }
 
     /// Writes down which fences were overridden, and why.

@@ -54,18 +54,18 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     etcd::membership::Id,
-    system::{World, hash_compare, journal::Journal, probe},
+    system::{Clock, Hosts, hash_compare, journal::Journal, probe},
     text::Shown,
 };
 
-/// A new carrying out of a plan, by whoever works in this world, from now on.
-pub fn run(plan: &Plan, world: &dyn World) -> Run {
+/// A new carrying out of a plan, by this machine's operator, from now on.
+pub fn run(plan: &Plan, system: &(impl Clock + Hosts + ?Sized)) -> Run {
     Run {
-        id: world.fresh(),
+        id: system.random_suffix(),
         plan: plan.short_id(),
         label: plan.label.clone(),
-        operator: world.operator(),
-        since: journal::at(world.now()),
+        operator: system.operator(),
+        since: journal::at(system.now()),
     }
 }
 
@@ -76,7 +76,7 @@ pub fn run(plan: &Plan, world: &dyn World) -> Run {
 /// then nothing was put in place. Otherwise the first failure, after the rest was tried.
 pub fn apply(job: &ExecutionSpec<'_>, cancel: &Cancel, hear: EventSink<'_>) -> Result<()> {
     // who gives a plan names its members
-    job.world.name_endpoints(&job.plan.client_urls());
+    job.system.trust_endpoints(&job.plan.client_urls());
     let teller = EventReporter::new(job, hear);
     if job.until == Goal::Looked {
         prepare::look(job, cancel, &teller).map(|_| ())
@@ -171,8 +171,8 @@ fn blockers(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>], teller: &EventR
     let placed = ready.iter().any(|host| host.rows(job).iter().any(|(_, standing)| there(standing)));
     let fresh = !placed && job.by_hand.is_empty() && job.names.len() == job.plan.members.len();
     let found = match job.placement {
-        Placement::OnHosts => blocker_checks::ask(job.plan, &old, halted, fresh, job.world),
-        Placement::Here => blocker_checks::look(job.plan, job.names, &old, &halted, job.world).1,
+        Placement::OnHosts => blocker_checks::ask(job.plan, &old, halted, fresh, job.system),
+        Placement::Here => blocker_checks::look(job.plan, job.names, &old, &halted, job.system).1,
     };
     let found = found.after(second_time(job, ready));
     teller.tell(ExecutionEvent::Fences(found.all().to_vec()));
@@ -190,7 +190,7 @@ fn second_time(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>]) -> Option<Bl
         };
         (member.name.clone(), now)
     });
-    second_run::fence(job.plan, &now.collect::<Vec<_>>(), job.journal, job.world)
+    second_run::fence(job.plan, &now.collect::<Vec<_>>(), job.journal, job.system)
 }
 
 /// The client URLs of the old cluster.
@@ -201,7 +201,7 @@ fn old_clients(job: &ExecutionSpec<'_>) -> Vec<String> {
 
 fn ask_old(job: &ExecutionSpec<'_>) -> (Vec<Asked>, QuorumReport) {
     let urls = old_clients(job);
-    let answers = side_by_side(urls.len(), urls.len(), |at| urls.get(at).map(|url| job.world.ask(url)));
+    let answers = side_by_side(urls.len(), urls.len(), |at| urls.get(at).map(|url| job.system.member_status(url)));
     let asked = urls.into_iter().zip(answers);
     let asked: Vec<Asked> = asked.filter_map(|(url, answer)| Some(Asked { url, answer: answer? })).collect();
     let new = job.plan.cluster_id;
@@ -209,15 +209,15 @@ fn ask_old(job: &ExecutionSpec<'_>) -> (Vec<Asked>, QuorumReport) {
     let known = [KnownState {
         from: job.plan.source.path.shown().to_string(),
         cluster_id: None,
-        members: job.world.listed(&job.plan.source.path).unwrap_or_default(),
+        members: job.system.snapshot_members(&job.plan.source.path).unwrap_or_default(),
         revision: job.plan.source.revision,
     }];
     let gone = BTreeSet::new();
-    let compared = hash_compare::with_members(job.world, &facts, &[], &known);
+    let compared = hash_compare::with_members(job.system, &facts, &[], &known);
     let judge = |facts: &[EndpointFacts]| {
         verdict(&Evidence { facts, given: &[], dirs: &[], known: &known, compared: &compared, gone: &gone })
     };
-    let finding = probe::confirm(job.world, &mut facts, &judge);
+    let finding = probe::confirm(job.system, &mut facts, &judge);
     // what was asked again counts
     let again = |asked: Asked| {
         let fact = facts.iter().find(|f| f.endpoint == asked.url);
@@ -228,7 +228,7 @@ fn ask_old(job: &ExecutionSpec<'_>) -> (Vec<Asked>, QuorumReport) {
 
 /// The raft indexes of old members when the plan was first begun: as the journal has them, else as they are now.
 fn baseline(job: &ExecutionSpec<'_>, teller: &EventReporter<'_>) -> Result<Vec<(String, u64)>> {
-    let known = Journal::at(job.world, job.journal).read()?;
+    let known = Journal::at(job.system, job.journal).read()?;
     let of_plan = |r: &&crate::system::journal::Record| {
         r.kind == Event::Asked && r.data.get("plan") == Some(&json!(job.run.plan))
     };
@@ -271,7 +271,7 @@ fn final_check(job: &ExecutionSpec<'_>, before: &[(String, u64)], teller: &Event
 /// Revisions that old members are seen to have and the restored cluster gives out again.
 fn reused(job: &ExecutionSpec<'_>, now: &[Asked], teller: &EventReporter<'_>) -> Vec<Blocker> {
     let Some(known) = final_check::beyond(job.plan, now) else { return Vec::new() };
-    let clients = blocker_checks::clients_of(job.plan, job.world);
+    let clients = blocker_checks::clients_of(job.plan, job.system);
     let found: Vec<Blocker> = blockers::twice(job.plan, &clients, &known).into_iter().collect();
     // What was found before, and overridden, was told then.
     if found.iter().any(|fence| fence.blocks(job.lifted)) {

@@ -37,7 +37,7 @@ pub(crate) fn claim(
     on: &mut dyn FnMut(Progress),
 ) -> Result<()> {
     let known = known(job, host)?;
-    let fresh = || hex(&Sha256::digest((0..8).map(|_| job.world.fresh()).collect::<String>()));
+    let fresh = || hex(&Sha256::digest((0..8).map(|_| job.system.random_suffix()).collect::<String>()));
     let (seal, bound) = (known.clone().unwrap_or_else(fresh), known.is_some());
     let request = Request::Claim { run: job.run.clone(), targets, seal, bound };
     match hand.ask(&request, stop, on)? {
@@ -65,7 +65,7 @@ fn here(host: &str) -> &str {
 
 /// What the operator's journal has written down of this host.
 fn known(job: &ExecutionSpec<'_>, host: &str) -> Result<Option<String>> {
-    let records = Journal::at(job.world, job.journal).read()?;
+    let records = Journal::at(job.system, job.journal).read()?;
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_string);
     let mine = records.iter().rev().filter(|r| {
         text(r.data.get("plan")).as_deref() == Some(&job.run.plan)

@@ -22,7 +22,7 @@ use crate::{
     error::Result,
     execute::Cancel,
     system::{
-        World,
+        Hosts,
         host_session::HostSession,
         ssh::{Program, unexpected},
     },
@@ -35,7 +35,7 @@ pub fn preflight(
     plan: &Plan,
     closer: bool,
     limit: usize,
-    world: &dyn World,
+    system: &dyn Hosts,
     cancel: &Cancel,
     hear: &(dyn Fn(Look) + Sync),
 ) {
@@ -46,7 +46,7 @@ pub fn preflight(
         let (host, members) = groups.get(at)?;
         let mut look = Look { host: host.clone(), ..Look::new(plan, members) };
         match &program {
-            Ok(program) => one(plan, &mut look, closer, program, world, cancel),
+            Ok(program) => one(plan, &mut look, closer, program, system, cancel),
             Err(trouble) => look.facts = Err(trouble.clone()),
         }
         hear(look);
@@ -54,9 +54,9 @@ pub fn preflight(
     });
 }
 
-fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, world: &dyn World, cancel: &Cancel) {
+fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, system: &dyn Hosts, cancel: &Cancel) {
     let stop = || cancel.flow() == Flow::Stop;
-    let mut hand = match world.open(&look.host, &hosts::asked(plan, &look.members), &stop) {
+    let mut hand = match system.open_session(&look.host, &hosts::asked(plan, &look.members), &stop) {
         Ok(hand) => hand,
         Err(trouble) => return look.facts = Err(trouble),
     };

@@ -117,7 +117,7 @@ fn connect<'w>(
     let stop = || cancel.flow() == Flow::Stop;
     let looked = side_by_side(job.limit, groups.len(), |at| {
         let (host, members) = groups.get(at)?;
-        Some(match job.world.open(host, &hosts::asked(plan, members), &stop) {
+        Some(match job.system.open_session(host, &hosts::asked(plan, members), &stop) {
             Ok(hand) => {
                 if let (true, Err(trouble)) =
                     (room, vacant(job, members, hand.facts(), |column, names| !hosts::is_members(column, names)))

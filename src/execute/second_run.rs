@@ -23,7 +23,7 @@ use crate::{
     },
     engine::install::Swapped,
     etcd::membership::Id,
-    system::World,
+    system::Files,
 };
 
 /// How a member is now, as far as it is known.
@@ -115,8 +115,8 @@ fn is_hand_over(record: &Record) -> bool {
 
 /// What is in the way of putting these members in place, each as it is now: by the journal at `journal`, and by those next
 /// to it that are of the same cluster. One that cannot be read is for the run to refuse.
-pub fn fence(plan: &Plan, now: &[(String, Now)], journal: &Path, world: &dyn World) -> Option<Blocker> {
-    let histories = histories(plan, journal, world);
+pub fn fence(plan: &Plan, now: &[(String, Now)], journal: &Path, files: &dyn Files) -> Option<Blocker> {
+    let histories = histories(plan, journal, files);
     let found = now.iter().filter_map(|(name, now)| {
         let known = histories.iter().filter_map(|history| history.again(name, *now));
         // what a journal says is more than what a directory holds
@@ -127,22 +127,22 @@ pub fn fence(plan: &Plan, now: &[(String, Now)], journal: &Path, world: &dyn Wor
     second_run::fence(plan, &found.collect::<Vec<_>>())
 }
 
-fn histories(plan: &Plan, journal: &Path, world: &dyn World) -> Vec<History> {
-    let own = Journal::at(world, journal).read().unwrap_or_default();
-    let beside = journal.parent().map(|dir| world.journals(dir)).unwrap_or_default();
+fn histories(plan: &Plan, journal: &Path, files: &dyn Files) -> Vec<History> {
+    let own = Journal::at(files, journal).read().unwrap_or_default();
+    let beside = journal.parent().map(|dir| files.journals(dir)).unwrap_or_default();
     let others = beside.into_iter().filter(|(path, _)| path != journal).filter_map(|(_, records)| records.ok());
     [own].into_iter().chain(others).map(|records| History::read(&records, plan.cluster_id)).collect()
 }
 
 /// How members of the plan are now whose directories are on this machine.
-pub fn here(plan: &Plan, journal: &Path, world: &dyn World) -> Vec<(String, Now)> {
-    let histories = histories(plan, journal, world);
+pub fn here(plan: &Plan, journal: &Path, files: &dyn Files) -> Vec<(String, Now)> {
+    let histories = histories(plan, journal, files);
     let same = |member: &Member| {
         let known = histories.iter().filter_map(|history| history.placed.get(&member.name));
         known.filter_map(|time| time.swapped.as_ref()).any(Swapped::still)
     };
     let now = |member: &Member| {
-        let dir = world.look_at_dir(&member.data_dir, member.wal_dir.as_deref());
+        let dir = files.inspect_data_dir(&member.data_dir, member.wal_dir.as_deref());
         match &dir.state {
             DirState::Absent | DirState::Empty => Now::Open,
             _ if same(member) => Now::Same,

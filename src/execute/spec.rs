@@ -13,7 +13,7 @@ use crate::{
     },
     engine::install::run_lock::Run,
     error::{Error, ErrorKind, Result},
-    system::World,
+    system::System,
 };
 
 /// How far a plan is carried out: the goal of a run. The names in journals are given here and stay, whatever the variants
@@ -58,7 +58,7 @@ pub struct ExecutionSpec<'a> {
     /// On which machines.
     pub placement: Placement,
     /// Through which hosts and old members are reached.
-    pub world: &'a dyn World,
+    pub system: &'a dyn System,
     /// Members that are built by hand on hosts that take no program: the code that each sheet's first part printed there.
     pub by_hand: &'a BTreeMap<String, String>,
     /// How many hosts are worked on at a time; at least 1.

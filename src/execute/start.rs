@@ -51,7 +51,7 @@ pub fn offers(job: &ExecutionSpec<'_>, cancel: &Cancel) -> Result<Vec<StartOptio
         let (host, members) = groups.get(at)?;
         let members: Vec<&Member> = members.iter().filter_map(|at| job.plan.members.get(*at)).collect();
         let dirs = members.iter().map(|m| (m.data_dir.clone(), m.wal_dir.clone())).collect();
-        let around = discover::around(host, dirs, job.world, &program, cancel).and_then(|(_, around)| around);
+        let around = discover::around(host, dirs, job.system, &program, cancel).and_then(|(_, around)| around);
         let halted = halted(job, host);
         let how = |member: &Member| match &around {
             Ok(around) => start::start(job.plan, member, around, &halted),
@@ -66,7 +66,7 @@ pub fn offers(job: &ExecutionSpec<'_>, cancel: &Cancel) -> Result<Vec<StartOptio
 
 /// What was stopped by consent on a host, as the operator's journal tells. One that cannot be read tells nothing.
 fn halted(job: &ExecutionSpec<'_>, host: &str) -> Vec<RunningEtcd> {
-    let records = Journal::at(job.world, job.journal).read().unwrap_or_default();
+    let records = Journal::at(job.system, job.journal).read().unwrap_or_default();
     let here = records.iter().filter(|r| r.kind == journal::Event::Done);
     let here = here.filter(|r| r.data.get("host").and_then(|value| value.as_str()) == Some(host));
     here.filter_map(|r| serde_json::from_value(r.data.get("halt")?.clone()).ok()).collect()
@@ -128,7 +128,7 @@ fn on_host(
     teller: &EventReporter<'_>,
 ) -> std::result::Result<(), Failed> {
     let stop = || cancel.flow() == Flow::Stop;
-    let mut hand = job.world.open(host, &[], &stop)?;
+    let mut hand = job.system.open_session(host, &[], &stop)?;
     let way = hosts::way(&program.own, hand.facts()).unwrap_or(BinarySource::Send);
     hand.start(program, &way, &stop, &mut |at| teller.host(host, HostEvent::Program(at, program.bytes)))?;
     let targets = members.iter().flat_map(|(m, _)| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();

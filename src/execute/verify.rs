@@ -30,7 +30,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     etcd::membership::Id,
     system::{
-        World,
+        Clock, Cluster, Files, System,
         journal::{Event, Journal},
     },
     text::Foreign,
@@ -67,22 +67,22 @@ const STREAMED: u64 = 64_000_000;
 /// Only `Stopped`.
 pub fn verify(
     job: &VerifySpec<'_>,
-    world: &dyn World,
+    system: &dyn System,
     cancel: &Cancel,
     on: &mut dyn FnMut(&Verification),
 ) -> Result<Verification> {
     // who gives a plan names its members
-    world.name_endpoints(&job.plan.client_urls());
-    let end = world.clock() + job.timeout;
+    system.trust_endpoints(&job.plan.client_urls());
+    let end = system.monotonic() + job.timeout;
     // what comes next is read from the whole snapshot, which may take longer than the members
     let (send, told) = mpsc::channel::<Queried<Data>>();
     thread::scope(|scope| {
         let reading = cancel.clone();
         scope.spawn(move || {
-            let read = world.aftermath(job.plan, &mut |_| reading.flow());
+            let read = system.post_restore(job.plan, &mut |_| reading.flow());
             let _ = send.send(read.map_or_else(|trouble| Queried::Failed(brief(&trouble)), Queried::Is));
         });
-        let mut rounds = Rounds::new(job, world);
+        let mut rounds = Rounds::new(job, system);
         let mut data = Queried::Not;
         let mut before: Option<Verification> = None;
         loop {
@@ -90,7 +90,7 @@ pub fn verify(
             if cancel.flow() == Flow::Stop {
                 return Err(Error::new(ErrorKind::Stopped, "stopped before the proof was there"));
             }
-            rounds.seen.over = world.clock() >= end;
+            rounds.seen.over = system.monotonic() >= end;
             if data == Queried::Not {
                 data = told.try_recv().unwrap_or(Queried::Not);
             }
@@ -105,9 +105,9 @@ pub fn verify(
                 return Ok(verify::check(job.plan, &rounds.seen, &data));
             }
             before = Some(proof);
-            let next = world.clock() + REST;
-            while world.clock() < next && cancel.flow() == Flow::Go {
-                world.pause(PIECE);
+            let next = system.monotonic() + REST;
+            while system.monotonic() < next && cancel.flow() == Flow::Go {
+                system.sleep(PIECE);
             }
         }
     })
@@ -117,9 +117,9 @@ pub fn verify(
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn record(proof: &Verification, world: &dyn World, journal: &Path) -> Result<()> {
+pub fn record(proof: &Verification, system: &(impl Files + Clock + ?Sized), journal: &Path) -> Result<()> {
     let data = json!({"plan": proof.plan, "exit_code": proof.verdict.exit_code(), "proof": proof});
-    Journal::at(world, journal).add(Event::Proof, &proof.sentence, data)
+    Journal::at(system, journal).add(Event::Proof, &proof.sentence, data)
 }
 
 fn wrong(proof: &Verification) -> Vec<Topic> {
@@ -133,7 +133,7 @@ fn brief(trouble: &Error) -> String {
 /// What was seen so far.
 struct Rounds<'a> {
     plan: &'a Plan,
-    world: &'a dyn World,
+    system: &'a dyn System,
     seen: Observed,
     doors: Vec<Endpoint>,
     /// The longest database that is streamed.
@@ -162,7 +162,7 @@ enum Answered {
 }
 
 impl<'a> Rounds<'a> {
-    fn new(job: &VerifySpec<'a>, world: &'a dyn World) -> Rounds<'a> {
+    fn new(job: &VerifySpec<'a>, system: &'a dyn System) -> Rounds<'a> {
         let member = |member: &Member| ObservedMember {
             endpoint: member.client_urls.first().cloned().unwrap_or_default(),
             answer: Answer::Asking,
@@ -177,36 +177,36 @@ impl<'a> Rounds<'a> {
         let seen = Observed {
             members: job.plan.members.iter().map(member).collect(),
             canary: if job.canary { Canary::Waits } else { Canary::NotAsked },
-            simulated: world.simulated(),
+            simulated: system.is_simulated(),
             old: job.old.clone(),
             ..Observed::default()
         };
         let doors = verify::old_doors(job.plan, &seen.old);
         let most = if job.deep { u64::MAX } else { STREAMED };
-        Rounds { plan: job.plan, world, seen, doors, most }
+        Rounds { plan: job.plan, system, seen, doors, most }
     }
 
     /// One round: everybody at once, then what the answers make worth asking.
     fn ask(&mut self, cancel: &Cancel) {
-        let (plan, world, doors) = (self.plan, self.world, &self.doors);
-        let here = |member: &Member| host_address::is_local(&member.host) && !world.simulated();
+        let (plan, system, doors) = (self.plan, self.system, &self.doors);
+        let here = |member: &Member| host_address::is_local(&member.host) && !system.is_simulated();
         let mut work: Vec<Box<dyn FnOnce() -> Reply + Send + '_>> = Vec::new();
         for (at, member) in plan.members.iter().enumerate() {
             work.push(Box::new(move || {
-                let (endpoint, answer) = answer(plan, member, world);
+                let (endpoint, answer) = answer(plan, member, system);
                 Reply::Member(at, endpoint, answer)
             }));
             if here(member) {
                 work.push(Box::new(move || {
-                    Reply::Dir(at, world.look_at_dir(&member.data_dir, member.wal_dir.as_deref()))
+                    Reply::Dir(at, system.inspect_data_dir(&member.data_dir, member.wal_dir.as_deref()))
                 }));
             }
         }
         if plan.members.iter().any(here) {
-            work.push(Box::new(move || Reply::Processes(world.discover())));
+            work.push(Box::new(move || Reply::Processes(system.discover_configs())));
         }
         if !doors.is_empty() {
-            work.push(Box::new(move || Reply::Doors(world.knock(doors))));
+            work.push(Box::new(move || Reply::Doors(system.probe_endpoints(doors))));
         }
         let replies: Vec<Reply> = thread::scope(|scope| {
             let begun: Vec<_> = work.into_iter().map(|work| scope.spawn(work)).collect();
@@ -235,7 +235,7 @@ impl<'a> Rounds<'a> {
             }
         }
         verify::again(&mut self.seen, answers);
-        self.seen.since_made = plan.made().map(|made| world.now().saturating_sub(made));
+        self.seen.since_made = plan.made().map(|made| system.now().saturating_sub(made));
         loop {
             let questions = verify::questions(plan, &self.seen);
             if questions.is_empty() || cancel.flow() == Flow::Stop {
@@ -257,14 +257,14 @@ impl<'a> Rounds<'a> {
     }
 
     fn answer(&self, question: Question, cancel: &Cancel) -> Answered {
-        let (plan, world) = (self.plan, self.world);
+        let (plan, system) = (self.plan, self.system);
         match question {
             Question::Hash(at) => Answered::Hash(at, self.hash(at, plan.expected_revision())),
             Question::Common(at, revision) => Answered::Common(at, self.hash(at, revision)),
             Question::Stored(at) => Answered::Stored(
                 at,
                 match plan.members.get(at).and(self.seen.members.get(at)) {
-                    Some(member) => match world.stored_rows(&member.endpoint, self.most, &mut |_| cancel.flow()) {
+                    Some(member) => match system.stored_rows(&member.endpoint, self.most, &mut |_| cancel.flow()) {
                         Ok(rows) => Queried::Is(rows),
                         Err(why) => Queried::Failed(why),
                     },
@@ -272,23 +272,23 @@ impl<'a> Rounds<'a> {
                 },
             ),
             Question::Advertised(at, url) => {
-                let reached = reached(plan.members.get(at), &world.ask(&url), plan.cluster_id);
+                let reached = reached(plan.members.get(at), &system.member_status(&url), plan.cluster_id);
                 Answered::Advertised(at, url, reached)
             }
             Question::Planned(compacted) => {
-                let planned = world.planned_hash(plan, compacted, &mut |_| cancel.flow());
+                let planned = system.planned_hash(plan, compacted, &mut |_| cancel.flow());
                 Answered::Planned(planned.map_or_else(|trouble| Queried::Failed(brief(&trouble)), Queried::Is))
             }
             Question::Source => {
-                let source = world.planned_rows(plan, &mut |_| cancel.flow());
+                let source = system.planned_rows(plan, &mut |_| cancel.flow());
                 Answered::Source(source.map_or_else(|trouble| Queried::Failed(brief(&trouble)), Queried::Is))
             }
-            Question::Alarms(endpoint) => Answered::Alarms(world.alarms(&endpoint)),
-            Question::Watch(endpoint, revision) => Answered::Watch(world.watch_from(&endpoint, revision)),
+            Question::Alarms(endpoint) => Answered::Alarms(system.alarms(&endpoint)),
+            Question::Watch(endpoint, revision) => Answered::Watch(system.watch_from(&endpoint, revision)),
             Question::Canary(endpoints) => {
                 let id = plan.short_id();
-                let key = format!("requorum/canary/{id}-{}", world.fresh());
-                Answered::Canary(world.canary(&endpoints, &key, &id))
+                let key = format!("requorum/canary/{id}-{}", system.random_suffix());
+                Answered::Canary(system.write_canary(&endpoints, &key, &id))
             }
         }
     }
@@ -297,10 +297,10 @@ impl<'a> Rounds<'a> {
     /// asked for its newest and that is the one.
     fn hash(&self, at: usize, revision: i64) -> Hashed {
         let Some(member) = self.seen.members.get(at) else { return Hashed::NotAsked };
-        let hash = self.world.hash_at(&member.endpoint, revision);
+        let hash = self.system.hash_kv(&member.endpoint, revision);
         let newest = matches!(&member.answer, Answer::Says(says) if says.revision == revision);
         match &hash {
-            Hashed::Compacted(_) if newest => match self.world.hash_at(&member.endpoint, 0) {
+            Hashed::Compacted(_) if newest => match self.system.hash_kv(&member.endpoint, 0) {
                 says @ Hashed::Says { .. } if revision_of(&says) == Some(revision) => says,
                 _ => hash,
             },
@@ -358,10 +358,10 @@ fn revision_of(hash: &Hashed) -> Option<i64> {
 }
 
 /// Asks a member at its client URLs in turn, until it answers as itself; where none does, at its peer URLs.
-fn answer(plan: &Plan, member: &Member, world: &dyn World) -> (String, Answer) {
+fn answer(plan: &Plan, member: &Member, cluster: &dyn Cluster) -> (String, Answer) {
     let mut first: Option<(String, Answer)> = None;
     for url in &member.client_urls {
-        let answer = world.ask(url);
+        let answer = cluster.member_status(url);
         let says = |answer: &Answer| matches!(answer, Answer::Says(_));
         if is_itself(plan, member, &answer) {
             return (url.clone(), answer);
@@ -382,7 +382,7 @@ fn answer(plan: &Plan, member: &Member, world: &dyn World) -> (String, Answer) {
         client_urls: member.client_urls.iter().map(Foreign::from).collect(),
         is_learner: false,
     };
-    let peer = world.ask_peer(&endpoint, &known);
+    let peer = cluster.peer_status(&endpoint, &known);
     (endpoint, probe_rounds::with_peer(before, peer))
 }
 

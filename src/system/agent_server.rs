@@ -1,4 +1,4 @@
-//! `requorum agent`: this machine as the far end of a pipe. It does what it is asked through the same [`World`] as a
+//! `requorum agent`: this machine as the far end of a pipe. It does what it is asked through the same [`System`] as a
 //! recovery that runs here, and stops at the next safe point when the pipe ends.
 
 mod handlers;
@@ -15,7 +15,7 @@ use std::{
 };
 
 pub use self::handlers::AgentHandler;
-use super::World;
+use super::System;
 use crate::{
     agent::{
         codec,
@@ -43,12 +43,12 @@ type ReceivedRequest = io::Result<(Request, Vec<u8>)>;
 ///
 /// # Errors
 /// When what comes is no request, or nobody hears the answers any more. What was going on was stopped at a safe point.
-pub fn serve(world: &dyn World, input: impl Read + Send + 'static, output: impl Write + Send) -> Result<()> {
-    serve_beating(world, input, output, HEARTBEAT)
+pub fn serve(system: &dyn System, input: impl Read + Send + 'static, output: impl Write + Send) -> Result<()> {
+    serve_beating(system, input, output, HEARTBEAT)
 }
 
 fn serve_beating(
-    world: &dyn World,
+    system: &dyn System,
     input: impl Read + Send + 'static,
     output: impl Write + Send,
     beat: Duration,
@@ -91,7 +91,7 @@ fn serve_beating(
             }
         });
         let done =
-            Agent { out: Out { answers: &answers, gone, told: None }, deeds: AgentHandler::new(world) }.run(&heard);
+            Agent { out: Out { answers: &answers, gone, told: None }, deeds: AgentHandler::new(system) }.run(&heard);
         drop(over);
         done
     })

@@ -3,7 +3,7 @@
 //! written past the old state; the data do. Where one of the two was compacted past the other, no hash can be compared:
 //! then the keys tell that the member did not write since.
 
-use super::World;
+use super::{Cluster, Files};
 use crate::domain::{
     model::observations::{EndpointFacts, Hashed, disk::DirFacts},
     quorum::{
@@ -17,30 +17,30 @@ const MOST_BYTES: u64 = 1_000_000_000;
 
 /// Holds everything against what serves that can be.
 pub fn with_members(
-    world: &dyn World,
+    system: &(impl Cluster + Files + ?Sized),
     facts: &[EndpointFacts],
     dirs: &[DirFacts],
     known: &[KnownState],
 ) -> Vec<Compared> {
-    each(world, &pairs(facts, dirs, known))
+    each(system, &pairs(facts, dirs, known))
 }
 
 /// Holds each of these against its member, one after the other: a hash costs the member a reading of its whole store.
-pub fn each(world: &dyn World, pairs: &[Pair]) -> Vec<Compared> {
-    pairs.iter().map(|pair| pair.came_to(held_against(world, pair))).collect()
+pub fn each(system: &(impl Cluster + Files + ?Sized), pairs: &[Pair]) -> Vec<Compared> {
+    pairs.iter().map(|pair| pair.came_to(held_against(system, pair))).collect()
 }
 
-fn held_against(world: &dyn World, pair: &Pair) -> Match {
+fn held_against(system: &(impl Cluster + Files + ?Sized), pair: &Pair) -> Match {
     if std::fs::metadata(&pair.database).is_ok_and(|meta| meta.len() > MOST_BYTES) {
         return Match::Unknown(Unknown::TooLarge);
     }
-    let (theirs, at, compacted) = match world.hash_at(&pair.endpoint, pair.revision) {
+    let (theirs, at, compacted) = match system.hash_kv(&pair.endpoint, pair.revision) {
         Hashed::Says { hash, revision, compacted } => (hash, revision, compacted),
-        Hashed::Compacted(_) => return by_keys(world, pair, Unknown::Compacted),
+        Hashed::Compacted(_) => return by_keys(system, pair, Unknown::Compacted),
         Hashed::Failed(why) => return Match::Unknown(Unknown::Failed(why)),
         Hashed::NotAsked | Hashed::Asking => return Match::Unknown(Unknown::NotAsked),
     };
-    match world.hash_of(&pair.database, pair.revision, compacted) {
+    match system.hash_database(&pair.database, pair.revision, compacted) {
         Hashed::Says { hash, revision: own, compacted: own_compacted } if own == at && own_compacted == compacted => {
             if hash == theirs {
                 Match::Same
@@ -48,7 +48,7 @@ fn held_against(world: &dyn World, pair: &Pair) -> Match {
                 Match::Differs
             }
         }
-        Hashed::Says { compacted: own, .. } => by_keys(world, pair, Unknown::OwnCompacted(own)),
+        Hashed::Says { compacted: own, .. } => by_keys(system, pair, Unknown::OwnCompacted(own)),
         Hashed::Failed(why) | Hashed::Compacted(why) => Match::Unknown(Unknown::Failed(why)),
         Hashed::NotAsked | Hashed::Asking => Match::Unknown(Unknown::NotAsked),
     }
@@ -56,13 +56,13 @@ fn held_against(world: &dyn World, pair: &Pair) -> Match {
 
 /// Where no hash could be compared, for this reason: a key that the member wrote last at or before the revision must be in
 /// the database, written at the same revision and with the same value.
-fn by_keys(world: &dyn World, pair: &Pair, why: Unknown) -> Match {
-    let theirs = match world.old_keys(&pair.endpoint, pair.revision) {
+fn by_keys(system: &(impl Cluster + Files + ?Sized), pair: &Pair, why: Unknown) -> Match {
+    let theirs = match system.old_keys(&pair.endpoint, pair.revision) {
         Ok(theirs) if theirs.is_empty() => return Match::Unknown(why),
         Ok(theirs) => theirs,
         Err(why) => return Match::Unknown(Unknown::Failed(why.into())),
     };
-    match world.has_keys(&pair.database, pair.revision, &theirs) {
+    match system.has_keys(&pair.database, pair.revision, &theirs) {
         Ok(true) => Match::Same,
         Ok(false) => Match::Differs,
         Err(trouble) => Match::Unknown(Unknown::Failed(trouble.to_string().into())),

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use super::{
-    World,
+    System,
     agent_server::AgentHandler,
     ssh::{Program, Sent, Session, Stop},
 };
@@ -85,8 +85,8 @@ pub struct LocalHost<'a> {
 
 impl<'a> LocalHost<'a> {
     /// The hand on the machine of `world`, of which `facts` were seen.
-    pub fn new(world: &'a dyn World, facts: HostFacts) -> LocalHost<'a> {
-        LocalHost { facts, deeds: AgentHandler::new(world) }
+    pub fn new(system: &'a dyn System, facts: HostFacts) -> LocalHost<'a> {
+        LocalHost { facts, deeds: AgentHandler::new(system) }
     }
 }
 

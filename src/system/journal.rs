@@ -29,7 +29,7 @@ use crate::{
     text::{Shown, escape},
 };
 
-use super::World;
+use super::{Clock, Files};
 
 /// No journal is longer.
 pub(super) const MOST_BYTES: u64 = 16 << 20;
@@ -121,22 +121,22 @@ pub fn is_seal(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) && text != zeros()
 }
 
-/// A journal in a world.
-pub struct Journal<'a> {
-    world: &'a dyn World,
+/// A journal on this machine, read and written through `S`.
+pub struct Journal<'a, S: ?Sized> {
+    system: &'a S,
     path: PathBuf,
     start: Start,
 }
 
-impl<'a> Journal<'a> {
+impl<'a, S: Files + ?Sized> Journal<'a, S> {
     /// The journal at `path`, which is made with its first line.
-    pub fn at(world: &'a dyn World, path: &Path) -> Journal<'a> {
-        Journal { world, path: path.into(), start: Start::Zeros }
+    pub fn at(system: &'a S, path: &Path) -> Self {
+        Journal { system, path: path.into(), start: Start::Zeros }
     }
 
     /// A host's journal at `path`, which begins so.
-    pub fn on_host(world: &'a dyn World, path: &Path, start: Start) -> Journal<'a> {
-        Journal { world, path: path.into(), start }
+    pub fn on_host(system: &'a S, path: &Path, start: Start) -> Self {
+        Journal { system, path: path.into(), start }
     }
 
     /// Every line, checked; none where there is no journal yet.
@@ -144,7 +144,7 @@ impl<'a> Journal<'a> {
     /// # Errors
     /// When it cannot be read, or its chain is broken.
     pub fn read(&self) -> Result<Vec<Record>> {
-        let text = self.world.read_text(&self.path)?.unwrap_or_default();
+        let text = self.system.read_text(&self.path)?.unwrap_or_default();
         verify_from(&text, &self.start).map_err(|why| {
             Error::new(ErrorKind::Input, format!("the journal {} is not whole", self.path.shown())).why(why)
         })
@@ -154,9 +154,12 @@ impl<'a> Journal<'a> {
     ///
     /// # Errors
     /// When it cannot be written, or what stands there is no journal of ours: nothing is added to that.
-    pub fn add(&self, kind: Event, text: &str, data: Value) -> Result<()> {
+    pub fn add(&self, kind: Event, text: &str, data: Value) -> Result<()>
+    where
+        S: Clock,
+    {
         let data = if let Value::Object(map) = data { map } else { Map::new() };
-        self.world.append(&self.path, &mut |before| {
+        self.system.append_line(&self.path, &mut |before| {
             let first = match &self.start {
                 Start::Seal(seal) => seal.clone(),
                 Start::Zeros | Start::Any => zeros(),
@@ -169,7 +172,7 @@ impl<'a> Journal<'a> {
                 })?
                 .pop()
                 .map_or(first, |record| record.hash);
-            let at = at(self.world.now());
+            let at = at(self.system.now());
             let record = Record { at, kind, text: text.into(), data: data.clone(), prev, hash: String::new() }.sealed();
             // who looks at it with `cat` sees what is there; the meaning, and with it the hash, is the same
             let line = serde_json::to_string(&record).unwrap_or_default();
@@ -277,14 +280,14 @@ mod tests {
     use crate::system::{etcd_client::Members, local::Local};
 
     fn written(dir: &Path) -> (Local, PathBuf, String) {
-        let world = Local::real(Members::new(Default::default()).unwrap());
+        let system = Local::new(Members::new(Default::default()).unwrap());
         let path = dir.join("state/plan.yaml.journal");
-        let journal = Journal::at(&world, &path);
+        let journal = Journal::at(&system, &path);
         for (kind, text) in [(Event::Begun, "one"), (Event::Override, "two"), (Event::Ended, "three")] {
             journal.add(kind, text, serde_json::json!({"n": text.len()})).unwrap();
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        (world, path, text)
+        (system, path, text)
     }
 
     #[test]
@@ -313,11 +316,11 @@ mod tests {
     #[test]
     fn a_hosts_journal_begins_with_its_secret() {
         let dir = tempfile::tempdir().unwrap();
-        let (world, _, own) = written(dir.path());
+        let (system, _, own) = written(dir.path());
         let path = dir.path().join("host.journal");
         let seal = "5e".repeat(32);
         for (kind, text) in [(Event::Begun, "one"), (Event::Done, "two")] {
-            Journal::on_host(&world, &path, Start::Seal(seal.clone())).add(kind, text, Value::Null).unwrap();
+            Journal::on_host(&system, &path, Start::Seal(seal.clone())).add(kind, text, Value::Null).unwrap();
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -337,17 +340,17 @@ mod tests {
         assert_eq!((readable(&text).1, readable(&own).1), (None, None));
         let rest = own.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
         assert!(readable(&rest).1.is_some(), "an operator's journal without its first line");
-        let other = Journal::on_host(&world, &path, Start::Seal("5f".repeat(32)));
+        let other = Journal::on_host(&system, &path, Start::Seal("5f".repeat(32)));
         assert!(other.read().is_err() && other.add(Event::Done, "three", Value::Null).is_err());
     }
 
     #[test]
     fn nothing_is_added_to_a_journal_that_was_changed() {
         let dir = tempfile::tempdir().unwrap();
-        let (world, path, text) = written(dir.path());
+        let (system, path, text) = written(dir.path());
         let changed = text.replace("\"one\"", "\"eins\"");
         std::fs::write(&path, &changed).unwrap();
-        let refused = Journal::at(&world, &path).add(Event::Ended, "x", Value::Null).unwrap_err();
+        let refused = Journal::at(&system, &path).add(Event::Ended, "x", Value::Null).unwrap_err();
         assert!(refused.to_string().contains("line 1"), "{refused}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), changed);
     }

@@ -1,4 +1,4 @@
-//! Everybody asked at once and heard out in rounds, on threads: [`crate::domain::quorum::probe_rounds`] says who is next, a [`World`]
+//! Everybody asked at once and heard out in rounds, on threads: [`crate::domain::quorum::probe_rounds`] says who is next, a [`Cluster`]
 //! does the asking.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use super::World;
+use super::Cluster;
 use crate::domain::{
     model::observations::{Answer, EndpointFacts, Hashed},
     quorum::{
@@ -28,14 +28,14 @@ enum Reply {
 /// Hashes, which cost each member a reading of its whole store, only where `hashes` says so. `on` sees what is known
 /// after each answer. Credentials go to `endpoints`, not to whom only the answers name.
 pub fn survey(
-    world: &dyn World,
+    cluster: &dyn Cluster,
     endpoints: &[String],
     hashes: bool,
     on: &mut dyn FnMut(&[EndpointFacts]),
 ) -> Vec<EndpointFacts> {
     let mut facts: Vec<EndpointFacts> =
         endpoints.iter().map(|endpoint| EndpointFacts { endpoint: endpoint.clone(), answer: Answer::Asking }).collect();
-    world.name_endpoints(endpoints);
+    cluster.trust_endpoints(endpoints);
     let mut peered = BTreeSet::new();
     let (send, replies) = mpsc::channel::<(String, Option<Reply>)>();
     thread::scope(|scope| {
@@ -45,9 +45,9 @@ pub fn survey(
                 let (Question::Ask(endpoint) | Question::Peer { endpoint, .. } | Question::Hash { endpoint, .. }) =
                     &question;
                 let reply = catch_unwind(AssertUnwindSafe(|| match &question {
-                    Question::Ask(endpoint) => Reply::Answer(world.ask(endpoint)),
-                    Question::Peer { endpoint, member } => Reply::Peer(world.ask_peer(endpoint, member)),
-                    Question::Hash { endpoint, revision } => Reply::Hash(world.hash_at(endpoint, *revision)),
+                    Question::Ask(endpoint) => Reply::Answer(cluster.member_status(endpoint)),
+                    Question::Peer { endpoint, member } => Reply::Peer(cluster.peer_status(endpoint, member)),
+                    Question::Hash { endpoint, revision } => Reply::Hash(cluster.hash_kv(endpoint, *revision)),
                 }));
                 let (reply, panic) = match reply {
                     Ok(reply) => (Some(reply), None),
@@ -102,10 +102,10 @@ pub fn survey(
 
 /// Tells several servers under one member's IDs from one server behind several endpoints, by asking those once more that
 /// are behind.
-fn twins(world: &dyn World, facts: &mut [EndpointFacts]) {
+fn twins(cluster: &dyn Cluster, facts: &mut [EndpointFacts]) {
     let before = facts.to_vec();
     for endpoint in probe_rounds::lagging_twins(&before) {
-        let Answer::Says(mut now) = world.ask(&endpoint) else { continue };
+        let Answer::Says(mut now) = cluster.member_status(&endpoint) else { continue };
         now.went_back = probe_rounds::went_back(&now, &before);
         let fact = facts.iter_mut().find(|f| f.endpoint == endpoint);
         if let Some(EndpointFacts { answer: Answer::Says(says), .. }) = fact {
@@ -118,11 +118,11 @@ fn twins(world: &dyn World, facts: &mut [EndpointFacts]) {
 /// Judges what was answered, and asks those once more whose answers may just be older than what they are held against;
 /// what it says then holds for answers that came after all else was known.
 pub fn confirm(
-    world: &dyn World,
+    cluster: &dyn Cluster,
     facts: &mut [EndpointFacts],
     judge: &dyn Fn(&[EndpointFacts]) -> QuorumReport,
 ) -> QuorumReport {
-    twins(world, facts);
+    twins(cluster, facts);
     let first = judge(facts);
     if first.ask_again.is_empty() {
         return first;
@@ -130,7 +130,7 @@ pub fn confirm(
     thread::scope(|scope| {
         for fact in facts.iter_mut().filter(|f| first.ask_again.contains(&f.endpoint)) {
             scope.spawn(|| {
-                let mut answer = world.ask(&fact.endpoint);
+                let mut answer = cluster.member_status(&fact.endpoint);
                 // a hash is of one revision, and stays what it was
                 if let (Answer::Says(before), Answer::Says(now)) = (&fact.answer, &mut answer) {
                     now.hash = before.hash.clone();
@@ -158,18 +158,18 @@ fn take(answer: &mut Answer, reply: Reply) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use std::{
-        path::{Path, PathBuf},
-        sync::Mutex,
-        time::Duration,
-    };
+    use std::{path::Path, sync::Mutex, time::Duration};
 
     use super::*;
     use crate::{
         domain::{
-            model::observations::{FileFacts, KnownMember, MemberStatus, config::ConfigFacts, disk::DirFacts},
+            model::observations::{
+                Alarm, FileFacts, KnownMember, MemberStatus,
+                rows::StoredRows,
+                started::{Canary, Queried, Watched},
+            },
             preflight::blockers::{Endpoint, ProbeResult},
-            sources::data_loss::{Difference, History},
+            quorum::known::OldKey,
         },
         engine::progress::ProgressFn,
         error::Result,
@@ -202,17 +202,9 @@ mod tests {
         }
     }
 
-    impl World for Slow {
-        fn label(&self) -> &str {
-            "TEST"
-        }
-        fn now(&self) -> i64 {
-            0
-        }
-        fn fresh(&self) -> String {
-            String::new()
-        }
-        fn ask(&self, endpoint: &str) -> Answer {
+    impl Cluster for Slow {
+        fn trust_endpoints(&self, _: &[String]) {}
+        fn member_status(&self, endpoint: &str) -> Answer {
             let member_id = match endpoint {
                 "http://10.0.0.1:2379" => {
                     self.breaks(Defect::Ask);
@@ -229,68 +221,34 @@ mod tests {
             let members = vec![member(1), member(2), member(3)];
             Answer::Says(Box::new(MemberStatus { member_id, revision, members, ..MemberStatus::default() }))
         }
-        fn ask_peer(&self, _: &str, member: &KnownMember) -> Answer {
+        fn peer_status(&self, _: &str, member: &KnownMember) -> Answer {
             self.breaks(Defect::Peer);
             let heard = MemberStatus { member_id: member.id, ..MemberStatus::default() };
             Answer::Says(Box::new(heard))
         }
-        fn hash_at(&self, _: &str, revision: i64) -> Hashed {
+        fn hash_kv(&self, _: &str, revision: i64) -> Hashed {
             self.breaks(Defect::Hash);
             Hashed::Says { hash: 7, revision, compacted: 0 }
         }
-        fn find(&self, _: &[PathBuf]) -> Result<Vec<FileFacts>> {
+        fn old_keys(&self, _: &str, _: i64) -> std::result::Result<Vec<OldKey>, String> {
             unreachable!()
         }
-        fn inspect(&self, _: &Path, _: &mut ProgressFn<'_>) -> Result<FileFacts> {
+        fn alarms(&self, _: &str) -> Queried<Vec<Alarm>> {
             unreachable!()
         }
-        fn look_at_dir(&self, _: &Path, _: Option<&Path>) -> DirFacts {
+        fn stored_rows(&self, _: &str, _: u64, _: &mut ProgressFn<'_>) -> std::result::Result<StoredRows, String> {
             unreachable!()
         }
-        fn discover(&self) -> Vec<ConfigFacts> {
-            Vec::new()
+        fn watch_from(&self, _: &str, _: i64) -> Watched {
+            unreachable!()
+        }
+        fn write_canary(&self, _: &[String], _: &str, _: &str) -> Canary {
+            unreachable!()
+        }
+        fn probe_endpoints(&self, _: &[Endpoint]) -> Vec<ProbeResult> {
+            unreachable!()
         }
         fn save_snapshot(&self, _: &str, _: &Path, _: &mut ProgressFn<'_>) -> Result<FileFacts> {
-            unreachable!()
-        }
-        fn knock(&self, _: &[Endpoint]) -> Vec<ProbeResult> {
-            unreachable!()
-        }
-
-        fn listed(&self, _: &Path) -> Result<Vec<KnownMember>> {
-            unreachable!()
-        }
-
-        fn read_text(&self, _: &Path) -> Result<Option<String>> {
-            unreachable!()
-        }
-
-        fn site(&self) -> &dyn crate::system::member_ops::MemberOps {
-            unreachable!()
-        }
-
-        fn open(
-            &self,
-            _: &str,
-            _: &[PathBuf],
-            _: crate::system::ssh::Stop<'_>,
-        ) -> Result<Box<dyn crate::system::host_session::HostSession + '_>> {
-            unreachable!()
-        }
-
-        fn append(&self, _: &Path, _: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
-            unreachable!()
-        }
-
-        fn same_history(&self, _: &Path, _: &Path) -> Result<History> {
-            unreachable!()
-        }
-
-        fn compare(&self, _: &Path, _: &Path, _: &mut ProgressFn<'_>) -> Result<(Difference, bool)> {
-            unreachable!()
-        }
-
-        fn write_new(&self, _: &Path, _: &str) -> Result<()> {
             unreachable!()
         }
     }
@@ -298,10 +256,10 @@ mod tests {
     #[test]
     fn a_slow_member_keeps_nobody_waiting_and_every_round_is_asked() {
         let (seen, wait) = mpsc::channel();
-        let world = Slow(Mutex::new(wait), None);
+        let system = Slow(Mutex::new(wait), None);
         let endpoints = [3, 1, 2].map(|n| format!("http://10.0.0.{n}:2379"));
         let mut told = false;
-        let facts = survey(&world, &endpoints, true, &mut |facts| {
+        let facts = survey(&system, &endpoints, true, &mut |facts| {
             if !told && facts.iter().filter(|f| matches!(f.answer, Answer::Says(_))).count() == 2 {
                 told = true;
                 seen.send(()).unwrap();
@@ -324,11 +282,11 @@ mod tests {
         for defect in [Defect::Ask, Defect::Peer, Defect::Hash] {
             let (seen, wait) = mpsc::channel();
             drop(seen);
-            let world = Slow(Mutex::new(wait), Some(defect));
+            let system = Slow(Mutex::new(wait), Some(defect));
             let endpoints = [3, 1, 2].map(|n| format!("http://10.0.0.{n}:2379"));
             let mut known = Vec::new();
             let asked = catch_unwind(AssertUnwindSafe(|| {
-                survey(&world, &endpoints, true, &mut |facts| known = facts.to_vec());
+                survey(&system, &endpoints, true, &mut |facts| known = facts.to_vec());
             }));
             assert!(asked.is_err(), "{defect:?}");
             let [third, first, second] = known.as_slice() else { panic!("{known:?}") };
@@ -342,7 +300,7 @@ mod tests {
     #[test]
     fn who_seems_to_be_behind_is_asked_once_more() {
         let (_seen, wait) = mpsc::channel();
-        let world = Slow(Mutex::new(wait), None);
+        let system = Slow(Mutex::new(wait), None);
         let served = |revision| MemberStatus {
             cluster_id: Id(9),
             member_id: Id(1),
@@ -375,7 +333,7 @@ mod tests {
             };
             let mut facts = [fact(served(2))];
             assert_eq!(judge(&facts).verdict == crate::domain::quorum::verdict::QuorumVerdict::Forked, asked);
-            let finding = confirm(&world, &mut facts, &judge);
+            let finding = confirm(&system, &mut facts, &judge);
             assert_ne!(finding.verdict, crate::domain::quorum::verdict::QuorumVerdict::Forked, "it is at 6 by now");
             let Answer::Says(says) = &facts[0].answer else { panic!("{facts:?}") };
             assert_eq!(says.revision, if asked { 6 } else { 2 });

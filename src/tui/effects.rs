@@ -39,7 +39,7 @@ use crate::{
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
         resume, second_run, verify,
     },
-    system::{World, hash_compare, journal::Journal},
+    system::{Files, System, hash_compare, journal::Journal},
 };
 
 /// How many hosts are worked on at a time.
@@ -73,8 +73,8 @@ impl Thin {
 type Say<'a> = &'a mut (dyn FnMut(Msg) + Send);
 
 /// Carries out one effect here and now; every message goes to `send`, the last one settles it.
-pub fn perform(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
-    let caught = catch_unwind(AssertUnwindSafe(|| work(effect, world, cancel, &mut *send)));
+pub fn perform(effect: &Effect, system: &dyn System, cancel: &Cancel, send: Say<'_>) {
+    let caught = catch_unwind(AssertUnwindSafe(|| work(effect, system, cancel, &mut *send)));
     if let Err(panic) = caught {
         let text = panic
             .downcast_ref::<String>()
@@ -90,79 +90,79 @@ pub fn perform(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_
     }
 }
 
-fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
+fn work(effect: &Effect, system: &dyn System, cancel: &Cancel, send: Say<'_>) {
     match effect {
         Effect::Ask { id, endpoint, named } => {
             if *named {
-                world.name_endpoints(std::slice::from_ref(endpoint));
+                system.trust_endpoints(std::slice::from_ref(endpoint));
             }
-            send(Msg::Answered { id: *id, answer: world.ask(endpoint) });
+            send(Msg::Answered { id: *id, answer: system.member_status(endpoint) });
         }
         Effect::AskPeer { id, endpoint, member } => {
-            send(Msg::Answered { id: *id, answer: world.ask_peer(endpoint, member) });
+            send(Msg::Answered { id: *id, answer: system.peer_status(endpoint, member) });
         }
         Effect::Hash { id, endpoint, revision } => {
-            send(Msg::Hashed { id: *id, hash: world.hash_at(endpoint, *revision) });
+            send(Msg::Hashed { id: *id, hash: system.hash_kv(endpoint, *revision) });
         }
         Effect::HoldAgainst { id, pairs } => {
-            send(Msg::HeldAgainst { id: *id, compared: hash_compare::each(world, pairs) });
+            send(Msg::HeldAgainst { id: *id, compared: hash_compare::each(system, pairs) });
         }
         Effect::LookAround { id, named } => {
-            send(Msg::LookedAround { id: *id, around: world.look_around(named) });
+            send(Msg::LookedAround { id: *id, around: system.inspect_machine(named) });
         }
-        Effect::Find { id, places } => send(Msg::Found { id: *id, result: world.find(places) }),
+        Effect::Find { id, places } => send(Msg::Found { id: *id, result: system.find_snapshots(places) }),
         Effect::Inspect { id, path } => {
-            let result = world.inspect(path, &mut watch(*id, cancel, send));
+            let result = system.inspect_snapshot(path, &mut watch(*id, cancel, send));
             send(Msg::Inspected { id: *id, result });
         }
         Effect::Look { id, data_dir, wal_dir } => {
-            let facts = Box::new(world.look_at_dir(data_dir, wal_dir.as_deref()));
+            let facts = Box::new(system.inspect_data_dir(data_dir, wal_dir.as_deref()));
             send(Msg::Looked { id: *id, facts });
         }
         Effect::Relate { id, files: [first, second] } => {
-            send(Msg::Related { id: *id, result: world.same_history(first, second) });
+            send(Msg::Related { id: *id, result: system.same_history(first, second) });
         }
         Effect::Compare { id, files: [first, second] } => {
-            let result = world.compare(first, second, &mut watch(*id, cancel, send));
+            let result = system.compare_databases(first, second, &mut watch(*id, cancel, send));
             send(Msg::Compared { id: *id, result });
         }
         Effect::Save { id, from, into, makes_dir } => {
             let made = match into.parent() {
-                Some(dir) if *makes_dir => world.make_dir(dir),
+                Some(dir) if *makes_dir => system.create_dir(dir),
                 _ => Ok(()),
             };
             let mut watch = watch(*id, cancel, send);
             let result = made.and_then(|()| match from {
-                Download::Object(url) => world.fetch(url, into, &mut watch),
-                Download::Member(endpoint) => world.save_snapshot(endpoint, into, &mut watch),
+                Download::Object(url) => system.fetch_object(url, into, &mut watch),
+                Download::Member(endpoint) => system.save_snapshot(endpoint, into, &mut watch),
             });
             drop(watch);
             send(Msg::Saved { id: *id, result });
         }
         Effect::Fences { id, plan, old, halted, journal } => {
             // The members' own directories are looked at with their hosts.
-            let (seen, found) = blocker_checks::look(plan, &[], &known(old, plan, world), halted, world);
-            let now = second_run::here(plan, journal, world);
-            let fences = found.after(second_run::fence(plan, &now, journal, world)).into_vec();
+            let (seen, found) = blocker_checks::look(plan, &[], &known(old, plan, system), halted, system);
+            let now = second_run::here(plan, journal, system);
+            let fences = found.after(second_run::fence(plan, &now, journal, system)).into_vec();
             send(Msg::Fenced { id: *id, seen, fences });
         }
         Effect::LookAtHosts { id, plan, closer } => {
             let out = Mutex::new(&mut *send);
-            preflight::preflight(plan, *closer, AT_A_TIME, world, cancel, &|look| {
+            preflight::preflight(plan, *closer, AT_A_TIME, system, cancel, &|look| {
                 say(&out, Msg::HostSeen { id: *id, look: Box::new(look) });
             });
             send(Msg::HostsSeen { id: *id });
         }
         Effect::Here { id, hosts } => {
-            let here = hosts.iter().filter(|host| world.is_here(host)).cloned().collect();
+            let here = hosts.iter().filter(|host| system.is_this_machine(host)).cloned().collect();
             send(Msg::Here { id: *id, here });
         }
-        Effect::Journals { id, dir } => send(Msg::Journals { id: *id, found: world.journals(dir) }),
+        Effect::Journals { id, dir } => send(Msg::Journals { id: *id, found: system.journals(dir) }),
         Effect::Apply { id, plan, orders } => {
             let result = apply(
                 plan,
                 orders,
-                world,
+                system,
                 cancel,
                 &Mutex::new(&mut |told| {
                     send(Msg::Told { id: *id, told: Box::new(told) });
@@ -171,37 +171,37 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
             send(Msg::ApplyEnded { id: *id, result });
         }
         Effect::Verify { id, plan, old, canary, journal } => {
-            let mut old = known(old, plan, world);
-            let records = Journal::at(world, journal).read().unwrap_or_default();
+            let mut old = known(old, plan, system);
+            let records = Journal::at(system, journal).read().unwrap_or_default();
             old.newest = resume::newest_seen(&records, plan);
             let job = verify::VerifySpec { plan, old: &old, timeout: WATCHED, canary: *canary, deep: false };
-            let result = verify::verify(&job, world, cancel, &mut |proof| {
+            let result = verify::verify(&job, system, cancel, &mut |proof| {
                 send(Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
             });
             if let Ok(proof) = &result {
                 // What was seen holds whether or not it can be recorded.
-                let _ = verify::record(proof, world, journal);
+                let _ = verify::record(proof, system, journal);
             }
             send(Msg::Verified { id: *id, result: result.map(Box::new) });
         }
         Effect::KnowHosts { id, plan, names } => {
-            let (hosts, troubles) = launch::known(plan, names, world, cancel);
+            let (hosts, troubles) = launch::known(plan, names, system, cancel);
             send(Msg::HostsKnown { id: *id, hosts, troubles });
         }
         Effect::Offer { id, plan, name, journal } => {
-            send(Msg::Offered { id: *id, result: launch::offer(plan, name, journal, world, cancel) });
+            send(Msg::Offered { id: *id, result: launch::offer(plan, name, journal, system, cancel) });
         }
         Effect::Start { id, plan, name, commands, journal } => {
-            let result = launch::start(plan, name, commands, journal, world, cancel);
+            let result = launch::start(plan, name, commands, journal, system, cancel);
             send(Msg::Started { id: *id, result });
         }
         Effect::Write { id, path, text } => {
-            send(Msg::Written { id: *id, path: path.clone(), result: world.write_new(path, text) });
+            send(Msg::Written { id: *id, path: path.clone(), result: system.write_new(path, text) });
         }
         Effect::Certificates { id, named } => {
-            send(Msg::Certificates { id: *id, seen: world.certificates(named) });
+            send(Msg::Certificates { id: *id, seen: system.read_certificates(named) });
         }
-        Effect::Fresh { id } => send(Msg::Fresh { id: *id, now: world.now(), fresh: world.fresh() }),
+        Effect::Fresh { id } => send(Msg::Fresh { id: *id, now: system.now(), fresh: system.random_suffix() }),
         // the shell's own
         Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Note | Effect::Suspend | Effect::Quit => {}
     }
@@ -209,10 +209,10 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
 
 /// What is known of the old cluster; where the wizard knows nothing of it, as when it opens on an earlier run's plan,
 /// what the plan's own snapshot says.
-fn known(old: &Old, plan: &Plan, world: &dyn World) -> Old {
+fn known(old: &Old, plan: &Plan, files: &dyn Files) -> Old {
     let mut known = old.clone();
     if known.members.is_empty() {
-        let told = blocker_checks::of_snapshot(plan, &[], world);
+        let told = blocker_checks::of_snapshot(plan, &[], files);
         told.members.iter().for_each(|member| known.knows(member));
         known.clusters.extend(told.clusters);
     }
@@ -227,22 +227,22 @@ fn say(out: &Mutex<&mut (dyn FnMut(Msg) + Send + '_)>, msg: Msg) {
 fn apply(
     plan: &Plan,
     orders: &Orders,
-    world: &dyn World,
+    system: &dyn System,
     cancel: &Cancel,
     out: &Mutex<&mut (dyn FnMut(ExecutionEvent) + Send)>,
 ) -> Result<()> {
     let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
-    let run = executor::run(plan, world);
+    let run = executor::run(plan, system);
     let job = ExecutionSpec {
         plan,
         names: &names,
         placement: Placement::OnHosts,
         by_hand: &BTreeMap::new(),
-        world,
+        system,
         limit: AT_A_TIME,
         until: orders.until,
         consent: Consent::To(&orders.consent),
-        old: &known(&orders.old, plan, world),
+        old: &known(&orders.old, plan, system),
         lifted: &orders.lifted,
         reason: &orders.reason,
         decisions: &orders.decisions,
@@ -366,15 +366,15 @@ pub(super) fn cancellable(effect: &Effect) -> Option<u64> {
 
 /// Effects under way on threads.
 pub(super) struct Workers<F> {
-    world: Arc<dyn World>,
+    system: Arc<dyn System>,
     send: F,
     cancels: HashMap<u64, Cancel>,
 }
 
 impl<F: Fn(Msg) + Clone + Send + 'static> Workers<F> {
     /// Workers on `world` whose messages go to `send`.
-    pub(super) fn new(world: Arc<dyn World>, send: F) -> Self {
-        Workers { world, send, cancels: HashMap::new() }
+    pub(super) fn new(system: Arc<dyn System>, send: F) -> Self {
+        Workers { system, send, cancels: HashMap::new() }
     }
 
     /// Begins an effect, or stops one.
@@ -389,11 +389,11 @@ impl<F: Fn(Msg) + Clone + Send + 'static> Workers<F> {
         if let Some(id) = cancellable(&effect) {
             self.cancels.insert(id, cancel.clone());
         }
-        let (world, send) = (self.world.clone(), self.send.clone());
+        let (system, send) = (self.system.clone(), self.send.clone());
         let job = effect.clone();
         let spawned = std::thread::Builder::new()
             .name(THREAD.into())
-            .spawn(move || perform(&job, world.as_ref(), &cancel, &mut move |msg| send(msg)));
+            .spawn(move || perform(&job, system.as_ref(), &cancel, &mut move |msg| send(msg)));
         if let Err(error) = spawned {
             let no_thread = Error::new(ErrorKind::Failed, "failed to start a thread").why(error);
             if let Some(msg) = failed(&effect, no_thread) {

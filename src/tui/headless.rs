@@ -14,7 +14,7 @@ use super::{
     views::frame::draw,
     widgets::layout,
 };
-use crate::{execute::Cancel, system::World};
+use crate::{execute::Cancel, system::System};
 
 /// How far the clock advances with each message, in milliseconds: no finger is faster.
 const PACE_MS: u64 = 200;
@@ -22,7 +22,7 @@ const PACE_MS: u64 = 200;
 /// The wizard's loop without a terminal.
 pub struct Headless {
     model: Model,
-    world: Arc<dyn World>,
+    system: Arc<dyn System>,
     clock_ms: u64,
     copied: Vec<String>,
     quit: bool,
@@ -31,14 +31,14 @@ pub struct Headless {
 
 impl Headless {
     /// A wizard on `world`, started: members are asked before this returns.
-    pub fn new(model: Model, world: Arc<dyn World>) -> Self {
-        Headless::accompanied(model, world, None)
+    pub fn new(model: Model, system: Arc<dyn System>) -> Self {
+        Headless::accompanied(model, system, None)
     }
 
     /// The same with an observer.
-    pub fn accompanied(model: Model, world: Arc<dyn World>, companion: Option<Box<dyn Observer>>) -> Self {
-        let mut headless = Headless { model, world, clock_ms: 0, copied: Vec::new(), quit: false, companion };
-        let (now, fresh) = (headless.world.now(), headless.world.fresh());
+    pub fn accompanied(model: Model, system: Arc<dyn System>, companion: Option<Box<dyn Observer>>) -> Self {
+        let mut headless = Headless { model, system, clock_ms: 0, copied: Vec::new(), quit: false, companion };
+        let (now, fresh) = (headless.system.now(), headless.system.random_suffix());
         headless.send(Msg::Start { now, fresh });
         headless
     }
@@ -58,7 +58,7 @@ impl Headless {
                 }
                 effect => {
                     let mut answers = Vec::new();
-                    perform(&effect, self.world.as_ref(), &Cancel::default(), &mut |msg| answers.push(msg));
+                    perform(&effect, self.system.as_ref(), &Cancel::default(), &mut |msg| answers.push(msg));
                     for msg in answers {
                         effects.extend(self.take(msg));
                     }

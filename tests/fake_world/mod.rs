@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Mutex,
     time::Duration,
@@ -24,11 +25,13 @@ use requorum::{
             },
             plan::{Member, Plan},
             revisions::Client,
+            source_ref::ObjectUrl,
         },
         preflight::{
             blockers::{Endpoint, EndpointKind as DoorKind, ProbeResult},
             stop::RunningEtcd,
         },
+        quorum::known::OldKey,
         sources::data_loss::{Difference, History},
     },
     engine::{
@@ -42,7 +45,7 @@ use requorum::{
     error::{Error, ErrorKind, Result},
     etcd::{membership::Id, version::Minor},
     system::{
-        World,
+        Clock, Cluster, Files, Hosts,
         host_session::{HostSession, LocalHost},
         journal::{Record as JournalRecord, verify},
         member_ops::{MemberOps, PlannedMember},
@@ -77,6 +80,8 @@ pub struct Fake {
     pub default_ids: bool,
     /// Restores of these members fail, as long as they are listed.
     pub failing: Mutex<BTreeSet<String>>,
+    /// The clock panics: the event loop itself breaks down, with the terminal taken.
+    pub clock_panics: bool,
     /// Asking panics: a defect.
     pub panics: bool,
     /// The snapshots hold Kubernetes data.
@@ -227,20 +232,10 @@ pub fn content(revision: i64) -> Content {
     }
 }
 
-impl World for Fake {
-    fn label(&self) -> &str {
-        "REAL"
-    }
+impl Cluster for Fake {
+    fn trust_endpoints(&self, _endpoints: &[String]) {}
 
-    fn now(&self) -> i64 {
-        NOW
-    }
-
-    fn fresh(&self) -> String {
-        "7f3a".into()
-    }
-
-    fn ask(&self, endpoint: &str) -> Answer {
+    fn member_status(&self, endpoint: &str) -> Answer {
         assert!(!self.panics, "the made-up defect");
         if let Some((plan, at)) = self.restored_at(endpoint) {
             return self.runs(&plan, at);
@@ -290,7 +285,7 @@ impl World for Fake {
         }
     }
 
-    fn ask_peer(&self, _endpoint: &str, member: &KnownMember) -> Answer {
+    fn peer_status(&self, _endpoint: &str, member: &KnownMember) -> Answer {
         if self.peers && member.name == "m1" {
             let heard = vec![Source::Peer];
             let says = MemberStatus {
@@ -305,16 +300,17 @@ impl World for Fake {
         Answer::Silent { why: "silent".into(), details: "Its peer port does not answer either.".into() }
     }
 
-    fn simulated(&self) -> bool {
-        self.simulated
+    fn hash_kv(&self, endpoint: &str, revision: i64) -> Hashed {
+        if let Some((plan, at)) = self.restored_at(endpoint) {
+            let mixed = self.mixed.lock().unwrap().contains(&plan.members[at].name);
+            return Hashed::Says { hash: if mixed { 0x77aa_02c1 } else { HASH }, revision, compacted: 83_000 };
+        }
+        let other = self.degraded && endpoint.contains("10.0.0.1");
+        Hashed::Says { hash: if other { 0x77aa_02c1 } else { HASH }, revision, compacted: 83_000 }
     }
 
-    fn clock(&self) -> Duration {
-        *self.waited.lock().unwrap()
-    }
-
-    fn pause(&self, time: Duration) {
-        *self.waited.lock().unwrap() += time;
+    fn old_keys(&self, endpoint: &str, revision: i64) -> std::result::Result<Vec<OldKey>, String> {
+        Err(format!("{endpoint} was not asked for keys from before revision {revision}"))
     }
 
     fn alarms(&self, _endpoint: &str) -> Queried<Vec<Alarm>> {
@@ -344,11 +340,6 @@ impl World for Fake {
         })
     }
 
-    fn canary(&self, endpoints: &[String], key: &str, _value: &str) -> Canary {
-        self.canaries.lock().unwrap().push(key.into());
-        Canary::Done { key: key.into(), revision: 83_800, read: endpoints.to_vec(), watched: true }
-    }
-
     fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {
         match self.plan.lock().unwrap().as_ref().map(|plan| (plan.mark_compacted, plan.expected_revision())) {
             Some((true, first)) if revision <= first => Watched::Compacted(first),
@@ -357,44 +348,12 @@ impl World for Fake {
         }
     }
 
-    fn planned_hash(&self, _plan: &Plan, compacted: i64, _watch: &mut ProgressFn<'_>) -> Result<PlannedHash> {
-        Ok(PlannedHash { hash: HASH, compacted })
+    fn write_canary(&self, endpoints: &[String], key: &str, _value: &str) -> Canary {
+        self.canaries.lock().unwrap().push(key.into());
+        Canary::Done { key: key.into(), revision: 83_800, read: endpoints.to_vec(), watched: true }
     }
 
-    fn planned_rows(&self, _plan: &Plan, _watch: &mut ProgressFn<'_>) -> Result<StoredRows> {
-        let rows = [
-            (RowKey::Lease(0x1f2e), String::new()),
-            (RowKey::LeaseTtl(0x1f2e), "3600 s".into()),
-            (RowKey::AuthEnabled, "disabled".into()),
-        ];
-        Ok(StoredRows { rows: rows.into(), parts: Part::ALL.into(), ..StoredRows::default() })
-    }
-
-    fn aftermath(&self, _plan: &Plan, _watch: &mut ProgressFn<'_>) -> Result<Data> {
-        let lease =
-            |id: &str, seconds, key: &str| Lease { id: id.into(), seconds, keys: 1, first_keys: vec![key.into()] };
-        let kubernetes = self.kubernetes.then(|| Kubernetes {
-            prefix: "/registry/".into(),
-            nodes: vec!["m1".into(), "node-1".into()],
-            api_servers: vec!["10.0.0.1".into(), "10.0.0.9".into()],
-            service_accounts: 41,
-            sealed: Vec::new(),
-        });
-        let leases = vec![lease("1f2e", 15, "/locks/leader"), lease("2a", 3600, "/jobs/nightly")];
-        let clients = kubernetes.iter().map(|_| Client::Kubernetes).collect();
-        Ok(Data { leases, kubernetes, clients })
-    }
-
-    fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
-        if let Some((plan, at)) = self.restored_at(endpoint) {
-            let mixed = self.mixed.lock().unwrap().contains(&plan.members[at].name);
-            return Hashed::Says { hash: if mixed { 0x77aa_02c1 } else { HASH }, revision, compacted: 83_000 };
-        }
-        let other = self.degraded && endpoint.contains("10.0.0.1");
-        Hashed::Says { hash: if other { 0x77aa_02c1 } else { HASH }, revision, compacted: 83_000 }
-    }
-
-    fn knock(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
+    fn probe_endpoints(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
         let heard = |door: &Endpoint| match (self.answers.lock().unwrap().contains(&door.whose), door.kind) {
             (true, DoorKind::Client) => ProbeResult::Etcd {
                 cluster: Some(CLUSTER),
@@ -413,11 +372,22 @@ impl World for Fake {
         doors.iter().map(heard).collect()
     }
 
-    fn listed(&self, _snapshot: &Path) -> Result<Vec<KnownMember>> {
-        Ok(members())
+    fn save_snapshot(&self, _endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
+        for done in [0, 20 << 20, 41 << 20] {
+            if watch(Progress { phase: Phase::Receive, done, total: 0 }) == Flow::Stop {
+                return Err(Error::new(ErrorKind::Stopped, "stopped"));
+            }
+        }
+        self.inspect_snapshot(into, watch)
     }
 
-    fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
+    fn is_simulated(&self) -> bool {
+        self.simulated
+    }
+}
+
+impl Files for Fake {
+    fn find_snapshots(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
         if places.iter().any(|p| p.ends_with("nowhere")) {
             return Err(Error::new(ErrorKind::Input, "/nowhere cannot be searched")
                 .why("No such file or directory")
@@ -447,9 +417,9 @@ impl World for Fake {
         ])
     }
 
-    fn inspect(&self, path: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
+    fn inspect_snapshot(&self, path: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
         watch(Progress { phase: Phase::Hash, done: 20 << 20, total: 41 << 20 });
-        let mut facts = self.find(&[])?.into_iter().find(|f| f.path == path).unwrap_or(FileFacts {
+        let mut facts = self.find_snapshots(&[])?.into_iter().find(|f| f.path == path).unwrap_or(FileFacts {
             path: path.into(),
             bytes: 41 << 20,
             modified: Some(NOW - 5),
@@ -470,13 +440,28 @@ impl World for Fake {
         Ok(facts)
     }
 
-    fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
+    fn snapshot_members(&self, _snapshot: &Path) -> Result<Vec<KnownMember>> {
+        Ok(members())
+    }
+
+    fn removed_members(&self, _snapshot: &Path) -> Vec<Id> {
+        Vec::new()
+    }
+
+    fn fetch_object(&self, url: &ObjectUrl, _into: &Path, _watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
+        Err(Error::new(ErrorKind::Input, format!("{} is in no store", url.as_str())))
+    }
+
+    fn inspect_data_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
         let database = data_dir.join("member/snap/db");
         let plan = self.plan.lock().unwrap().clone().filter(|_| self.units);
         let new = plan.and_then(|p| Some((p.cluster_id, p.members.iter().find(|m| m.data_dir == data_dir)?.id)));
         let around = self.around.iter().find(|(path, ..)| path == data_dir);
-        let file =
-            self.find(&[]).unwrap().into_iter().find(|f| f.path == database || new.is_some() || around.is_some());
+        let file = self
+            .find_snapshots(&[])
+            .unwrap()
+            .into_iter()
+            .find(|f| f.path == database || new.is_some() || around.is_some());
         let file = file.map(|file| if around.is_some() { FileFacts { path: database.clone(), ..file } } else { file });
         let says = file.map(|database| DataDirState {
             cluster_id: new.map(|(cluster, _)| cluster).or(around.map(|(_, id, _)| *id)).unwrap_or(CLUSTER),
@@ -515,7 +500,134 @@ impl World for Fake {
         }
     }
 
-    fn discover(&self) -> Vec<ConfigFacts> {
+    fn hash_database(&self, database: &Path, revision: i64, _compacted: i64) -> Hashed {
+        Hashed::Failed(format!("{} was not hashed at revision {revision}", database.display()).into())
+    }
+
+    fn has_keys(&self, database: &Path, _revision: i64, _keys: &[OldKey]) -> Result<bool> {
+        Err(Error::new(ErrorKind::Input, format!("{} is not read here", database.display())))
+    }
+
+    fn same_history(&self, _first: &Path, _second: &Path) -> Result<History> {
+        Ok(History::Same { rows: 32, until: 83_799 })
+    }
+
+    fn compare_databases(
+        &self,
+        first: &Path,
+        _second: &Path,
+        watch: &mut ProgressFn<'_>,
+    ) -> Result<(Difference, bool)> {
+        watch(Progress { phase: Phase::Check, done: 0, total: 0 });
+        let lost = [("deployments", 3), ("pods", 96)].map(|(kind, n)| (kind.to_string(), n));
+        let difference = Difference {
+            history: History::Same { rows: 4112, until: 83_799 },
+            newer: 84_152,
+            older: 83_799,
+            seconds: Some(4280),
+            lost: lost.into(),
+            back: 88,
+        };
+        Ok((difference, first.ends_with("etcd-0200.db")))
+    }
+
+    fn planned_hash(&self, _plan: &Plan, compacted: i64, _watch: &mut ProgressFn<'_>) -> Result<PlannedHash> {
+        Ok(PlannedHash { hash: HASH, compacted })
+    }
+
+    fn planned_rows(&self, _plan: &Plan, _watch: &mut ProgressFn<'_>) -> Result<StoredRows> {
+        let rows = [
+            (RowKey::Lease(0x1f2e), String::new()),
+            (RowKey::LeaseTtl(0x1f2e), "3600 s".into()),
+            (RowKey::AuthEnabled, "disabled".into()),
+        ];
+        Ok(StoredRows { rows: rows.into(), parts: Part::ALL.into(), ..StoredRows::default() })
+    }
+
+    fn post_restore(&self, _plan: &Plan, _watch: &mut ProgressFn<'_>) -> Result<Data> {
+        let lease =
+            |id: &str, seconds, key: &str| Lease { id: id.into(), seconds, keys: 1, first_keys: vec![key.into()] };
+        let kubernetes = self.kubernetes.then(|| Kubernetes {
+            prefix: "/registry/".into(),
+            nodes: vec!["m1".into(), "node-1".into()],
+            api_servers: vec!["10.0.0.1".into(), "10.0.0.9".into()],
+            service_accounts: 41,
+            sealed: Vec::new(),
+        });
+        let leases = vec![lease("1f2e", 15, "/locks/leader"), lease("2a", 3600, "/jobs/nightly")];
+        let clients = kubernetes.iter().map(|_| Client::Kubernetes).collect();
+        Ok(Data { leases, kubernetes, clients })
+    }
+
+    fn read_certificates(&self, named: &[certificates::Named]) -> certificates::CertificateFacts {
+        let Some(ip) = self.certificates_for else { return certificates::CertificateFacts::default() };
+        let cert = |n: &certificates::Named| certificates::Cert {
+            subject: format!("CN={}", n.cert.file_stem().unwrap_or_default().to_string_lossy()),
+            ips: vec![ip],
+            not_before: NOW - 86_400,
+            not_after: NOW + 9 * 86_400,
+            server_auth: true,
+            client_auth: true,
+            ..certificates::Cert::default()
+        };
+        let files = named.iter().map(|n| certificates::Files {
+            named: n.clone(),
+            cert: Ok(cert(n)),
+            key: certificates::Key::Matches,
+            ca: None,
+        });
+        certificates::CertificateFacts { files: files.collect(), distrust: Vec::new() }
+    }
+
+    fn create_dir(&self, _dir: &Path) -> Result<()> {
+        Ok(())
+    }
+
+    fn write_new(&self, path: &Path, text: &str) -> Result<()> {
+        let mut written = self.written.lock().unwrap();
+        if written.iter().any(|(p, _)| p == path) {
+            return Err(Error::new(ErrorKind::Input, format!("{} exists already", path.display()))
+                .hint("Give it another name; nothing is written over"));
+        }
+        written.push((path.into(), text.into()));
+        Ok(())
+    }
+
+    fn read_text(&self, path: &Path) -> Result<Option<String>> {
+        Ok(self.journals.lock().unwrap().get(path).cloned())
+    }
+
+    fn journals(&self, dir: &Path) -> Vec<(PathBuf, Result<Vec<JournalRecord>>)> {
+        let journals = self.journals.lock().unwrap();
+        let here = journals.iter().filter(|(path, _)| path.starts_with(dir));
+        let read =
+            |text: &str| verify(text).map_err(|why| Error::new(ErrorKind::Input, "the journal is not whole").why(why));
+        here.map(|(path, text)| (path.clone(), read(text))).collect()
+    }
+
+    fn append_line(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
+        let mut journals = self.journals.lock().unwrap();
+        let text = journals.entry(path.into()).or_default();
+        let line = line(text)?;
+        text.push_str(&line);
+        Ok(())
+    }
+}
+
+impl Hosts for Fake {
+    fn operator(&self) -> String {
+        "somebody".into()
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        Vec::new()
+    }
+
+    fn is_this_machine(&self, host: &str) -> bool {
+        host == "10.0.0.2"
+    }
+
+    fn discover_configs(&self) -> Vec<ConfigFacts> {
         let plan = self.plan.lock().unwrap().clone().filter(|_| self.units);
         let process = |(at, (path, ..)): (usize, &(PathBuf, Id, u64))| ConfigFacts {
             origin: Origin::Process(800 + u32::try_from(at).unwrap()),
@@ -531,38 +643,11 @@ impl World for Fake {
         plan.iter().flat_map(|plan| &plan.members).map(unit).chain(around).collect()
     }
 
-    fn same_history(&self, _first: &Path, _second: &Path) -> Result<History> {
-        Ok(History::Same { rows: 32, until: 83_799 })
-    }
-
-    fn compare(&self, first: &Path, _second: &Path, watch: &mut ProgressFn<'_>) -> Result<(Difference, bool)> {
-        watch(Progress { phase: Phase::Check, done: 0, total: 0 });
-        let lost = [("deployments", 3), ("pods", 96)].map(|(kind, n)| (kind.to_string(), n));
-        let difference = Difference {
-            history: History::Same { rows: 4112, until: 83_799 },
-            newer: 84_152,
-            older: 83_799,
-            seconds: Some(4280),
-            lost: lost.into(),
-            back: 88,
-        };
-        Ok((difference, first.ends_with("etcd-0200.db")))
-    }
-
-    fn save_snapshot(&self, _endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
-        for done in [0, 20 << 20, 41 << 20] {
-            if watch(Progress { phase: Phase::Receive, done, total: 0 }) == Flow::Stop {
-                return Err(Error::new(ErrorKind::Stopped, "stopped"));
-            }
-        }
-        self.inspect(into, watch)
-    }
-
-    fn site(&self) -> &dyn MemberOps {
+    fn member_ops(&self) -> &dyn MemberOps {
         self
     }
 
-    fn open(&self, host: &str, dirs: &[PathBuf], _stop: Stop<'_>) -> Result<Box<dyn HostSession + '_>> {
+    fn open_session(&self, host: &str, dirs: &[PathBuf], _stop: Stop<'_>) -> Result<Box<dyn HostSession + '_>> {
         if self.unreachable.lock().unwrap().contains(host) {
             return Err(Error::new(ErrorKind::NoAnswer, format!("{host} cannot be reached by ssh"))
                 .why("nothing listens at its ssh port")
@@ -591,59 +676,24 @@ impl World for Fake {
         }
         Ok(Box::new(LocalHost::new(self, facts)))
     }
+}
 
-    fn read_text(&self, path: &Path) -> Result<Option<String>> {
-        Ok(self.journals.lock().unwrap().get(path).cloned())
+impl Clock for Fake {
+    fn now(&self) -> i64 {
+        assert!(!self.clock_panics, "the made-up clock broke");
+        NOW
     }
 
-    fn is_here(&self, host: &str) -> bool {
-        host == "10.0.0.2"
+    fn monotonic(&self) -> Duration {
+        *self.waited.lock().unwrap()
     }
 
-    fn certificates(&self, named: &[certificates::Named]) -> certificates::CertificateFacts {
-        let Some(ip) = self.certificates_for else { return certificates::CertificateFacts::default() };
-        let cert = |n: &certificates::Named| certificates::Cert {
-            subject: format!("CN={}", n.cert.file_stem().unwrap_or_default().to_string_lossy()),
-            ips: vec![ip],
-            not_before: NOW - 86_400,
-            not_after: NOW + 9 * 86_400,
-            server_auth: true,
-            client_auth: true,
-            ..certificates::Cert::default()
-        };
-        let files = named.iter().map(|n| certificates::Files {
-            named: n.clone(),
-            cert: Ok(cert(n)),
-            key: certificates::Key::Matches,
-            ca: None,
-        });
-        certificates::CertificateFacts { files: files.collect(), distrust: Vec::new() }
+    fn sleep(&self, time: Duration) {
+        *self.waited.lock().unwrap() += time;
     }
 
-    fn write_new(&self, path: &Path, text: &str) -> Result<()> {
-        let mut written = self.written.lock().unwrap();
-        if written.iter().any(|(p, _)| p == path) {
-            return Err(Error::new(ErrorKind::Input, format!("{} exists already", path.display()))
-                .hint("Give it another name; nothing is written over"));
-        }
-        written.push((path.into(), text.into()));
-        Ok(())
-    }
-
-    fn journals(&self, dir: &Path) -> Vec<(PathBuf, Result<Vec<JournalRecord>>)> {
-        let journals = self.journals.lock().unwrap();
-        let here = journals.iter().filter(|(path, _)| path.starts_with(dir));
-        let read =
-            |text: &str| verify(text).map_err(|why| Error::new(ErrorKind::Input, "the journal is not whole").why(why));
-        here.map(|(path, text)| (path.clone(), read(text))).collect()
-    }
-
-    fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
-        let mut journals = self.journals.lock().unwrap();
-        let text = journals.entry(path.into()).or_default();
-        let line = line(text)?;
-        text.push_str(&line);
-        Ok(())
+    fn random_suffix(&self) -> String {
+        "7f3a".into()
     }
 }
 

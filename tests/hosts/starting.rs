@@ -32,7 +32,7 @@ use super::{
 pub const AGENT: &str = "agent-below";
 
 pub fn agent(root: &Path) -> ExitCode {
-    let world = Local::real(Members::new(Default::default()).unwrap()).below(root.into());
+    let world = Local::new(Members::new(Default::default()).unwrap()).below(root.into());
     match agent_server::serve(&world, stdin(), stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

@@ -42,7 +42,7 @@ use crate::{
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
         resume::{self, Unfinished},
     },
-    system::{World, agent_server, etcd_client::Members, journal, local::Local, ssh::Ssh},
+    system::{Clock, Cluster, Files, Hosts, agent_server, etcd_client::Members, journal, local::Local, ssh::Ssh},
     text::{Foreign, Shown, stdio},
 };
 
@@ -199,12 +199,12 @@ pub(in crate::cli) fn restore(args: RestoreArgs, outer: &connection_args::Connec
         .why("restore works on this machine only")
         .hint(format!("For all hosts: requorum apply {file}; for members of this machine, name them with --member.")));
     }
-    let world = Local::real(Members::new(Default::default())?);
+    let system = Local::new(Members::new(Default::default())?);
     let all: Vec<&str> = made.members.iter().map(|m| m.name.as_str()).collect();
-    let certificates = world.certificates(&certificates::named(&build_plan::rows(&made)));
+    let certificates = system.read_certificates(&certificates::named(&build_plan::rows(&made)));
     crate::cli::refuse_problems(
         &format!("{}: plan refused", args.plan.path().shown()),
-        &certificates::check(&build_plan::rows(&made), &certificates, world.now()),
+        &certificates::check(&build_plan::rows(&made), &certificates, system.now()),
         &all,
     )
     .map_err(|trouble| Error { kind: ErrorKind::Refused, ..trouble })?;
@@ -255,8 +255,8 @@ pub(in crate::cli) fn resume(args: ResumeArgs, outer: &connection_args::ConnectA
         return Err(io_trouble("read", &journal, &io::ErrorKind::NotFound.into())
             .hint("Name the plan file of the interrupted run, or its journal."));
     }
-    let world = Local::real(Members::new(Default::default())?);
-    let records = journal::Journal::at(&world, &journal).read()?;
+    let system = Local::new(Members::new(Default::default())?);
+    let records = journal::Journal::at(&system, &journal).read()?;
     let Some(open) = resume::standing(&records) else {
         return print(&format!("Nothing to resume: {} has no unfinished run.\n", journal.shown()));
     };
@@ -302,9 +302,9 @@ fn state_of(open: &Unfinished) -> String {
 pub(in crate::cli) fn undo(args: UndoArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
     let made = plan::read(args.plan.path())?;
     let journal = plan::journal_of(args.plan.path())?;
-    let world = Local::real(Members::new(Default::default())?);
+    let system = Local::new(Members::new(Default::default())?);
     let (mut how, mut placement) = (args.how, Placement::OnHosts);
-    if let Some(names) = resume::installed_here(&journal::Journal::at(&world, &journal).read()?) {
+    if let Some(names) = resume::installed_here(&journal::Journal::at(&system, &journal).read()?) {
         placement = Placement::Here;
         if how.member.is_empty() {
             how.member = names;
@@ -347,15 +347,15 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     let by_hand = by_hand(made, &how.by_hand)?;
     let connect = how.connect.clone().or(outer);
     let ssh = Ssh { config: how.ssh_config.as_deref().map(crate::cli::absolute).transpose()? };
-    let world = Local::real(connect.members()?).by(ssh);
-    let old = blocker_checks::of_snapshot(made, &connect.endpoints(), &world);
-    let run = executor::run(made, &world);
+    let system = Local::new(connect.members()?).by(ssh);
+    let old = blocker_checks::of_snapshot(made, &connect.endpoints(), &system);
+    let run = executor::run(made, &system);
     let job = ExecutionSpec {
         plan: made,
         names: &names,
         placement,
         by_hand: &by_hand,
-        world: &world,
+        system: &system,
         limit: how.limit,
         until,
         consent: if how.stop { Consent::All } else { Consent::No },
@@ -441,8 +441,8 @@ fn by_hand(made: &Plan, typed: &[String]) -> Result<BTreeMap<String, String>> {
 
 /// Serves requests from standard input until it is closed.
 pub(in crate::cli) fn agent() -> Result<()> {
-    let world = Local::real(Members::new(Default::default())?);
-    agent_server::serve(&world, io::stdin(), stdio::stdout())
+    let system = Local::new(Members::new(Default::default())?);
+    agent_server::serve(&system, io::stdin(), stdio::stdout())
 }
 
 /// One phase on one host.

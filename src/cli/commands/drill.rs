@@ -190,7 +190,7 @@ fn exercise(
             if drill.exercise.lock().ended {
                 break Choice::Done;
             }
-            tui::go_on(&mut model, drill.world(), Some(&mut coach))?;
+            tui::go_on(&mut model, drill.system(), Some(&mut coach))?;
             let found = debrief::debrief(&drill.exercise.lock());
             if found.passed || drill.exercise.lock().ended {
                 break Choice::Done;

@@ -23,7 +23,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     execute,
-    system::{World, discovery, etcd_client::Members, local::Local, ssh::Ssh},
+    system::{Clock, Cluster, Files, Hosts, discovery, etcd_client::Members, local::Local, ssh::Ssh},
     text::Shown,
 };
 
@@ -76,8 +76,8 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     // certificates are checked later, with the flags that are printed
     let plan = read_without(args.plan.path(), Some(About::Certificates))?;
     let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
-    let world = Local::real(Members::new(Default::default())?).by(ssh);
-    let known = known(args, &plan, &world)?;
+    let system = Local::new(Members::new(Default::default())?).by(ssh);
+    let known = known(args, &plan, &system)?;
     uncertified(&plan, &known)?;
     if args.sheet {
         return print(&start::sheet_on(&plan, &known));
@@ -88,10 +88,10 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     let parse = |text: &str| text.parse::<StartFormat>().map_err(wrong);
     if let Some(rest) = form.strip_prefix("runbook").filter(|rest| rest.is_empty() || rest.starts_with(':')) {
         let form = rest.strip_prefix(':').map(parse).transpose()?;
-        let text = runbook::runbook(&plan, form, &known, &timestamp(world.now()).replace([':', '-'], ""));
+        let text = runbook::runbook(&plan, form, &known, &timestamp(system.now()).replace([':', '-'], ""));
         return match &args.output {
             None => print(&text),
-            Some(dir) => write(&world, dir, &[(format!("runbook-{}.md", plan.short_id()), text)]),
+            Some(dir) => write(&system, dir, &[(format!("runbook-{}.md", plan.short_id()), text)]),
         };
     }
     let mut pages = Vec::new();
@@ -106,7 +106,7 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     }
     if let Some(dir) = &args.output {
         let files: Vec<(String, String)> = pages.iter().flat_map(files).collect();
-        return write(&world, dir, &files);
+        return write(&system, dir, &files);
     }
     if format == Format::Json {
         let list: Vec<serde_json::Value> = pages.iter().map(page_json).collect();
@@ -130,17 +130,17 @@ fn uncertified(plan: &Plan, known: &Known) -> Result<()> {
 }
 
 /// Collects what is known in addition to the plan.
-fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
+fn known(args: &Args, plan: &Plan, system: &Local) -> Result<Known> {
     let mut hosts = match args.discover {
         true => {
             let names = chosen(plan, &args.member)?;
-            let learned = interruptible(|cancel| execute::discover::known(plan, &names, world, cancel))?;
+            let learned = interruptible(|cancel| execute::discover::known(plan, &names, system, cancel))?;
             learned.troubles.iter().for_each(|(host, trouble)| warn(&format!("Warning: {host}: {trouble}")));
             learned.hosts
         }
         false => {
             let here = host_address::LOCAL.into();
-            vec![HostKnown { host: here, addresses: world.addresses(), ..HostKnown::default() }]
+            vec![HostKnown { host: here, addresses: system.addresses(), ..HostKnown::default() }]
         }
     };
     let mut given = Vec::new();
@@ -217,12 +217,12 @@ fn files(page: &Page) -> Vec<(String, String)> {
     page.files.iter().map(|file| (file.name.clone(), file.text.clone())).chain([whole]).collect()
 }
 
-fn write(world: &Local, dir: &Path, files: &[(String, String)]) -> Result<()> {
+fn write(system: &Local, dir: &Path, files: &[(String, String)]) -> Result<()> {
     let dir = absolute(dir)?;
-    world.make_dir(&dir)?;
+    system.create_dir(&dir)?;
     for (name, text) in files {
         let path = dir.join(name);
-        world.write_new(&path, text)?;
+        system.write_new(&path, text)?;
         print(&format!("{}\n", path.shown()))?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use crate::{
     domain::render::manual,
     engine::restore::manual_proof as proof,
     error::Result,
-    system::{World, etcd_client::Members, local::Local},
+    system::{Clock, Cluster, Files, Hosts, etcd_client::Members, local::Local},
 };
 
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub(in crate::cli) fn run(args: &Args) -> Result<()> {
     if let Some(code) = &args.result {
         return print(&format!("{}.\n", proof::verify_code(&made, &args.member, code)?));
     }
-    let world = Local::real(Members::new(Default::default())?);
-    let stamp = plan::timestamp(world.now()).replace([':', '-'], "");
+    let system = Local::new(Members::new(Default::default())?);
+    let stamp = plan::timestamp(system.now()).replace([':', '-'], "");
     print(&manual::sheet(&made, &args.member, &stamp)?.text())
 }

@@ -36,7 +36,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     execute::resume,
-    system::{World, etcd_client::Members, journal, local::Local, probe::survey},
+    system::{Clock, Cluster, Files, Hosts, etcd_client::Members, journal, local::Local, probe::survey},
     text::{Foreign, Shown},
 };
 
@@ -150,12 +150,12 @@ pub(in crate::cli) struct MakeArgs {
 
 pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_args::ConnectArgs) -> Result<()> {
     let connect = args.connect.clone().or(outer);
-    let world = Local::real(match connect.endpoints().is_empty() {
+    let system = Local::new(match connect.endpoints().is_empty() {
         // No member is asked, so the connection flags need no check.
         true => Members::new(Default::default())?,
         false => connect.members()?,
     });
-    let Some(snapshot) = &args.snapshot else { return again(&args, &world) };
+    let Some(snapshot) = &args.snapshot else { return again(&args, &system) };
     let snapshot = absolute(source_ref::local(snapshot)?)?;
     Source::open(&snapshot)?;
     super::inspect::what_lies_beside(&snapshot, true);
@@ -221,14 +221,17 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
     }
     place(&mut rows, args.hosts.as_deref())?;
     let label = prefill::label(args.label.as_deref(), &[], content);
-    let now = world.now();
-    let answers = survey(&world, &connect.endpoints(), false, &mut |_| {});
+    let now = system.now();
+    let answers = survey(&system, &connect.endpoints(), false, &mut |_| {});
     silent(&answers);
-    let dirs = own_dir(&snapshot, &world);
+    let dirs = own_dir(&snapshot, &system);
     let known = known_revisions::known(&facts, &[], &answers, &dirs, now);
     let (bump, why) = default_bump(&args, known.as_ref());
     let draft = Draft {
-        token: args.initial_cluster_token.clone().unwrap_or_else(|| prefill::token(&label, now, &world.fresh())),
+        token: args
+            .initial_cluster_token
+            .clone()
+            .unwrap_or_else(|| prefill::token(&label, now, &system.random_suffix())),
         label,
         created: timestamp(now),
         target: args.etcd_version,
@@ -239,7 +242,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
         options: args.options.options()?,
         old: Old::new(None, &answers, &[]),
         revisions: known.as_ref().map(known_revisions::revisions).unwrap_or_default(),
-        certs: world.certificates(&certificates::named(&rows)),
+        certs: system.read_certificates(&certificates::named(&rows)),
         now,
         rows,
     };
@@ -253,7 +256,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
         warn(&format!("Warning: {words}"));
     }
     let output = absolute(&args.output)?;
-    world.write_new(&output, &plan_yaml::to_yaml(&built.plan))?;
+    system.write_new(&output, &plan_yaml::to_yaml(&built.plan))?;
     let mut text = format!("Plan {} written to {}\n", built.plan.short_id(), output.shown());
     for sentence in plan_steps::sentences(&built.plan, &Shared::of_plan(&built.plan, &build_plan::old(&draft))) {
         text += &format!("  {sentence}\n");
@@ -272,13 +275,13 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
 }
 
 /// Writes the same plan with a new token.
-fn again(args: &MakeArgs, world: &Local) -> Result<()> {
+fn again(args: &MakeArgs, system: &Local) -> Result<()> {
     let before = read(args.again.as_deref().unwrap_or(&args.output))?;
-    let now = world.now();
-    let token = prefill::token(&before.label, now, &world.fresh());
+    let now = system.now();
+    let token = prefill::token(&before.label, now, &system.random_suffix());
     let plan = build_plan::renewed(&before, token, timestamp(now));
     let output = absolute(&args.output)?;
-    world.write_new(&output, &plan_yaml::to_yaml(&plan))?;
+    system.write_new(&output, &plan_yaml::to_yaml(&plan))?;
     let file = plan_arg::word(&output);
     print_done(&format!(
         "Plan {} written to {}\n  It is plan {} with a new token, and so with new member IDs; everything else is the same\n\
@@ -312,9 +315,9 @@ fn silent(answers: &[EndpointFacts]) {
 }
 
 /// Returns the data directory whose database the snapshot is.
-fn own_dir(snapshot: &Path, world: &Local) -> Vec<DirFacts> {
+fn own_dir(snapshot: &Path, system: &Local) -> Vec<DirFacts> {
     let root = snapshot.ends_with("member/snap/db").then(|| snapshot.ancestors().nth(3)).flatten();
-    root.map(|root| world.look_at_dir(root, None)).into_iter().collect()
+    root.map(|root| system.inspect_data_dir(root, None)).into_iter().collect()
 }
 
 /// Prints the warnings among `problems` and what was overridden; a blocker that was not overridden is a refusal that
@@ -403,10 +406,10 @@ fn is_journal(file: &Path) -> bool {
 
 /// Reads the plan of a journal's last run: all that is left where the wizard made a plan that was not saved.
 fn of_journal(path: &Path) -> Result<Plan> {
-    let world = Local::real(Members::new(Default::default())?);
+    let system = Local::new(Members::new(Default::default())?);
     let path = absolute(path)?;
     fs::metadata(&path).map_err(|e| io_trouble("read", &path, &e))?;
-    resume::last_plan(&journal::Journal::at(&world, &path).read()?).ok_or_else(|| {
+    resume::last_plan(&journal::Journal::at(&system, &path).read()?).ok_or_else(|| {
         Error::new(ErrorKind::Input, format!("{}: the journal has no run", path.shown())).hint("Name the plan file.")
     })
 }

@@ -29,7 +29,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     etcd::server_error::ServerError,
     system::{
-        DataDir, World, hash_compare,
+        Clock, DataDir, Files, System, hash_compare,
         local::Local,
         probe::{confirm, survey as ask_everybody},
     },
@@ -102,18 +102,18 @@ pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs,
     if !typed {
         endpoints.push(connection_args::DEFAULT_ENDPOINT.into());
     }
-    let world = Local::real(connect.members()?);
+    let system = Local::new(connect.members()?);
     let gone: BTreeSet<String> = args.gone.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect();
-    let known = states(&world, &args.snapshot)?;
+    let known = states(&system, &args.snapshot)?;
     let mut before: Option<QuorumReport> = None;
     let mut compared = Vec::new();
     loop {
         // before members are asked, so that what is read here cannot be newer than their answers
         let around = match args.no_discover {
-            true => MachineFacts { dirs: look(&world, &args.data_dir), ..MachineFacts::default() },
-            false => world.look_around(&args.data_dir),
+            true => MachineFacts { dirs: look(&system, &args.data_dir), ..MachineFacts::default() },
+            false => system.inspect_machine(&args.data_dir),
         };
-        let mut facts = ask_everybody(&world, &endpoints, before.is_none(), &mut |_| {});
+        let mut facts = ask_everybody(&system, &endpoints, before.is_none(), &mut |_| {});
         stray(&gone, &facts)?;
         let named: Vec<PathBuf> = args.data_dir.iter().map(|dir| dir.data.clone()).collect();
         let scope_of = |facts: &[EndpointFacts]| {
@@ -129,16 +129,16 @@ pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs,
             })
         };
         if before.is_none() {
-            compared = hash_compare::with_members(&world, &facts, &around.dirs, &known);
+            compared = hash_compare::with_members(&system, &facts, &around.dirs, &known);
         }
         let judge = |facts: &[EndpointFacts]| {
             let scope = scope_of(facts);
             let (facts, dirs) = (&*scope.facts(facts, typed), &*scope.dirs(&around.dirs));
             verdict(&Evidence { facts, given: &endpoints, dirs, known: &known, compared: &compared, gone: &gone })
         };
-        let finding = confirm(&world, &mut facts, &judge);
+        let finding = confirm(&system, &mut facts, &judge);
         let scope = scope_of(&facts);
-        let now = plan::timestamp(world.now());
+        let now = plan::timestamp(system.now());
         match format {
             Format::Json => print_json(&format!("{}\n", as_json(&finding, &facts, &around, &scope, &now)))?,
             _ if args.watch.is_none() => print(&text(&finding, &facts, &around, &scope))?,
@@ -154,9 +154,9 @@ pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs,
 }
 
 /// Reads the snapshots that were given.
-fn states(world: &dyn World, files: &[PathBuf]) -> Result<Vec<KnownState>> {
+fn states(files: &dyn Files, files: &[PathBuf]) -> Result<Vec<KnownState>> {
     let read = |path: &PathBuf| {
-        let facts = world.inspect(&absolute(source_ref::local(path)?)?, &mut |_| Flow::Go)?;
+        let facts = files.inspect_snapshot(&absolute(source_ref::local(path)?)?, &mut |_| Flow::Go)?;
         if let Health::Packed(why) | Health::Broken(why) = &facts.health {
             return Err(
                 Error::new(ErrorKind::Input, format!("{}: not a readable snapshot", path.shown())).why(why.clone())
@@ -170,8 +170,8 @@ fn states(world: &dyn World, files: &[PathBuf]) -> Result<Vec<KnownState>> {
 }
 
 /// Examines the data directories that were given.
-fn look(world: &dyn World, dirs: &[DataDir]) -> Vec<DirFacts> {
-    dirs.iter().map(|dir| world.look_at_dir(&dir.data, dir.wal.as_deref())).collect()
+fn look(files: &dyn Files, dirs: &[DataDir]) -> Vec<DirFacts> {
+    dirs.iter().map(|dir| files.inspect_data_dir(&dir.data, dir.wal.as_deref())).collect()
 }
 
 fn dir_json(dir: &DirFacts, around: &MachineFacts, scope: &Scope) -> Value {

@@ -54,14 +54,14 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     let made = plan::read(args.plan.path())?;
     let names = plan::chosen(&made, &args.member)?;
     let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
-    let world = Local::real(Members::new(Default::default())?).by(ssh);
-    let run = executor::run(&made, &world);
+    let system = Local::new(Members::new(Default::default())?).by(ssh);
+    let run = executor::run(&made, &system);
     let job = ExecutionSpec {
         plan: &made,
         names: &names,
         placement: Placement::OnHosts,
         by_hand: &BTreeMap::new(),
-        world: &world,
+        system: &system,
         limit: args.limit,
         until: Goal::InPlace,
         consent: Consent::No,

@@ -16,7 +16,7 @@ use crate::{
         blocker_checks, resume,
         verify::{VerifySpec, record, verify},
     },
-    system::{World, journal::Journal, local::Local},
+    system::{Clock, Cluster, Files, Hosts, journal::Journal, local::Local},
     text::{
         columns::{Align, column_width, pad, width, wrap},
         time::sentence,
@@ -56,16 +56,16 @@ pub(in crate::cli) struct VerifyArgs {
 pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<u8> {
     let connect = args.connect.or(outer);
     let plan = plan::read(args.plan.path())?;
-    let world = Local::real(connect.members()?);
-    let mut old = blocker_checks::of_snapshot(&plan, &connect.endpoints(), &world);
+    let system = Local::new(connect.members()?);
+    let mut old = blocker_checks::of_snapshot(&plan, &connect.endpoints(), &system);
     // the members are verified even where the journal cannot be read
     let journal = plan::journal_of(args.plan.path())?;
-    let records = Journal::at(&world, &journal).read().unwrap_or_default();
+    let records = Journal::at(&system, &journal).read().unwrap_or_default();
     old.newest = resume::newest_seen(&records, &plan);
     let job = VerifySpec { plan: &plan, old: &old, timeout: args.timeout, canary: args.canary, deep: args.deep };
     let mut last = String::new();
     let proof = interruptible(|cancel| {
-        verify(&job, &world, cancel, &mut |proof| {
+        verify(&job, &system, cancel, &mut |proof| {
             if proof.sentence != last && !proof.settled() {
                 warn(&format!("{} {}", proof.verdict.mark(), proof.sentence));
             }
@@ -73,7 +73,7 @@ pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs
         })
     })?;
     // The result counts whether or not it can be recorded.
-    if let Err(trouble) = record(&proof, &world, &journal) {
+    if let Err(trouble) = record(&proof, &system, &journal) {
         warn(&format!("Warning: the verification is not in the journal: {trouble}"));
     }
     let code = proof.verdict.exit_code();
@@ -82,7 +82,7 @@ pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs
             let mut value = serde_json::to_value(&proof).unwrap_or_default();
             if let Some(object) = value.as_object_mut() {
                 object.insert("exit_code".into(), code.into());
-                object.insert("time".into(), plan::timestamp(world.now()).into());
+                object.insert("time".into(), plan::timestamp(system.now()).into());
             }
             print_json(&format!("{value}\n"))?;
         }

@@ -105,7 +105,7 @@ pub(in crate::cli) fn real(args: WizardArgs, connect: &connection_args::ConnectA
         ..args.look.options()
     };
     let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
-    let ending = tui::run(options, Arc::new(Local::real(connect.members()?).by(ssh)))?;
+    let ending = tui::run(options, Arc::new(Local::new(connect.members()?).by(ssh)))?;
     match ending.exit_code() {
         0 => Ok(()),
         _ => Err(Error::new(ErrorKind::Stopped, "restore: not complete")),

@@ -10,7 +10,6 @@ use crate::{
         model::plan::Plan,
     },
     drill::{mvcc_store::Store, scenario::Fact},
-    system::{World, local::Local},
     text::{Shown, number::thousands},
 };
 
@@ -100,7 +99,7 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
                 None => (true, format!("every member is started with {flag}")),
             }
         }),
-        Fact::Certificates => of_plan(state, |plan| certificates(&state.world, plan)),
+        Fact::Certificates => of_plan(state, |plan| certificates(state, plan)),
         Fact::Secrets(file) => secrets(state, &range.root().join(file)),
         Fact::Quorum => {
             let yes = range.has_quorum();
@@ -208,13 +207,14 @@ fn every_key(state: &State) -> (bool, String) {
     })
 }
 
-fn certificates(world: &Local, plan: &Plan) -> (bool, String) {
+fn certificates(state: &State, plan: &Plan) -> (bool, String) {
     let rows = build_plan::rows(plan);
     let named = certificates::named(&rows);
     if named.is_empty() {
         return (false, "no member names a certificate".into());
     }
-    let problems = certificates::check(&rows, &world.certificates(&named), world.now());
+    let seen = state.system.read_certificates(&state.bounds.certificates(&named));
+    let problems = certificates::check(&rows, &seen, state.system.now());
     match problems.iter().find(|p| p.severity == crate::domain::members::table::Severity::Error) {
         Some(problem) => (false, problem.text.clone()),
         None => (true, format!("{} certificates were read and fit their hosts", named.len())),

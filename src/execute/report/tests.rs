@@ -6,10 +6,10 @@ use crate::system::{etcd_client::Members, journal::Journal, local::Local};
 
 fn written(lines: &[(Event, &str, Value)]) -> String {
     let dir = tempfile::tempdir().unwrap();
-    let world = Local::real(Members::new(Default::default()).unwrap());
+    let system = Local::new(Members::new(Default::default()).unwrap());
     let path = dir.path().join("plan.yaml.journal");
     for (kind, text, data) in lines {
-        Journal::at(&world, &path).add(*kind, text, data.clone()).unwrap();
+        Journal::at(&system, &path).add(*kind, text, data.clone()).unwrap();
     }
     std::fs::read_to_string(path).unwrap()
 }

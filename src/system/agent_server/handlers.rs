@@ -28,7 +28,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     system::{
-        World,
+        Files, System,
         journal::{Event as Line, Journal, Start, is_seal},
         member_ops::{MemberOps, PlannedMember},
     },
@@ -41,7 +41,7 @@ const GLANCE: Duration = Duration::from_millis(200);
 
 /// The work on one machine, from the first request to the last.
 pub struct AgentHandler<'a> {
-    world: &'a dyn World,
+    system: &'a dyn System,
     incoming: Option<Incoming>,
     /// The snapshot that was found or received whole.
     snapshot: Option<PathBuf>,
@@ -57,19 +57,19 @@ struct Claimed {
 }
 
 impl Claimed {
-    fn journal<'w>(&self, world: &'w dyn World) -> Journal<'w> {
-        Journal::on_host(world, &self.journal, Start::Seal(self.seal.clone()))
+    fn journal<'w>(&self, system: &'w dyn System) -> Journal<'w, dyn System> {
+        Journal::on_host(system, &self.journal, Start::Seal(self.seal.clone()))
     }
 }
 
 /// With what the journal at `path` begins, or will: the operator's word where it is `bound`, else what is there, if
 /// anything.
-fn start(world: &dyn World, path: &Path, seal: String, bound: bool) -> Result<String> {
+fn start(system: &dyn Files, path: &Path, seal: String, bound: bool) -> Result<String> {
     if !is_seal(&seal) {
         return Err(Error::new(ErrorKind::Input, "the request was not understood").why("a journal cannot begin so"));
     }
     let demanded = if bound { Start::Seal(seal.clone()) } else { Start::Any };
-    let there = Journal::on_host(world, path, demanded).read().map_err(|trouble| {
+    let there = Journal::on_host(system, path, demanded).read().map_err(|trouble| {
         trouble.hint("Look at who wrote it. To go on without it, move it aside and keep it; a new one is begun then.")
     })?;
     let begins = there.into_iter().next().map_or(seal, |first| first.prev);
@@ -83,8 +83,8 @@ fn start(world: &dyn World, path: &Path, seal: String, bound: bool) -> Result<St
 
 impl<'a> AgentHandler<'a> {
     /// Work through `world`.
-    pub fn new(world: &'a dyn World) -> AgentHandler<'a> {
-        AgentHandler { world, incoming: None, snapshot: None, claimed: None }
+    pub fn new(system: &'a dyn System) -> AgentHandler<'a> {
+        AgentHandler { system, incoming: None, snapshot: None, claimed: None }
     }
 
     /// Waits no longer for a snapshot that comes in. What came of it stays.
@@ -115,7 +115,7 @@ impl<'a> AgentHandler<'a> {
     /// # Errors
     /// In a sentence.
     pub fn answer(&mut self, request: Request, watch: &mut ProgressFn<'_>) -> Result<Event> {
-        let site = self.world.site();
+        let site = self.system.member_ops();
         Ok(match request {
             Request::Hello { protocol: PROTOCOL } => {
                 Event::Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").into() }
@@ -123,9 +123,9 @@ impl<'a> AgentHandler<'a> {
             Request::Hello { protocol } => return Err(other_version(protocol, PROTOCOL)),
             Request::LookAround { dirs } => {
                 let dirs: Vec<DataDir> = dirs.into_iter().map(|(data, wal)| DataDir { data, wal }).collect();
-                Event::Around(Box::new(self.world.look_around(&dirs)))
+                Event::Around(Box::new(self.system.inspect_machine(&dirs)))
             }
-            Request::DiscoverConfigs => Event::Configs(self.world.discover()),
+            Request::DiscoverConfigs => Event::Configs(self.system.discover_configs()),
             Request::HaveSnapshot(wanted) => {
                 let have = site.have(&wanted, watch)?;
                 self.has(have)
@@ -147,9 +147,9 @@ impl<'a> AgentHandler<'a> {
                 let _claim = claim(site, &run, &targets, watch)?;
                 let first = targets.first().ok_or_else(|| Error::new(ErrorKind::Bug, "nothing was claimed"))?;
                 let journal = site.journal(first, &run.plan);
-                let start = start(self.world, &journal, seal, bound)?;
+                let start = start(self.system, &journal, seal, bound)?;
                 let text = format!("plan {} of {}: {} works here", run.plan, run.label, run.operator);
-                Journal::on_host(self.world, &journal, Start::Seal(start.clone())).add(
+                Journal::on_host(self.system, &journal, Start::Seal(start.clone())).add(
                     Line::Begun,
                     &text,
                     json!({"plan": run.plan, "run": run.id, "operator": run.operator}),
@@ -194,7 +194,7 @@ impl<'a> AgentHandler<'a> {
             }
             Request::Halt(halt) => {
                 let claimed = self.claimed()?;
-                let journal = claimed.journal(self.world);
+                let journal = claimed.journal(self.system);
                 let text = format!("stopping the etcd on {}: {}", halt.data_dir.shown(), halt.commands.join("; "));
                 journal.add(Line::Doing, &text, json!({"act": "halt", "run": claimed.run.id, "halt": halt}))?;
                 site.halt(&halt).map_err(|t| failed(&journal, &text, json!({"act": "halt", "why": t.why}), t))?;
@@ -218,13 +218,13 @@ impl<'a> AgentHandler<'a> {
         };
         let run = &self.claimed()?.run;
         let member = PlannedMember { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id }.member()?;
-        if let Held::By { pid, .. } = self.world.look_at_dir(&member.data_dir, member.wal_dir.as_deref()).held {
+        if let Held::By { pid, .. } = self.system.inspect_data_dir(&member.data_dir, member.wal_dir.as_deref()).held {
             return Ok(Event::Started { pid, already: true });
         }
         let (text, about) =
             (format!("starting it: {}", commands.join("; ")), json!({"act": "start", "commands": commands}));
         let pid = self.act(of, &text, about, |work, record| {
-            let pid = self.world.site().start(work, commands, watch)?;
+            let pid = self.system.member_ops().start(work, commands, watch)?;
             record(json!({"pid": pid}))?;
             Ok(pid)
         })?;
@@ -256,7 +256,7 @@ impl<'a> AgentHandler<'a> {
         work: impl FnOnce(&PlannedMember<'_>, &mut dyn FnMut(Value) -> Result<()>) -> Result<T>,
     ) -> Result<T> {
         let claimed = self.claimed()?;
-        let (run, journal, name, begun) = (&claimed.run, claimed.journal(self.world), &of.name, Instant::now());
+        let (run, journal, name, begun) = (&claimed.run, claimed.journal(self.system), &of.name, Instant::now());
         let text = format!("{name}: {text}");
         let data = |more: Value| {
             let mut all = Map::from_iter([("name".to_string(), json!(name)), ("run".to_string(), json!(run.id))]);
@@ -286,7 +286,7 @@ impl<'a> AgentHandler<'a> {
     fn standing(&self, of: &MemberRequest) -> Result<MemberState> {
         let run = &self.claimed()?.run;
         let work = PlannedMember { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id };
-        Ok(match self.world.site().standing(&work)? {
+        Ok(match self.system.member_ops().standing(&work)? {
             MemberState::Nothing => match self.recorded(of)?.filter(Swapped::still) {
                 Some(swapped) => MemberState::InPlace(swapped),
                 None => MemberState::Nothing,
@@ -308,7 +308,7 @@ impl<'a> AgentHandler<'a> {
     /// What the journal says of the last exchange of a member, where that was this one: "swapped" or "undone".
     fn last<T: DeserializeOwned>(&self, of: &MemberRequest, act: &str) -> Result<Option<T>> {
         let claimed = self.claimed()?;
-        let (path, records) = (&claimed.journal, claimed.journal(self.world).read()?);
+        let (path, records) = (&claimed.journal, claimed.journal(self.system).read()?);
         let mine = records.iter().rev().filter(|r| r.kind == Line::Done && r.data.get("name") == Some(&json!(of.name)));
         let acts = mine.filter(|r| r.data.contains_key("swapped") || r.data.contains_key("undone"));
         let last = acts.map(|r| r.data.get(act)).next().flatten();
@@ -337,7 +337,7 @@ fn claim(site: &dyn MemberOps, run: &Run, targets: &[PathBuf], watch: &mut Progr
 }
 
 /// Writes down that something failed. A journal that cannot be written does not hide why.
-fn failed(journal: &Journal<'_>, text: &str, data: Value, trouble: Error) -> Error {
+fn failed(journal: &Journal<'_, dyn System>, text: &str, data: Value, trouble: Error) -> Error {
     let _ = journal.add(Line::Failed, &format!("{text}: {}", trouble.what), data);
     trouble
 }

@@ -32,8 +32,8 @@ impl Far {
         let (input, to) = io::pipe().unwrap();
         let (from, output) = io::pipe().unwrap();
         let agent = thread::spawn(move || {
-            let world = Local::real(Members::new(Default::default()).unwrap());
-            serve_beating(&world, input, output, beat)
+            let system = Local::new(Members::new(Default::default()).unwrap());
+            serve_beating(&system, input, output, beat)
         });
         Far { to: Some(to), from: BufReader::new(from), agent }
     }

@@ -19,7 +19,7 @@ use crate::{
 const EVE: u32 = 61_234;
 
 fn local() -> Local {
-    Local::real(Members::new(Default::default()).unwrap())
+    Local::new(Members::new(Default::default()).unwrap())
 }
 
 /// m2 in place on this machine, by the agent; its plan, and where its journal lies.
@@ -107,9 +107,9 @@ fn a_journal_with_another_beginning_does_not_verify() {
     data["swapped"]["places"][0]["identity"] = serde_json::json!({"device": meta.dev(), "inode": meta.ino()});
     for start in ["00".repeat(32), "f0".repeat(32)] {
         std::fs::remove_file(&journal).unwrap();
-        let world = local();
+        let system = local();
         let begins = if start.starts_with("00") { Start::Zeros } else { Start::Seal(start.clone()) };
-        let forged = Journal::on_host(&world, &journal, begins);
+        let forged = Journal::on_host(&system, &journal, begins);
         forged.add(Line::Done, "m2: putting it in place: done", serde_json::Value::Object(data.clone())).unwrap();
         let mut far = Far::greeted();
         let Event::Failed(refused) = far.ask(&bound(&plan)) else { panic!("{start}: it was taken") };

@@ -34,7 +34,6 @@ impl Local {
         if !errors.is_empty() {
             return Err(Error::new(ErrorKind::Refused, "the plan is not carried out").why(errors.join("; ")));
         }
-        self.inside(&plan.source.path)?;
         let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
         self.member(work, |whose| {
             let genesis = InitialLog::new(table, &plan.token);
@@ -60,19 +59,17 @@ impl Local {
     fn member<T>(&self, work: &PlannedMember<'_>, then: impl FnOnce(&MemberRef<'_>) -> Result<T>) -> Result<T> {
         let (member, expected) = (work.member()?, Expected::from_plan(work.plan, work.name)?);
         let (data_dir, wal_dir) = (member.data_dir.as_path(), member.wal_dir.as_deref());
-        [Some(data_dir), wal_dir].into_iter().flatten().try_for_each(|dir| self.may_build(dir))?;
         then(&MemberRef { plan: work.plan_id, run: work.run, name: work.name, data_dir, wal_dir, expected: &expected })
     }
 }
 
 impl MemberOps for Local {
     fn claim(&self, run: &Run, targets: &[PathBuf]) -> std::result::Result<RunLock, NotClaimed> {
-        targets.iter().try_for_each(|dir| self.may_build(dir))?;
-        RunLock::take(run, targets, self.fence.as_ref().map(|fence| fence.named.as_path()))
+        RunLock::take(run, targets, self.within.as_deref())
     }
 
     fn journal(&self, target: &Path, plan: &str) -> PathBuf {
-        run_lock::journal(target, plan, self.fence.as_ref().map(|fence| fence.named.as_path()))
+        run_lock::journal(target, plan, self.within.as_deref())
     }
 
     fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
@@ -102,7 +99,6 @@ impl MemberOps for Local {
     }
 
     fn halt(&self, halt: &RunningEtcd) -> Result<()> {
-        self.inside(&halt.data_dir)?;
         service::halt(halt)
     }
 

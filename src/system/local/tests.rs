@@ -1,6 +1,12 @@
-//! What this machine shows, and what a fenced world does not.
+//! What this machine's files show, and that none is written over.
 
-use super::*;
+use std::{fs, io};
+
+use super::{
+    snapshot_search::{BOLT_MAGIC, look_in},
+    *,
+};
+use crate::{error::ErrorKind, system::Files};
 
 #[test]
 fn files_that_look_like_snapshots_are_found() {
@@ -34,45 +40,12 @@ fn files_that_look_like_snapshots_are_found() {
 }
 
 #[test]
-fn a_fenced_world_ends_at_its_directory_and_its_members() {
-    let dir = tempfile::tempdir().unwrap();
-    let outside = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(outside.path(), dir.path().join("way-out")).unwrap();
-    let endpoints = vec!["http://127.0.0.1:1".to_string()];
-    let world = Local::fenced("DRILL", Members::new(Default::default()).unwrap(), dir.path(), endpoints).unwrap();
-    assert!(world.write_new(&dir.path().join("plan.yaml"), "x").is_ok());
-    for path in [
-        outside.path().join("x"),
-        dir.path().join("way-out/x"),
-        dir.path().join("../not-there"),
-        dir.path().join("no/../../not-there"),
-    ] {
-        let error = world.write_new(&path, "x").unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Input, "{path:?}: {error}");
-        assert!(!path.exists());
-    }
-    assert!(
-        matches!(world.ask("http://127.0.0.1:2"), Answer::Silent { why, .. } if why.to_string() == "outside this exercise")
-    );
-    assert!(world.find(&[outside.path().into()]).is_err());
-    assert_eq!(world.discover(), []);
-    assert_eq!(
-        world.look_at_dir(dir.path(), None).state,
-        DirState::NotADataDir(format!("{} holds no member/, so no etcd member ever ran on it", dir.path().display()))
-    );
-    for (data, wal) in [(outside.path(), None), (dir.path(), Some(outside.path()))] {
-        let facts = world.look_at_dir(data, wal);
-        assert!(matches!(&facts.state, DirState::Unreadable(why) if why.contains("outside")), "{facts:?}");
-    }
-}
-
-#[test]
 fn a_file_is_never_written_over() {
     let dir = tempfile::tempdir().unwrap();
-    let world = Local::fenced("DRILL", Members::new(Default::default()).unwrap(), dir.path(), Vec::new()).unwrap();
+    let system = Local::new(Members::new(Default::default()).unwrap());
     let path = dir.path().join("plan.yaml");
-    world.write_new(&path, "first").unwrap();
-    assert_eq!(world.write_new(&path, "second").unwrap_err().kind, ErrorKind::Input);
+    system.write_new(&path, "first").unwrap();
+    assert_eq!(system.write_new(&path, "second").unwrap_err().kind, ErrorKind::Input);
     assert_eq!(fs::read_to_string(&path).unwrap(), "first");
 }
 
@@ -92,8 +65,8 @@ fn what_could_not_be_made_is_not_removed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("plan.yaml");
     fs::write(&path, "mine").unwrap();
-    let mut world = Local::real(Members::new(Default::default()).unwrap());
-    world.tools.disk = Disk::gated(std::sync::Arc::new(NoHandles));
-    assert!(world.write_new(&path, "another").is_err());
+    let mut system = Local::new(Members::new(Default::default()).unwrap());
+    system.tools.disk = Disk::gated(std::sync::Arc::new(NoHandles));
+    assert!(system.write_new(&path, "another").is_err());
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
 }

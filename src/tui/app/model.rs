@@ -98,7 +98,7 @@ pub struct Model {
     /// What it was started from.
     pub options: Options,
     /// `REAL` or `DRILL`.
-    pub world: String,
+    pub environment: String,
     /// How it is drawn.
     pub look: Look,
     /// Where we are.
@@ -150,12 +150,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// The wizard before its first message. `world` is the world's label.
-    pub fn new(options: Options, world: &str) -> Self {
+    /// The wizard before its first message. `environment` is what the header says all the time.
+    pub fn new(options: Options, environment: &str) -> Self {
         let given = options.label.clone().or_else(|| options.plan.as_ref().map(|p| p.label.clone()));
         let mut model = Model {
             look: Look { mono: options.mono, ascii: options.ascii },
-            world: world.to_string(),
+            environment: environment.to_string(),
             step: Step::Detect,
             overlay: None,
             scroll: 0,

@@ -15,17 +15,17 @@ use crate::{
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
         start::StartOption,
     },
-    system::World,
+    system::System,
 };
 
 /// What hosts report about themselves, and why some did not, with the host's name.
 pub(super) fn known(
     plan: &Plan,
     names: &[String],
-    world: &dyn World,
+    system: &dyn System,
     cancel: &Cancel,
 ) -> (Vec<HostKnown>, Vec<(String, Error)>) {
-    match discover::known(plan, names, world, cancel) {
+    match discover::known(plan, names, system, cancel) {
         Ok(learned) => (learned.hosts, learned.troubles),
         Err(trouble) => (Vec::new(), vec![(String::new(), trouble)]),
     }
@@ -36,10 +36,10 @@ pub(super) fn offer(
     plan: &Plan,
     name: &str,
     journal: &Path,
-    world: &dyn World,
+    system: &dyn System,
     cancel: &Cancel,
 ) -> Result<Vec<StartOption>> {
-    with_job(plan, name, journal, &[], world, |job| start::offers(job, cancel))
+    with_job(plan, name, journal, &[], system, |job| start::offers(job, cancel))
 }
 
 /// What was seen when the member was started, in a clause.
@@ -48,7 +48,7 @@ pub(super) fn start(
     name: &str,
     commands: &[String],
     journal: &Path,
-    world: &dyn World,
+    system: &dyn System,
     cancel: &Cancel,
 ) -> Result<String> {
     let data = json!({"member": name, "commands": commands, "by": "asked on Launch"});
@@ -60,7 +60,7 @@ pub(super) fn start(
         }
     };
     let orders = [(name.to_string(), commands.to_vec())];
-    with_job(plan, name, journal, &decided, world, |job| start::start(job, &orders, cancel, &hear))?;
+    with_job(plan, name, journal, &decided, system, |job| start::start(job, &orders, cancel, &hear))?;
     Ok(seen.into_inner().unwrap_or_default())
 }
 
@@ -69,7 +69,7 @@ fn with_job<T>(
     name: &str,
     journal: &Path,
     decisions: &[(String, Value)],
-    world: &dyn World,
+    system: &dyn System,
     work: impl FnOnce(&ExecutionSpec<'_>) -> Result<T>,
 ) -> Result<T> {
     work(&ExecutionSpec {
@@ -77,7 +77,7 @@ fn with_job<T>(
         names: &[name.to_string()],
         placement: Placement::OnHosts,
         by_hand: &BTreeMap::new(),
-        world,
+        system,
         limit: AT_A_TIME,
         until: Goal::InPlace,
         consent: Consent::No,
@@ -85,7 +85,7 @@ fn with_job<T>(
         lifted: &[],
         reason: "",
         decisions,
-        run: &executor::run(plan, world),
+        run: &executor::run(plan, system),
         journal,
     })
 }

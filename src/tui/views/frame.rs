@@ -97,11 +97,11 @@ fn header(model: &Model, page: &mut Page<'_>) {
     let label = if model.label.is_empty() { "not named yet" } else { &model.label };
     let left = format!(" requorum   cluster {label}");
     let right = format!("  {} ", written(model));
-    let room = page.width().saturating_sub(columns::width(&right) + columns::width(&model.world) + 3);
+    let room = page.width().saturating_sub(columns::width(&right) + columns::width(&model.environment) + 3);
     page.line(vec![
         page.span(format!("{} ", columns::pad(&left, room, columns::Align::Left)), tone),
-        // the word that must never be overlooked: which world this is
-        page.span(format!(" {} ", model.world), Tone::Chosen),
+        // the word that must never be overlooked: whether this is real
+        page.span(format!(" {} ", model.environment), Tone::Chosen),
         page.span(right, tone),
     ]);
     stepper(model, page);

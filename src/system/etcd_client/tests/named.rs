@@ -5,7 +5,7 @@ use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
 use super::*;
 use crate::{
     domain::model::observations::{EndpointFacts, Hashed, Withheld},
-    system::{World, local::Local, probe::survey},
+    system::{Clock, Cluster, Files, Hosts, local::Local, probe::survey},
 };
 
 const AUTHENTICATE: &str = "/etcdserverpb.Auth/Authenticate";
@@ -47,8 +47,8 @@ fn only_named_endpoints_see_the_password() {
     let stranger = Served::start(second.clone(), None);
     let first = listing(0xa1, &stranger.http());
     let named = Served::start(first.clone(), None);
-    let world = Local::real(Members::new(root()).unwrap());
-    let facts = survey(&world, &[named.http()], true, &mut |_| {});
+    let system = Local::new(Members::new(root()).unwrap());
+    let facts = survey(&system, &[named.http()], true, &mut |_| {});
     assert!(authenticated(&first), "it was named");
     assert_eq!(of(&facts, &named.http()).withheld, None);
     // the other is asked, answers, and has seen no credentials
@@ -61,14 +61,14 @@ fn only_named_endpoints_see_the_password() {
 
     // whatever else is asked of it
     let into = tempfile::tempdir().unwrap();
-    let _ = world.save_snapshot(&stranger.http(), &into.path().join("s.db"), &mut |_| Flow::Go);
-    let _ = world.stored_rows(&stranger.http(), 0, &mut |_| Flow::Go);
-    let _ = world.alarms(&stranger.http());
-    let _ = world.watch_from(&stranger.http(), 1);
-    let _ = world.canary(&[stranger.http()], "key", "value");
+    let _ = system.save_snapshot(&stranger.http(), &into.path().join("s.db"), &mut |_| Flow::Go);
+    let _ = system.stored_rows(&stranger.http(), 0, &mut |_| Flow::Go);
+    let _ = system.alarms(&stranger.http());
+    let _ = system.watch_from(&stranger.http(), 1);
+    let _ = system.write_canary(&[stranger.http()], "key", "value");
     assert!(!authenticated(&second), "{:?}", second.paths);
     // once it is named it is another matter
-    survey(&world, &[stranger.http()], false, &mut |_| {});
+    survey(&system, &[stranger.http()], false, &mut |_| {});
     assert!(authenticated(&second));
 }
 
@@ -82,9 +82,9 @@ fn no_password_over_http_once_https_is_used() {
     let identity = ca.sign("127.0.0.1", |_| {});
     let https = Served::start(first.clone(), Some(ServerTlsConfig::new().identity(identity)));
     let connect = Connect { cacert: Some(dir.path().join("ca.pem")), ..root() };
-    let world = Local::real(Members::new(connect).unwrap());
+    let system = Local::new(Members::new(connect).unwrap());
     // even where it is named itself
-    let facts = survey(&world, &[https.https(), http.http()], false, &mut |_| {});
+    let facts = survey(&system, &[https.https(), http.http()], false, &mut |_| {});
     assert!(authenticated(&first));
     assert!(!authenticated(&plain), "{:?}", plain.paths);
     assert_eq!(of(&facts, &http.http()).withheld, Some(Withheld::Plaintext));

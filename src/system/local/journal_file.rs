@@ -1,0 +1,66 @@
+//! Whether a journal may be taken for one of ours: by its name, its place and who owns it.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    engine::{
+        durable_fs::{self, Disk, Trusted, Untrusted},
+        install::{staging, staging_recovery::PREFIX},
+    },
+    error::{Error, ErrorKind},
+    text::Shown,
+};
+
+/// Whether a file of this name is one that requorum keeps where others may write.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+}
+
+/// Whether a file of this name is a journal: what it says decides what is done, and what is written there is no one else's.
+pub(super) fn is_journal(path: &Path) -> bool {
+    is_hidden(path) || path.extension().is_some_and(|end| end == "journal")
+}
+
+/// Where a journal really is: a link of the operator's is followed, one of another user's is not. A host's is none.
+pub(super) fn journal_path(path: &Path) -> io::Result<PathBuf> {
+    if is_hidden(path) { Ok(path.into()) } else { durable_fs::real(path) }
+}
+
+/// Who else an operator's journal may belong to: who called sudo, and whoever may change the plan that it is of, or, where
+/// it is not beside its plan, the directory that was named for it. A host's belongs to this user only.
+pub(super) fn owners(path: &Path) -> Vec<u32> {
+    if is_hidden(path) {
+        return Vec::new();
+    }
+    let meta = |path: &Path| fs::symlink_metadata(path).ok();
+    let plan = meta(&path.with_extension("")).filter(fs::Metadata::is_file);
+    let of = plan.or_else(|| meta(staging::parent(path)).filter(|dir| dir.mode() & 0o022 == 0));
+    let sudo = rustix::process::geteuid().is_root().then(|| std::env::var("SUDO_UID").ok()?.parse().ok()).flatten();
+    of.map(|meta| meta.uid()).into_iter().chain(sudo).collect()
+}
+
+/// Why what a journal tells may be another user's word, where it may be.
+pub fn strange_journal(path: &Path) -> Option<String> {
+    let look = || -> io::Result<Trusted<File>> {
+        let path = journal_path(path)?;
+        let (above, name) = Disk::default().above(&path)?;
+        above.trusted_of(&name, false, &owners(&path))
+    };
+    match look() {
+        Ok(Trusted::Strange(why)) => Some(format!("it {why}")),
+        Ok(Trusted::Ours(_) | Trusted::Absent) => None,
+        Err(e) => Some(e.to_string()),
+    }
+}
+
+/// A journal that somebody else may have written.
+pub(super) fn not_ours(path: &Path, why: Untrusted) -> Error {
+    Error::new(ErrorKind::Refused, format!("{} is not taken for a journal of ours", path.shown()))
+        .why(format!("it {why}"))
+        .hint("Look at it and at who made it, and move it away.")
+}
