@@ -326,7 +326,7 @@ fn plans_carry_a_whole_cluster() {
     let inodes =
         || ["m1", "m2", "m3"].map(|name| fs::metadata(dir.path().join(format!("{name}.etcd"))).ok().map(|m| m.ino()));
     let before = inodes();
-    ended(&run(&["restore", "--plan"]), 0, &["m1 is in place already", "m3 is in place already"]);
+    ended(&run(&["restore", "--plan"]), 0, &["m1 is already installed", "m3 is already installed"]);
     assert_eq!(inodes(), before);
     ended(&run(&["resume"]), 0, &["Nothing to resume"]);
     ended(&run(&["report"]), 0, &["In place: m1", "In place: m3"]);

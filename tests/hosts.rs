@@ -231,7 +231,7 @@ fn the_whole_road() {
         0,
         &["h1: sending the program", "the snapshot was sent", "packed", "requorum launch ", "Journal: "],
     );
-    assert_eq!(said.matches("read back and right").count(), 3, "{said}");
+    assert_eq!(said.matches("; verified").count(), 3, "{said}");
     for (host, dir) in hosts.iter().zip(&dirs) {
         assert!(host.temporary().is_empty(), "the program was left in {:?}", host.temporary());
         assert_eq!(names(dir), ["member"]);
@@ -240,8 +240,8 @@ fn the_whole_road() {
         assert_eq!(log.matches("Accepted publickey").count(), 2, "one connection for the look and one for the work");
     }
     let output = planned.apply(&net, &[]).output().unwrap();
-    let said = ended(&output, 0, &["h1: m1 is in place already"]);
-    assert_eq!(said.matches("is in place already").count(), 3, "all hosts are shown:\n{said}");
+    let said = ended(&output, 0, &["h1: m1 is already installed"]);
+    assert_eq!(said.matches("is already installed").count(), 3, "all hosts are shown:\n{said}");
     assert!(hosts.iter().all(|host| host.temporary().is_empty()));
 
     let Some(server) = ["3.6", "3.5"].iter().find_map(|minor| Server::find(minor).ok()) else { return };
@@ -296,13 +296,13 @@ fn not_ready() {
         &[
             "good: Linux",
             "strange: strange cannot be reached by ssh: its host key is not known here",
-            "compare the fingerprint and say yes: ssh strange",
-            "changed: changed cannot be reached by ssh: its host key is another than the one in known_hosts",
-            "locked: locked cannot be reached by ssh: none of your keys is taken there",
-            "dead: dead cannot be reached by ssh: nothing listens at its ssh port",
+            "compare the fingerprint and accept it: ssh strange",
+            "changed: changed: cannot be reached by ssh: host key verification failed",
+            "locked: locked: cannot be reached by ssh: permission denied: none of your keys is accepted",
+            "dead: dead: cannot be reached by ssh: connection refused",
             "taken: m6: ",
             "is not empty: it holds photos and is not an etcd directory",
-            "silly cannot be reached by ssh: it only says: This account is currently not available.",
+            "silly: cannot be reached by ssh: it only prints: This account is currently not available.",
             "strange, changed, locked, dead, taken and silly are not ready",
             "Nothing was written on any host",
         ],
@@ -326,7 +326,7 @@ fn cut() {
     gate.wait();
     host.kill();
     let output = child.wait_with_output().unwrap();
-    ended(&output, 4, &["the connection to h1 broke", "Run the same again"]);
+    ended(&output, 4, &["h1: connection lost", "Run the same command again"]);
     let part = host.dir.join(format!("{}.part", planned.received()));
     let there = wait_until("the far end to let go", Duration::from_secs(30), || {
         let file = File::open(&part).map_err(|e| e.to_string())?;
@@ -451,7 +451,7 @@ fn sudo() {
     fs::create_dir(&third).unwrap();
     let planned = Planned::of(&third, &snapshot, &[("full", &data(&full))]);
     let output = planned.apply(&net, &[]).output().unwrap();
-    ended(&output, 4, &["full does not take the program", "no directory takes the program"]);
+    ended(&output, 4, &["full: the host does not accept the program", "no directory takes the program"]);
     assert!(!data(&other).exists() && !data(&full).exists());
 }
 

@@ -350,7 +350,7 @@ fn refused(moto: &Moto) {
         (["fetch", "s3://backups/none.db", file], 1, "NoSuchKey"),
         (["fetch", "s3://nobody/none.db", file], 1, "NoSuchBucket"),
         (["fetch", "s3://backups/../x", file], 2, "names no object"),
-        (["fetch", "s3://backups/prod/", file], 2, "names no single object"),
+        (["fetch", "s3://backups/prod/", file], 2, "not a single object"),
         (["fetch", "https://backups/x", file], 2, "names no object"),
     ] {
         let output = moto.run(&args);

@@ -1,5 +1,5 @@
-//! This machine and the members that it can reach: the world of real recoveries, and, confined to
-//! one directory and a few loopback ports, the world of a drill.
+//! This machine and the members that it can reach: the world of real recoveries and, confined to
+//! one directory and a few loopback ports, of drills.
 
 mod host_report;
 mod member_ops;
@@ -65,10 +65,10 @@ use crate::{
     text::Shown,
 };
 
-/// bbolt's magic number, as it stands behind the first page's header.
+/// bbolt's magic number, as it follows the first page's header.
 const BOLT_MAGIC: [u8; 4] = [0xed, 0xda, 0x0c, 0xed];
 
-/// No text that requorum writes is longer.
+/// The largest text file that requorum writes, in bytes.
 const TEXT: u64 = journal::MOST_BYTES;
 
 /// This machine.
@@ -78,24 +78,24 @@ pub struct Local {
     members: Members,
     /// How other hosts are reached.
     ssh: Ssh,
-    /// Where a drill is kept in: its directory and its members' URLs.
+    /// What a drill is confined to: its directory and its members' URLs.
     fence: Option<Confinement>,
-    /// Below which directory configurations are looked for.
+    /// The root directory for configurations.
     root: PathBuf,
-    /// With the snapshot that was read last: the members of a plan are restored from one reading.
+    /// The snapshot that was read last: the members of a plan are restored from one reading.
     tools: Tools,
 }
 
 #[derive(Debug)]
 struct Confinement {
     root: PathBuf,
-    /// The same as it was named, where links lead to it.
+    /// The same path as it was given, where links lead to it.
     named: PathBuf,
     endpoints: Vec<String>,
 }
 
 impl Local {
-    /// The real world.
+    /// Creates the real world.
     pub fn real(members: Members) -> Local {
         Local::new("REAL", members, None)
     }
@@ -105,50 +105,50 @@ impl Local {
         Local { label: label.into(), members, ssh: Ssh::default(), fence, root, tools: Tools::default() }
     }
 
-    /// Looks for configurations below `root`, as if that were `/`.
+    /// Searches configurations below `root`, as if it were `/`.
     #[must_use]
     pub fn below(self, root: PathBuf) -> Local {
         Local { root, ..self }
     }
 
-    /// Reaches other hosts so.
+    /// Reaches other hosts by this `ssh`.
     #[must_use]
     pub fn by(self, ssh: Ssh) -> Local {
         Local { ssh, ..self }
     }
 
-    /// A world that ends at `root` and at `endpoints`: nothing outside is read, written or asked.
+    /// Confines the world to `root` and `endpoints`: nothing outside is read, written or asked.
     ///
     /// # Errors
     /// When `root` does not exist.
     pub fn fenced(label: &str, members: Members, root: &Path, endpoints: Vec<String>) -> Result<Local> {
         let real = root.canonicalize().map_err(|e| io_trouble("look at", root, &e))?;
         let fence = Some(Confinement { root: real, named: root.into(), endpoints });
-        // a port that is guessed could be another cluster's
+        // a guessed port could be another cluster's
         let members = members.without_guesses();
         Ok(Local::new(label, members, fence))
     }
 
-    /// Refuses a path outside the fence, symbolic links followed.
+    /// Refuses a path outside the confinement, symbolic links followed.
     fn inside(&self, path: &Path) -> Result<()> {
         let Some(fence) = &self.fence else { return Ok(()) };
         let outside = || {
-            Error::new(ErrorKind::Input, format!("{} is outside this exercise", path.shown()))
-                .why(format!("a drill touches nothing but {}", fence.root.shown()))
-                .hint("Take a path in that directory; for real work leave the drill and start requorum.")
+            Error::new(ErrorKind::Input, format!("{}: outside this exercise", path.shown()))
+                .why(format!("a drill uses nothing but {}", fence.root.shown()))
+                .hint("Choose a path in that directory; for real work leave the drill and start requorum.")
         };
         let absolute = std::path::absolute(path).map_err(|e| io_trouble("look at", path, &e))?;
-        // What is plainly elsewhere is not even looked at.
+        // An obviously outside path is not even accessed.
         let near = [&fence.root, &fence.named].iter().any(|root| absolute.starts_with(root));
         if !near || absolute.components().any(|c| c == Component::ParentDir) {
             return Err(outside());
         }
-        // The deepest part that exists tells where the rest would come to lie.
+        // The deepest existing part shows where the rest would be created.
         let existing = absolute.ancestors().find_map(|p| p.canonicalize().ok());
         if existing.is_some_and(|real| real.starts_with(&fence.root)) { Ok(()) } else { Err(outside()) }
     }
 
-    /// Refuses a place beside which something would be built outside the fence.
+    /// Refuses a path whose staging directory would be outside the confinement.
     fn may_build(&self, dir: &Path) -> Result<()> {
         self.inside(dir)?;
         self.inside(staging::parent(dir))
@@ -157,9 +157,9 @@ impl Local {
     fn may_ask(&self, endpoint: &str) -> Result<()> {
         match &self.fence {
             Some(fence) if !fence.endpoints.iter().any(|e| e == endpoint) => {
-                Err(Error::new(ErrorKind::Input, format!("{endpoint} is outside this exercise"))
-                    .why("a drill asks nobody but its own members")
-                    .hint(format!("They are {}.", fence.endpoints.join(", "))))
+                Err(Error::new(ErrorKind::Input, format!("{endpoint}: outside this exercise"))
+                    .why("a drill asks only its own members")
+                    .hint(format!("Its members are {}.", fence.endpoints.join(", "))))
             }
             _ => Ok(()),
         }
@@ -177,7 +177,7 @@ impl World for Local {
 
     fn fresh(&self) -> String {
         let mut bytes = [0u8; 4];
-        // The kernel's generator does not fail once it is up; the clock is good enough before.
+        // The kernel's generator does not fail once it is up; before that the clock is good enough.
         if rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()).is_err() {
             bytes = std::process::id().to_be_bytes();
         }
@@ -185,7 +185,7 @@ impl World for Local {
     }
 
     fn operator(&self) -> String {
-        // Who called sudo is more to the point than root.
+        // The user who called sudo says more than root.
         let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
         let user = user.unwrap_or_else(|| host_report::name_of(rustix::process::getuid().as_raw(), "/etc/passwd"));
         format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
@@ -203,12 +203,12 @@ impl World for Local {
     }
 
     fn ask_peer(&self, _endpoint: &str, member: &KnownMember) -> Answer {
-        // what a database calls a peer URL is no address of an exercise
+        // a peer URL from a database is not an address of an exercise
         match member.peer_urls.iter().try_for_each(|url| self.may_ask(url)) {
             Ok(()) => self.members.ask_peer(member),
             Err(_) => Answer::Silent {
                 why: "outside this exercise".into(),
-                details: "Its peer port is no part of this exercise.".into(),
+                details: "Its peer port is not part of this exercise.".into(),
             },
         }
     }
@@ -352,7 +352,7 @@ impl World for Local {
     }
 
     fn discover(&self) -> Vec<ConfigFacts> {
-        // This machine's own etcds are none of a drill's business.
+        // A drill ignores this machine's own etcds.
         if self.fence.is_some() { Vec::new() } else { discover(&self.root) }
     }
 
@@ -376,7 +376,7 @@ impl World for Local {
         self.tools
             .disk
             .make_dirs(dir)
-            .map_err(|e| Error::new(ErrorKind::Failed, format!("the directory {} cannot be made", dir.shown())).why(e))
+            .map_err(|e| Error::new(ErrorKind::Failed, format!("{}: cannot create directory", dir.shown())).why(e))
     }
 
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
@@ -400,12 +400,12 @@ impl World for Local {
     fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn HostSession + '_>> {
         if !host_address::is_local(host) {
             if self.fence.is_some() {
-                return Err(Error::new(ErrorKind::Input, format!("{host} is outside this exercise")));
+                return Err(Error::new(ErrorKind::Input, format!("{host}: outside this exercise")));
             }
             return Ok(Box::new(self.ssh.open(host, dirs, stop)?));
         }
         dirs.iter().try_for_each(|dir| self.inside(dir))?;
-        // This machine's users and own etcds are none of a drill's business.
+        // A drill ignores this machine's users and own etcds.
         let facts = HostFacts { addresses: self.addresses(), ..host_report::look(dirs, self.fence.is_none()) };
         Ok(Box::new(LocalHost::new(self, facts)))
     }
@@ -419,7 +419,7 @@ impl World for Local {
     }
 
     fn is_here(&self, host: &str) -> bool {
-        // Only one's own addresses can be listened at.
+        // Only this machine's own addresses can be bound.
         self.fence.is_some() || TcpListener::bind((host, 0)).is_ok()
     }
 
@@ -442,8 +442,8 @@ impl World for Local {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io_trouble("read", path, &e)),
             Ok(length) if length as u64 > TEXT => {
-                Err(Error::new(ErrorKind::Input, format!("{} was not read", path.shown()))
-                    .why("it is longer than anything that requorum writes"))
+                Err(Error::new(ErrorKind::Input, format!("{}: not read", path.shown()))
+                    .why("it is larger than any file that requorum writes"))
             }
             Ok(_) => Ok(Some(text)),
         }
@@ -462,14 +462,15 @@ impl World for Local {
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {
         self.inside(path)?;
         let fail = |e: io::Error| match e.kind() {
-            io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Input, format!("{} exists", path.shown()))
-                .why("requorum never writes over a file")
+            io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Input, format!("{}: file exists", path.shown()))
+                .why("requorum never overwrites a file")
                 .hint("Name another file, or move this one aside yourself."),
             _ => creation_trouble("write", path, &e),
         };
         let (above, name) = self.tools.disk.above(path).map_err(fail)?;
         let file = above.create(&name, 0o600).map_err(fail)?;
-        // What could not be made is not removed either: with no descriptor left nobody looks whether the name is taken.
+        // A file that was not created is not removed either: without free descriptors nothing checks whether the name
+        // is taken.
         if let Err(e) = file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync()) {
             if file.identity().is_ok_and(|own| above.is(&name, own)) {
                 let _ = above.remove_file(&name);
@@ -491,13 +492,13 @@ impl World for Local {
             Trusted::Strange(why) => return Err(not_ours(path, why)),
             Trusted::Absent => return Err(fail(io::ErrorKind::NotFound.into())),
         };
-        // Given back when the file is closed.
+        // Released when the file is closed.
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).map_err(|e| fail(e.into()))?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(|e| io_trouble("read", path, &e))?;
         let line = line(&text)?;
         let before = text.len() as u64;
-        // What was read ended where the next line begins.
+        // The content that was read ends where the new line begins.
         if let Err(e) = file.write_all(line.as_bytes()).and_then(|()| file.sync_all()) {
             let _ = file.set_len(before);
             return Err(fail(e));
@@ -506,23 +507,25 @@ impl World for Local {
     }
 }
 
-/// Whether a file of this name is one that requorum keeps where others may write.
+/// Returns whether a file of this name is one that requorum keeps where others may write.
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
 }
 
-/// Whether a file of this name is a journal: what it says decides what is done, and what is written there is no one else's.
+/// Returns whether a file of this name is a journal: its content decides what is done, and no other user's file is
+/// written to.
 fn is_journal(path: &Path) -> bool {
     is_hidden(path) || path.extension().is_some_and(|end| end == "journal")
 }
 
-/// Where a journal really is: a link of the operator's is followed, one of another user's is not. A host's is none.
+/// Returns where a journal really is: the operator's own link is followed, another user's is not. A host's journal is
+/// no link.
 fn journal_path(path: &Path) -> io::Result<PathBuf> {
     if is_hidden(path) { Ok(path.into()) } else { durable_fs::real(path) }
 }
 
-/// Who else an operator's journal may belong to: who called sudo, and whoever may change the plan that it is of, or, where
-/// it is not beside its plan, the directory that was named for it. A host's belongs to this user only.
+/// Returns who else may own an operator's journal: the user who called sudo, and whoever may change its plan or, if it
+/// is not next to its plan, the directory that was named for it. A host's journal must be this user's own.
 fn owners(path: &Path) -> Vec<u32> {
     if is_hidden(path) {
         return Vec::new();
@@ -534,7 +537,7 @@ fn owners(path: &Path) -> Vec<u32> {
     of.map(|meta| meta.uid()).into_iter().chain(sudo).collect()
 }
 
-/// Why what a journal tells may be another user's word, where it may be.
+/// Returns why a journal may contain another user's text; `None` if it cannot.
 pub fn strange_journal(path: &Path) -> Option<String> {
     let look = || -> io::Result<Trusted<File>> {
         let path = journal_path(path)?;
@@ -548,15 +551,15 @@ pub fn strange_journal(path: &Path) -> Option<String> {
     }
 }
 
-/// A journal that somebody else may have written.
+/// The error for a journal that another user may have written.
 fn not_ours(path: &Path, why: Untrusted) -> Error {
-    Error::new(ErrorKind::Refused, format!("{} is not taken for a journal of ours", path.shown()))
+    Error::new(ErrorKind::Refused, format!("{}: journal not trusted", path.shown()))
         .why(format!("it {why}"))
-        .hint("Look at it and at who made it, and move it away.")
+        .hint("Check the file and who created it, then move it away.")
 }
 
-/// Takes `place` itself when it is a file; its files, its own `member/snap/db` and those of the
-/// data directories directly in it when it is a directory.
+/// Searches `place`: itself if it is a file; its files, its own `member/snap/db` and those of the
+/// data directories directly in it if it is a directory.
 fn look_in(place: &Path, found: &mut Vec<FileFacts>) -> Result<()> {
     let fail = |e: io::Error| io_trouble("look in", place, &e);
     let meta = fs::metadata(place).map_err(fail)?;
@@ -595,9 +598,9 @@ fn add(path: &Path, found: &mut Vec<FileFacts>) {
     });
 }
 
-/// A file that begins as a bbolt database does, or bears a name that snapshots bear: a damaged or
-/// packed one should be seen with its reason, not be missing from the list. An archive may be
-/// anything, so its name must say more.
+/// Returns whether a file begins like a bbolt database, or has a usual name of snapshots: a damaged or
+/// compressed one should be listed with its reason, not be missing. An archive can have any
+/// content, so its name must say more.
 fn has_the_looks(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if [".db", ".db.part", ".db.gz", ".db.zst", ".db.zip", ".snapshot", ".etcd-backup"]

@@ -1,5 +1,5 @@
-//! Everybody asked at once and heard out in rounds, on threads: [`crate::domain::quorum::probe_rounds`] says who is next, a [`World`]
-//! does the asking.
+//! Asks all members in parallel and in rounds, on threads: [`crate::domain::quorum::probe_rounds`] decides who is next,
+//! a [`World`] asks.
 
 use std::{
     collections::BTreeSet,
@@ -17,16 +17,16 @@ use crate::domain::{
     },
 };
 
-/// What came back.
+/// A received answer.
 enum Reply {
     Answer(Answer),
     Peer(Answer),
     Hash(Hashed),
 }
 
-/// Asks all `endpoints`, and whom their answers name; returns when everybody was heard out or ran into a deadline.
-/// Hashes, which cost each member a reading of its whole store, only where `hashes` says so. `on` sees what is known
-/// after each answer. Credentials go to `endpoints`, not to whom only the answers name.
+/// Asks all `endpoints`, and those that their answers name; returns when each has answered or its deadline has passed.
+/// Hashes, for which each member reads its whole store, are asked for only if `hashes` is true. `on` receives what is
+/// known after each answer. Credentials are sent to `endpoints` only, not to those that the answers name.
 pub fn survey(
     world: &dyn World,
     endpoints: &[String],
@@ -53,8 +53,8 @@ pub fn survey(
                     Ok(reply) => (Some(reply), None),
                     Err(panic) => (None, Some(panic)),
                 };
-                // nobody listens any more only when the survey itself broke down; of a defect it must know, too, or it would
-                // wait for ever
+                // The receiver is gone only if the survey itself failed; it must receive the failure of a thread as
+                // well, or it would wait for ever.
                 let _ = send.send((endpoint.clone(), reply));
                 if let Some(panic) = panic {
                     resume_unwind(panic);
@@ -100,8 +100,8 @@ pub fn survey(
     facts
 }
 
-/// Tells several servers under one member's IDs from one server behind several endpoints, by asking those once more that
-/// are behind.
+/// Distinguishes several servers with one member's IDs from one server with several endpoints, by asking those again
+/// whose answers are older.
 fn twins(world: &dyn World, facts: &mut [EndpointFacts]) {
     let before = facts.to_vec();
     for endpoint in probe_rounds::lagging_twins(&before) {
@@ -115,8 +115,8 @@ fn twins(world: &dyn World, facts: &mut [EndpointFacts]) {
     }
 }
 
-/// Judges what was answered, and asks those once more whose answers may just be older than what they are held against;
-/// what it says then holds for answers that came after all else was known.
+/// Evaluates the answers, and asks those members again whose answers may just be older than what they are compared
+/// with; their second answer was received after everything else was known.
 pub fn confirm(
     world: &dyn World,
     facts: &mut [EndpointFacts],
@@ -131,7 +131,7 @@ pub fn confirm(
         for fact in facts.iter_mut().filter(|f| first.ask_again.contains(&f.endpoint)) {
             scope.spawn(|| {
                 let mut answer = world.ask(&fact.endpoint);
-                // a hash is of one revision, and stays what it was
+                // a hash belongs to one revision and does not change
                 if let (Answer::Says(before), Answer::Says(now)) = (&fact.answer, &mut answer) {
                     now.hash = before.hash.clone();
                     now.went_back = before.went_back;
@@ -318,7 +318,8 @@ mod tests {
         assert_eq!(says(third).hash, Hashed::NotAsked);
     }
 
-    /// Every other question is answered first, and then whoever asked has the panic: no answer that never comes is waited for.
+    /// Every other question is answered first, and then whoever asked has the panic: no answer that never comes is
+    /// waited for.
     #[test]
     fn a_question_whose_thread_panics_is_not_waited_for() {
         for defect in [Defect::Ask, Defect::Peer, Defect::Hash] {

@@ -149,11 +149,11 @@ pub fn sheet_and_code(server: &Server) {
     let mut client = members[0].wait_ready(None);
     assert_eq!(client.contents().keys.len(), 100);
     assert_eq!(client.revision(), plan.plan.expected_revision());
-    let running = sheet.run("# The way back", server, &none);
+    let running = sheet.run("# Rollback", server, &none);
     stopped(&running, "an etcd runs");
     members[0].stop();
 
-    let back = sheet.run("# The way back", server, &none);
+    let back = sheet.run("# Rollback", server, &none);
     assert!(back.status.success(), "{}", said(&back));
     assert_eq!(names(&member.data_dir.join("member")), ["old", "snap"]);
     assert!(names(&root).iter().any(|name| name.contains("requorum-new-")), "the new one is kept: {:?}", names(&root));
@@ -194,7 +194,7 @@ pub fn sheet_on_mounts(server: &Server) {
     let mut members = plan.start(server, &places, &[]);
     assert_eq!(members[0].wait_ready(None).contents().keys.len(), 100);
     members[0].stop();
-    let back = sheet.run("# The way back", server, &tools);
+    let back = sheet.run("# Rollback", server, &tools);
     assert!(back.status.success(), "{}", said(&back));
     assert!(wal.join("old.wal").exists() && member.data_dir.join("member/old").exists());
     assert!(!wal.join("0000000000000000-0000000000000000.wal").exists());

@@ -195,7 +195,7 @@ pub fn passwords(server: &Server) {
         if server.minor != "3.4" {
             assert_eq!(m1["closed"], "wants a password");
             let errors = texts(&m1["errors"]).join("\n");
-            assert!(errors.contains("without a quorum no token can be had"), "{errors}");
+            assert!(errors.contains("no token can be issued without quorum"), "{errors}");
             assert!(texts(&lost["advice"]).join("\n").contains("m1's member/snap/db"), "{lost}");
         }
     }
@@ -253,7 +253,7 @@ pub fn client_certificates(server: &Server) {
     // without a certificate its peer port still tells who is there
     let refused = probe(&m1, &with[..1]);
     assert_eq!((refused["verdict"].as_str(), refused["voters"].as_u64()), (Some("lost_for_now"), Some(2)), "{refused}");
-    assert_eq!(of(&refused, "m1")["closed"], "wants a client certificate");
+    assert_eq!(of(&refused, "m1")["closed"], "requires a client certificate");
     assert!(texts(&of(&refused, "m1")["errors"])[0].contains("Give --cert and --key"), "{refused}");
 }
 

@@ -45,7 +45,7 @@ fn restore_puts_no_member_in_place_a_second_time() {
     ended(&restore("m3", &[]), 0, &[]);
     ended(&restore("m1", &["--override", &typed]), 0, &["Warning: overridden: plan"]);
     // what is in place by this plan is left alone; anything else is refused, and not moved
-    ended(&restore("m1", &[]), 0, &["m1 is in place already"]);
+    ended(&restore("m1", &[]), 0, &["m1 is already installed"]);
     fs::rename(dir.join("m1-1"), dir.join("theirs")).unwrap();
     fs::rename(dir.join("m1.etcd"), dir.join("m1-1")).unwrap();
     fs::rename(dir.join("theirs"), dir.join("m1.etcd")).unwrap();
@@ -63,7 +63,7 @@ fn apply_goes_on_and_back_and_forth_but_not_twice() {
     let undo = |more: &[&str]| run(dir, &["undo"], more);
     ended(&apply(&["--member", "m1"]), 0, &[]);
     ended(&apply(&[]), 0, &[]);
-    ended(&apply(&[]), 0, &["is in place already"]);
+    ended(&apply(&[]), 0, &["is already installed"]);
     ended(&undo(&[]), 0, &[]);
     ended(&apply(&[]), 0, &[]);
     // one that is taken back while the others stay

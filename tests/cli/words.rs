@@ -7,7 +7,18 @@ use std::{
 };
 
 /// The rooms that are read: directories with all below them, and files.
-const ROOMS: [&str; 5] = ["src/cli", "src/cli.rs", "src/error.rs", "src/text", "src/text.rs"];
+const ROOMS: [&str; 10] = [
+    "src/cli",
+    "src/cli.rs",
+    "src/domain",
+    "src/domain.rs",
+    "src/error.rs",
+    "src/execute",
+    "src/execute.rs",
+    "src/system",
+    "src/text",
+    "src/text.rs",
+];
 
 /// Words and phrases that fail; `|` separates forms of one word, `_` is any word.
 const UNCLEAR: [&str; 14] = [
@@ -30,8 +41,8 @@ const UNCLEAR: [&str; 14] = [
 /// Further phrases, whose first words are common.
 const PHRASES: [&str; 3] = ["not to be had", "as it|they must be", "come|comes|came to its|their end"];
 
-/// Literals and comments that may have such a word: part of the text, and why.
-const ALLOWED: [(&str, &str); 0] = [];
+/// Literals and comments that may have such a word: the whole text, or a part of several words; and why.
+const ALLOWED: [(&str, &str); 1] = [("behind", "a clock is ahead or behind")];
 
 /// What a source file shows to people: its string literals and its doc comments, each with its line. Comments that give
 /// reasons are not read, and neither is what follows `#[cfg(test)]` in front of an inline module.
@@ -121,7 +132,8 @@ fn unclear(text: &str) -> Option<&'static str> {
 
 /// The unclear phrases of a file, each with its line and its text.
 fn faults(source: &str) -> Vec<(usize, &'static str, String)> {
-    let allowed = |text: &str| ALLOWED.iter().any(|(part, _)| text.contains(part));
+    let allowed =
+        |text: &str| ALLOWED.iter().any(|(part, _)| text == *part || part.contains(' ') && text.contains(part));
     let fault = |(line, text): (usize, String)| unclear(&text).map(|phrase| (line, phrase, text));
     texts(source).into_iter().filter(|(_, text)| !allowed(text)).filter_map(fault).collect()
 }

@@ -131,7 +131,7 @@ fn what_is_no_journal_is_refused() {
         (write("cut", &journal[..journal.len() - 9]), &["is cut off", "head -n "]),
         (write("without", &format!("{}\n{}\n", lines[0], lines[2])), &["line 2 does not follow", "head -n 1"]),
         (write("empty", ""), &["it is empty"]),
-        (plan, &["line 1 is no record", "PLAN.yaml.journal"]),
+        (plan, &["line 1 is not a journal record", "PLAN.yaml.journal"]),
         (of_host.to_string_lossy().into_owned(), &["the journal that a host keeps", "PLAN.yaml.journal"]),
     ] {
         let output = requorum(dir.path(), &["drill", "record", &file, "-o", "night.yaml"]);

@@ -564,9 +564,9 @@ impl World for Fake {
 
     fn open(&self, host: &str, dirs: &[PathBuf], _stop: Stop<'_>) -> Result<Box<dyn HostSession + '_>> {
         if self.unreachable.lock().unwrap().contains(host) {
-            return Err(Error::new(ErrorKind::NoAnswer, format!("{host} cannot be reached by ssh"))
-                .why("nothing listens at its ssh port")
-                .hint("Look whether sshd runs there, and whether its port is another one."));
+            return Err(Error::new(ErrorKind::NoAnswer, format!("{host}: cannot be reached by ssh"))
+                .why("connection refused: nothing listens on its ssh port")
+                .hint("Check that sshd is running there, and on which port."));
         }
         let place = |path: &PathBuf| Place {
             path: path.clone(),
@@ -623,8 +623,8 @@ impl World for Fake {
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {
         let mut written = self.written.lock().unwrap();
         if written.iter().any(|(p, _)| p == path) {
-            return Err(Error::new(ErrorKind::Input, format!("{} exists already", path.display()))
-                .hint("Give it another name; nothing is written over"));
+            return Err(Error::new(ErrorKind::Input, format!("{}: file exists", path.display()))
+                .hint("Nothing is overwritten. Choose another name"));
         }
         written.push((path.into(), text.into()));
         Ok(())
@@ -671,7 +671,7 @@ fn unit(member: &Member) -> ConfigFacts {
         wal_dir: member.wal_dir.clone(),
         automation: vec![Automation {
             names_file: false,
-            what: format!("systemd starts {service} only when told to"),
+            what: format!("systemd starts {service} only on request"),
             active: false,
             pause: String::new(),
             resume: format!("systemctl start --no-block {service}"),

@@ -116,14 +116,14 @@ pub fn with_real_etcds() {
     // A rehearsal disturbs nobody, and leaves nothing.
     let output = planned.apply(&net, &["--dry-run"]).output().unwrap();
     let said = ended(&output, 0, &["1 member answers, has no leader, raft index unchanged", "Dry run passed"]);
-    assert_eq!(said.matches("read back and right").count(), 3, "{said}");
+    assert_eq!(said.matches("; verified").count(), 3, "{said}");
     assert!(hosts.iter().all(|host| hidden(host) == [planned.journal()]));
     let probe = requorum(["probe", "-w", "json", "--endpoints", &places[1].client_url()]).output().unwrap();
     assert!(probe.status.code() != Some(5), "m2 still answers");
 
     let output = planned.apply(&net, &["--stop"]).output().unwrap();
-    let said = ended(&output, 0, &["h2: stopping the etcd on", "h2: the etcd on", "in place, looked at again", "undo"]);
-    assert_eq!(said.matches("what was at").count(), 3, "{said}");
+    let said = ended(&output, 0, &["h2: stopping the etcd on", "h2: the etcd on", "installed and verified", "undo"]);
+    assert_eq!(said.matches("; previous ").count(), 3, "{said}");
     members.iter_mut().for_each(Member::kill);
     assert!(dirs.iter().all(|dir| cluster_of(dir) == planned.plan.cluster_id));
     let mut new = started(&planned, &server, &dirs);
@@ -135,16 +135,16 @@ pub fn with_real_etcds() {
 
     // What runs in place is left alone by another run, and taken out only when it may be stopped.
     let output = planned.apply(&net, &[]).output().unwrap();
-    let said = ended(&output, 0, &["h2: m2 is in place already"]);
+    let said = ended(&output, 0, &["h2: m2 is already installed"]);
     assert!(!said.contains("kill -TERM"), "{said}");
     let output = planned.undo(&net, &[]).output().unwrap();
-    ended(&output, 3, &["etcds run on 3 directories", "--stop"]);
+    ended(&output, 3, &["etcds are running on the data directories of 3 members", "--stop"]);
     let output = planned.undo(&net, &["--stop"]).output().unwrap();
     ended(&output, 0, &["out of its place again", "the previous directories are restored"]);
     assert!(dirs.iter().all(|dir| cluster_of(dir).0 == old), "the old directories are back");
     drop(new);
     let report = succeed(requorum(["report"]).arg(&planned.file));
-    for words in ["chain holds", "stopping the etcd on", "kill -TERM", "undone", "1 member answers"] {
+    for words in ["chain is intact", "stopping the etcd on", "kill -TERM", "undone", "1 member answers"] {
         assert!(report.contains(words), "{words:?} is not in\n{report}");
     }
 
@@ -247,7 +247,7 @@ pub fn by_hand() {
     ended(&output, 1, &["does not prove m2", "it is that of m1"]);
     nothing_is_lost(&hosts, &planned);
     let output = planned.apply(&net, &["--by-hand", &format!("m2={code}")]).output().unwrap();
-    ended(&output, 0, &["m2 is as planned", "m1: in place", "m2: now run part 2 of its sheet there"]);
+    ended(&output, 0, &["m2 is as planned", "m1: installed", "m2: run part 2 of its sheet there now"]);
     assert_eq!(old_of(&hosts[1]), dirs[1], "nothing was done there");
 }
 
@@ -333,7 +333,7 @@ pub fn a_log_elsewhere() {
     member.wait_ready(None);
     let planned = plan(&net, std::slice::from_ref(&dir));
     let output = planned.apply(&net, &["--dry-run"]).output().unwrap();
-    ended(&output, 3, &["m1 is not restored on h1", "keeps its WAL in", &wal.to_string_lossy(), "wal_dir"]);
+    ended(&output, 3, &["m1 on h1: not restored", "keeps its WAL in", &wal.to_string_lossy(), "wal_dir"]);
     let yaml = fs::read_to_string(&planned.file).unwrap();
     fs::write(&planned.file, yaml.replace("  data_dir:", &format!("  wal_dir: {}\n  data_dir:", wal.display())))
         .unwrap();

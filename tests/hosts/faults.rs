@@ -273,7 +273,7 @@ pub fn refused_and_odd() {
     super::sshd::keygen(&hosts[1].dir.join("host_key"));
     hosts[1].start();
     let output = planned.apply(&net, &[]).output().unwrap();
-    ended(&output, 3, &["its host key is another than the one in known_hosts"]);
+    ended(&output, 3, &["host key verification failed"]);
     nothing_is_lost(&hosts, &planned);
 }
 

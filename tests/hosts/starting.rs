@@ -232,7 +232,7 @@ pub fn by_their_units() {
     pty.send("\r");
     pty.wait("not started: m2");
     let screen = pty.screen();
-    assert!(screen.contains("h1: m1: started; it holds its directory (process"), "{screen}");
+    assert!(screen.contains("h1: m1: started; it has locked its data directory (process"), "{screen}");
     assert_eq!(pty.exit_code(), 3, "{screen}");
     assert_eq!(managed[0].told()[3..], ["enable --now --no-block etcd.service"]);
     assert!(managed[0].wanted().is_symlink() && managed[0].pid() != Some(old));
@@ -247,8 +247,8 @@ pub fn by_their_units() {
         4,
         &[
             "h1: m1 is already running",
-            "h2: m2: systemctl start --no-block etcd.service did not start it: Failed to connect to bus",
-            "h3: m3: started; it holds its directory (process",
+            "h2: m2: systemctl start --no-block etcd.service: failed to start it: Failed to connect to bus",
+            "h3: m3: started; it has locked its data directory (process",
         ],
     );
     managed[1].host.script("systemctl", whole.trim_start_matches("#!/bin/sh\n"));

@@ -135,7 +135,7 @@ pub fn the_whole_road() {
     // What runs on the new directories is shown before it is stopped.
     wizard.send("u");
     label(&mut wizard);
-    wizard.wait("etcds run on 3 directories");
+    wizard.wait("etcds are running on the data directories of 3 members");
     wizard.send("u");
     wizard.wait("These commands run first: h1: kill -TERM");
     label(&mut wizard);
@@ -145,7 +145,7 @@ pub fn the_whole_road() {
 
     let path = journal::of_plan(&net.dir.path().join("state/requorum"), &planned.plan);
     let report = succeed(requorum(["report"]).arg(path));
-    for words in ["chain holds", "consent to stop the etcd on", &kill, "The label prod was typed", "undone"] {
+    for words in ["chain is intact", "consent to stop the etcd on", &kill, "The label prod was typed", "undone"] {
         assert!(report.contains(words), "{words:?} is not in\n{report}");
     }
 }

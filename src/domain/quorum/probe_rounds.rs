@@ -35,9 +35,9 @@ pub enum Question {
     },
 }
 
-/// The next round of questions, none while an endpoint is still being asked: a member may be listed under another URL than
-/// the one at which it is asked. The first `typed` of `facts` are the endpoints that the operator named; `peered` are those
-/// whose peer ports were asked already.
+/// The next round of questions, none while an endpoint is still being asked: a member may be listed under another URL
+/// than the one at which it is asked. The first `typed` of `facts` are the endpoints that the operator named; `peered`
+/// are those whose peer ports were asked already.
 pub fn next(facts: &[EndpointFacts], typed: usize, peered: &BTreeSet<String>) -> Vec<Question> {
     if facts.iter().any(|f| f.answer == Answer::Asking) {
         return Vec::new();
@@ -125,7 +125,8 @@ pub fn lagging_twins(facts: &[EndpointFacts]) -> Vec<String> {
     lone.iter().filter(|(_, s)| behind(s)).map(|(endpoint, _)| endpoint.to_string()).collect()
 }
 
-/// Whether `now`, which was asked after the others had answered, is behind what one of them reported as the same member.
+/// Whether `now`, which was asked after the others had answered, is older than what one of them reported as the same
+/// member.
 pub fn went_back(now: &MemberStatus, others: &[EndpointFacts]) -> bool {
     now.closed.is_none() && now.raft_index > 0 && alone(now) && says(others).any(|(_, s)| alone(s) && is_behind(now, s))
 }

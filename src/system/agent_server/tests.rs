@@ -156,7 +156,7 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
     assert!(old.join("member/old").exists());
     // Nothing is started on what is there until then, and nobody does without the journal's word.
     let start = Request::Start { of: of.clone(), commands: vec!["echo of no avail >&2; exit 7".into()] };
-    assert!(matches!(far.ask(&start), Event::Failed(trouble) if trouble.what == "m2 is not in place by this plan"));
+    assert!(matches!(far.ask(&start), Event::Failed(trouble) if trouble.what == "m2: not installed by this plan"));
     let swap = Request::Swap { of: of.clone(), stamp: "20261122-031205".into() };
     let Event::Swapped(swapped) = far.ask(&swap) else { panic!("m2 was not put in place") };
     let aside = dir.path().join("m2.old-20261122-031205");

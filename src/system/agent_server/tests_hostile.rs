@@ -1,5 +1,5 @@
-//! A host's journal in a directory of somebody else: what is not ours, and what its operator's journal does not know, is
-//! not gone by.
+//! A host's journal in a directory of somebody else: what is not ours, and what its operator's journal does not know,
+//! is not gone by.
 #![allow(clippy::unwrap_used)]
 
 use std::os::unix::fs::{MetadataExt, chown, lchown, symlink};
@@ -113,7 +113,7 @@ fn a_journal_with_another_beginning_does_not_verify() {
         forged.add(Line::Done, "m2: putting it in place: done", serde_json::Value::Object(data.clone())).unwrap();
         let mut far = Far::greeted();
         let Event::Failed(refused) = far.ask(&bound(&plan)) else { panic!("{start}: it was taken") };
-        assert!(refused.why.contains("does not begin as"), "{refused}");
+        assert!(refused.why.contains("does not begin like"), "{refused}");
         // Whom no journal here has told is told what is there; and undo asks for the member's own places all the same.
         let answer = far.ask(&claim(&plan, "carl@away"));
         if start.starts_with("00") {

@@ -144,8 +144,8 @@ fn wrong_certificates_are_found_out_on_the_disk() {
             Severity::Error,
             "is not the key of the certificate",
         ),
-        (|p, _| fs::write(p.path("m2.crt"), "hello").unwrap(), Severity::Error, "holds no certificate in PEM form"),
-        (|p, _| fs::write(p.path("m2.key"), "hello").unwrap(), Severity::Error, "holds no private key in PEM form"),
+        (|p, _| fs::write(p.path("m2.crt"), "hello").unwrap(), Severity::Error, "no PEM certificate"),
+        (|p, _| fs::write(p.path("m2.key"), "hello").unwrap(), Severity::Error, "no PEM private key"),
     ];
     for (harm, severity, words) in cases {
         let (place, ca) = place();

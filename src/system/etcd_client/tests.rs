@@ -188,7 +188,7 @@ fn credentials_that_bring_no_token_are_said_and_the_rest_goes_on() {
     let connect = Connect { user: Some("root:hush".into()), ..quick() };
     let says = spoken(ask(connect, &served.http()));
     assert_eq!(says.read, Read::Served);
-    assert!(says.errors[0].starts_with("no token for the user given: "), "{:?}", says.errors);
+    assert!(says.errors[0].starts_with("no token for the given user: "), "{:?}", says.errors);
     assert!(!format!("{says:?}").contains("hush"));
 
     // and without a leader nobody is asked for one
@@ -303,7 +303,7 @@ fn tls_is_spoken_and_its_refusals_are_told_apart() {
         (&quick(), good.https(), "certificate of unknown issuer"),
         (&trusting, elsewhere.https(), "certificate for another name"),
         (&trusting, expired.https(), "certificate expired"),
-        (&trusting_other, selfish.https(), "a CA certificate as server"),
+        (&trusting_other, selfish.https(), "CA certificate as server certificate"),
         (&trusting, plain.https(), "speaks http, not https"),
         (&trusting, good.http(), "speaks https, not http"),
     ] {
@@ -316,14 +316,17 @@ fn tls_is_spoken_and_its_refusals_are_told_apart() {
     let wants = ServerTlsConfig::new().identity(ca.sign("127.0.0.1", |_| {})).client_ca_root(ca.certificate());
     let wants = Served::start(member(0), Some(wants));
     let (why, details) = silent(ask(trusting.clone(), &wants.https()));
-    assert_eq!(why, "wants a client certificate", "{details}");
+    assert_eq!(why, "requires a client certificate", "{details}");
     ca.sign("client", |_| {});
     other.sign("stranger", |_| {});
     let with =
         |name: &str| Connect { cert: at(&format!("{name}.crt")), key: at(&format!("{name}.key")), ..trusting.clone() };
     spoken(ask(with("client"), &wants.https()));
     let (why, details) = silent(ask(with("stranger"), &wants.https()));
-    assert!(["client certificate refused", "wants a client certificate"].contains(&why.as_str()), "{why}: {details}");
+    assert!(
+        ["client certificate refused", "requires a client certificate"].contains(&why.as_str()),
+        "{why}: {details}"
+    );
 }
 
 #[test]
@@ -336,10 +339,10 @@ fn bad_certificate_files_are_named_before_anyone_is_asked() {
     let at = |name: &str| Some(dir.path().join(name));
     for (connect, part) in [
         (Connect { cacert: at("missing"), ..quick() }, "--cacert"),
-        (Connect { cacert: at("empty"), ..quick() }, "holds no certificate"),
+        (Connect { cacert: at("empty"), ..quick() }, "no certificate"),
         (Connect { cert: at("a.crt"), ..quick() }, "without --key"),
         (Connect { key: at("a.key"), ..quick() }, "without --cert"),
-        (Connect { cert: at("a.crt"), key: at("empty"), ..quick() }, "holds no private key"),
+        (Connect { cert: at("a.crt"), key: at("empty"), ..quick() }, "no private key"),
         (Connect { cert: at("a.crt"), key: at("b.key"), ..quick() }, "cannot be used together"),
     ] {
         let trouble = Members::new(connect).unwrap_err();

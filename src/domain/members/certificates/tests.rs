@@ -240,14 +240,14 @@ fn every_mistake_is_told_with_its_reason() {
             "--peer-cert-file /p2.crt: not checked, it is not on this machine",
         ),
         (
-            |f| f.cert = Err(Unread::Wrong("it holds no certificate".into())),
+            |f| f.cert = Err(Unread::Wrong("it has no PEM certificate".into())),
             Error,
-            "--peer-cert-file /p2.crt: it holds no certificate",
+            "--peer-cert-file /p2.crt: it has no PEM certificate",
         ),
         (
-            |f| f.ca = Some(Unread::Wrong("it holds no certificate".into())),
+            |f| f.ca = Some(Unread::Wrong("it has no PEM certificate".into())),
             Error,
-            "--peer-trusted-ca-file /ca.crt: it holds no certificate",
+            "--peer-trusted-ca-file /ca.crt: it has no PEM certificate",
         ),
     ];
     for (change, severity, words) in on_files {

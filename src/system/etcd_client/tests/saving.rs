@@ -66,12 +66,12 @@ fn a_snapshot_that_is_not_whole_is_refused_and_removed() {
         (flipped, false, ErrorKind::Input, "SHA-256"),
         (short, false, ErrorKind::Input, "announced"),
         (hole, false, ErrorKind::Input, "announced"),
-        (long, false, ErrorKind::Input, "more than that came"),
+        (long, false, ErrorKind::Input, "more were received"),
         (Vec::new(), false, ErrorKind::Input, "0 bytes were announced"),
         (cut, false, ErrorKind::Failed, "transport is closing"),
         (whole().into_iter().take(5).collect(), true, ErrorKind::Failed, "no answer in 700 ms"),
-        (vec![Err(Status::unknown("auth: user name is empty"))], false, ErrorKind::Failed, "it takes root"),
-        (refused, false, ErrorKind::Failed, "it takes root"),
+        (vec![Err(Status::unknown("auth: user name is empty"))], false, ErrorKind::Failed, "root is required"),
+        (refused, false, ErrorKind::Failed, "root is required"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let script = Script { snapshot, hangs, ..member(0) };
