@@ -329,10 +329,10 @@ fn plans_carry_a_whole_cluster() {
     ended(&run(&["restore", "--plan"]), 0, &["m1 is already installed", "m3 is already installed"]);
     assert_eq!(inodes(), before);
     ended(&run(&["resume"]), 0, &["Nothing to resume"]);
-    ended(&run(&["report"]), 0, &["In place: m1", "In place: m3"]);
+    ended(&run(&["report"]), 0, &["Installed: m1", "Installed: m3"]);
     ended(&run(&["undo"]), 0, &["m2"]);
     assert_eq!(inodes(), [None; 3]);
-    ended(&run(&["restore", "--plan"]), 0, &["m2: in place"]);
+    ended(&run(&["restore", "--plan"]), 0, &["m2: installed"]);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn restore_puts_no_member_in_place_a_second_time() {
     fs::rename(dir.join("m1-1"), dir.join("theirs")).unwrap();
     fs::rename(dir.join("m1.etcd"), dir.join("m1-1")).unwrap();
     fs::rename(dir.join("theirs"), dir.join("m1.etcd")).unwrap();
-    ended(&restore("m1", &["--override", &typed]), 1, &["m1.etcd is taken", "not empty"]);
+    ended(&restore("m1", &["--override", &typed]), 1, &["m1.etcd: already in use", "not empty"]);
     let journal = fs::read_to_string(dir.join("p.yaml.journal")).unwrap();
     assert!(journal.contains(&typed), "{journal}");
 }
@@ -115,10 +115,10 @@ fn a_member_that_is_named_is_restored_here_and_undone_here() {
     ended(&run(dir, &["restore", "--plan"], &[]), 2, &["m1: its host is nowhere.invalid", "requorum apply"]);
     let old = dir.join("m1.etcd/member");
     fs::create_dir_all(&old).unwrap();
-    ended(&run(dir, &["restore", "--member", "m1", "--plan"], &[]), 1, &["m1.etcd is taken", "it holds member"]);
+    ended(&run(dir, &["restore", "--member", "m1", "--plan"], &[]), 1, &["m1.etcd: already in use", "it contains member"]);
     assert!(old.is_dir());
     fs::remove_dir_all(dir.join("m1.etcd")).unwrap();
-    ended(&run(dir, &["restore", "--member", "m1", "--plan"], &[]), 0, &["m1: in place"]);
+    ended(&run(dir, &["restore", "--member", "m1", "--plan"], &[]), 0, &["m1: installed"]);
     ended(&run(dir, &["restore", "--member", "m2", "--plan"], &[]), 0, &["requorum undo"]);
     ended(&run(dir, &["resume"], &[]), 0, &["Nothing to resume"]);
     ended(&run(dir, &["undo", "--member", "m2"], &[]), 0, &[]);

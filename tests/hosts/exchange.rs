@@ -296,7 +296,7 @@ pub fn the_old_cluster_comes_back() {
     let mut back = Member::start(&server, &place, &dir, &line, &[]);
     back.wait_ready(None).put_and_get("written", "by the old cluster");
     let output = planned.apply(&net, &over).output().unwrap();
-    ended(&output, 3, &["nothing is put in place", "has a leader again"]);
+    ended(&output, 3, &["nothing is installed", "has a leader again"]);
     assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
     back.kill();
     let survivor = cluster.members[0].place.client_url();
@@ -305,7 +305,7 @@ pub fn the_old_cluster_comes_back() {
         if said.contains("no-leader") || said.contains("\"leader\":null") { Ok(()) } else { Err(said) }
     });
     let output = planned.apply(&net, &over).output().unwrap();
-    ended(&output, 3, &["nothing is put in place", "raft index", "it was written to since"]);
+    ended(&output, 3, &["nothing is installed", "raft index", "it was written to since"]);
     assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
     let report = succeed(requorum(["report"]).arg(&planned.file));
     for words in
@@ -338,7 +338,7 @@ pub fn a_log_elsewhere() {
     fs::write(&planned.file, yaml.replace("  data_dir:", &format!("  wal_dir: {}\n  data_dir:", wal.display())))
         .unwrap();
     let output = planned.apply(&net, &["--stop"]).output().unwrap();
-    ended(&output, 0, &["m1: in place"]);
+    ended(&output, 0, &["m1: installed"]);
     let cluster = |dir: &Path, wal: &Path| match datadir::look(dir, Some(wal)).state {
         DirState::Whole(says) => says.cluster_id,
         other => panic!("{other:?}"),

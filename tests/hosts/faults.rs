@@ -297,7 +297,7 @@ pub fn liar() {
         fs::write(&config, format!("{text}ForceCommand {}\n", liar.dir.join("bin/lies").display())).unwrap();
         liar.start();
         let output = planned.apply(&net, &[]).output().unwrap();
-        ended(&output, 3, &["what h2 says of m2 is not what was planned"]);
+        ended(&output, 3, &["h2: m2 was not built as planned"]);
         for host in &hosts {
             assert_eq!(old_of(host), data(host), "{lie}: something was put in place");
         }

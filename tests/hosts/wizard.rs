@@ -178,7 +178,7 @@ pub fn killed_and_gone_on_with() {
     let mut second = wizard(&net, &[]);
     second.wait("An earlier restore is not complete");
     second.wait("it was interrupted");
-    second.wait("m1  h1: m1: built beside");
+    second.wait("m1  h1: m1: built in staging");
     second.send("y");
     second.wait("was started by an earlier run");
     second.wait("none answers");

@@ -229,7 +229,7 @@ fn silence_has_its_reason() {
         (format!("http://{}", hung.local_addr().unwrap()), "no answer in 700 ms", "waits for the others first"),
         (format!("https://{}", hung.local_addr().unwrap()), "no answer in 1500 ms", "--dial-timeout"),
         (format!("http://{web}"), "speaks HTTP/1, not gRPC", "client URL"),
-        (format!("http://{closing}"), "hung up", "client URL"),
+        (format!("http://{closing}"), "closed the connection", "client URL"),
         (wrong.http(), "not an etcd member", "unknown service"),
         ("http://no-such-host.invalid:2379".into(), "name not found", "IP address"),
         ("http://127.0.0.1".into(), "not an endpoint", "2379"),

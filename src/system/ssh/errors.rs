@@ -92,7 +92,7 @@ mod tests {
             ("ssh: connect to host 127.0.0.1 port 1: Connection refused\r\n", "nothing listens"),
             ("ssh: connect to host 10.9.9.9 port 22: Connection timed out\r\n", "timed out"),
             ("Timeout, server 10.0.0.1 not responding.\r\n", "timed out"),
-            ("ssh: connect to host 10.9.9.9 port 22: No route to host\r\n", "no way to it"),
+            ("ssh: connect to host 10.9.9.9 port 22: No route to host\r\n", "no route to host"),
             (
                 "kex_exchange_identification: Connection closed by remote host\r\nConnection closed by 127.0.0.1 port 22\r\n",
                 "Connection closed by 127.0.0.1 port 22",
