@@ -295,7 +295,7 @@ fn not_ready() {
         3,
         &[
             "good: Linux",
-            "strange: strange cannot be reached by ssh: its host key is not known here",
+            "strange: strange: cannot be reached by ssh: host key verification failed: its host key is not in known_hosts",
             "compare the fingerprint and accept it: ssh strange",
             "changed: changed: cannot be reached by ssh: host key verification failed",
             "locked: locked: cannot be reached by ssh: permission denied: none of your keys is accepted",

@@ -303,7 +303,7 @@ mod tests {
             (format!("{}\n{}\n", lines[0], lines[2]), "line 2 does not follow"),
             (format!("{}\n{}\n{}\n", lines[0], lines[2], lines[1]), "line 2 does not follow"),
             (format!("{}\n{}\n", lines[1], lines[2]), "line 1 does not follow"),
-            (text.trim_end().to_string(), "line, 3, is cut off"),
+            (text.trim_end().to_string(), "line, 3, is incomplete"),
             (format!("{text}hello\n"), "line 4 is not a journal record"),
         ] {
             let said = verify(&changed).unwrap_err();

@@ -115,7 +115,11 @@ fn a_member_that_is_named_is_restored_here_and_undone_here() {
     ended(&run(dir, &["restore", "--plan"], &[]), 2, &["m1: its host is nowhere.invalid", "requorum apply"]);
     let old = dir.join("m1.etcd/member");
     fs::create_dir_all(&old).unwrap();
-    ended(&run(dir, &["restore", "--member", "m1", "--plan"], &[]), 1, &["m1.etcd: already in use", "it contains member"]);
+    ended(
+        &run(dir, &["restore", "--member", "m1", "--plan"], &[]),
+        1,
+        &["m1.etcd: already in use", "it contains member"],
+    );
     assert!(old.is_dir());
     fs::remove_dir_all(dir.join("m1.etcd")).unwrap();
     ended(&run(dir, &["restore", "--member", "m1", "--plan"], &[]), 0, &["m1: installed"]);

@@ -139,7 +139,9 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
     let plan = Box::new(plan(dir.path(), &snapshot));
     let of = MemberRequest { plan: plan.clone(), name: "m2".into() };
     // Nothing is changed by somebody who did not say who they are, and one at a time may.
-    assert!(matches!(far.ask(&Request::Stage(of.clone())), Event::Failed(trouble) if trouble.what.contains("claimed")));
+    assert!(
+        matches!(far.ask(&Request::Stage(of.clone())), Event::Failed(trouble) if trouble.kind == crate::error::ErrorKind::Bug)
+    );
     let old = dir.path().join("m2");
     fs::create_dir_all(old.join("member")).unwrap();
     fs::write(old.join("member/old"), b"old").unwrap();

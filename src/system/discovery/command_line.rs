@@ -306,10 +306,10 @@ mod tests {
                 Runs::Program("/opt/etcd".into()),
             ),
             ("env A=1 etcd --a", vec![], false, Runs::Untold),
-            ("sudo -u etcd A=1 etcd --a", vec!["sudo -u etcd,"], true, Runs::Untold),
+            ("sudo -u etcd A=1 etcd --a", vec!["sudo -u etcd;"], true, Runs::Untold),
             (
                 "su -s /bin/sh etcd -c 'exec /usr/bin/etcd --a'",
-                vec!["su,"],
+                vec!["su;"],
                 true,
                 Runs::Program("/usr/bin/etcd".into()),
             ),

@@ -340,10 +340,10 @@ fn bad_certificate_files_are_named_before_anyone_is_asked() {
     for (connect, part) in [
         (Connect { cacert: at("missing"), ..quick() }, "--cacert"),
         (Connect { cacert: at("empty"), ..quick() }, "no certificate"),
-        (Connect { cert: at("a.crt"), ..quick() }, "without --key"),
-        (Connect { key: at("a.key"), ..quick() }, "without --cert"),
+        (Connect { cert: at("a.crt"), ..quick() }, "--cert: --key"),
+        (Connect { key: at("a.key"), ..quick() }, "--key: --cert"),
         (Connect { cert: at("a.crt"), key: at("empty"), ..quick() }, "no private key"),
-        (Connect { cert: at("a.crt"), key: at("b.key"), ..quick() }, "cannot be used together"),
+        (Connect { cert: at("a.crt"), key: at("b.key"), ..quick() }, "do not match"),
     ] {
         let trouble = Members::new(connect).unwrap_err();
         assert!(trouble.what.contains(part), "{trouble}");

@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn what_cannot_be_had_says_the_way() {
         for (variables, words) in [
-            (&[("AWS_PROFILE", "sso")][..], "by way of sso_session"),
+            (&[("AWS_PROFILE", "sso")][..], "comes from sso_session"),
             (&[("AWS_PROFILE", "none")], "AWS profile none: not found"),
         ] {
             let said = settings(variables).unwrap_err().to_string();

@@ -79,9 +79,9 @@ mod tests {
             ),
             (
                 "No ED25519 host key is known for [127.0.0.1]:1 and you have requested strict checking.\r\nHost key verification failed.\r\n",
-                "not known here",
+                "not in known_hosts",
             ),
-            ("Host key verification failed.\r\n", "not known here"),
+            ("Host key verification failed.\r\n", "not in known_hosts"),
             ("root@h: Permission denied (publickey,password).\r\n", "cannot enter a password"),
             ("root@h: Permission denied (publickey).\r\n", "none of your keys is accepted"),
             (
@@ -97,7 +97,7 @@ mod tests {
                 "kex_exchange_identification: Connection closed by remote host\r\nConnection closed by 127.0.0.1 port 22\r\n",
                 "Connection closed by 127.0.0.1 port 22",
             ),
-            ("", "without a word"),
+            ("", "without a message"),
         ] {
             let trouble = explain("h", said);
             assert!(trouble.why.contains(why) && !trouble.hint.is_empty(), "{said:?}: {trouble}");
