@@ -176,7 +176,7 @@ mod tests {
         etcd::membership::Id,
     };
 
-    /// Two members that answer, a third that says nothing until somebody saw the others' answers.
+    /// Two members that answer, a third that is silent until the others' answers were seen.
     struct Slow(Mutex<mpsc::Receiver<()>>, Option<Defect>);
 
     /// Which question's thread panics.

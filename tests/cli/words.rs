@@ -138,11 +138,14 @@ fn faults(source: &str) -> Vec<(usize, &'static str, String)> {
     texts(source).into_iter().filter(|(_, text)| !allowed(text)).filter_map(fault).collect()
 }
 
-/// The sources at or below a path; files that have nothing but tests are left out.
+/// The sources at or below a path; files and directories that have nothing but tests are left out.
 fn sources(path: &Path, out: &mut Vec<PathBuf>) {
+    if path.file_name().unwrap().to_string_lossy().starts_with("tests") {
+        return;
+    }
     if path.is_dir() {
         fs::read_dir(path).unwrap().for_each(|entry| sources(&entry.unwrap().path(), out));
-    } else if !path.file_name().unwrap().to_string_lossy().starts_with("tests") {
+    } else {
         out.push(path.to_path_buf());
     }
 }

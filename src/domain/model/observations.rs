@@ -28,7 +28,7 @@ pub struct MachineFacts {
     pub addresses: Vec<IpAddr>,
 }
 
-/// The answer of one endpoint, or why there is none.
+/// The answer of one endpoint, or why it did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointFacts {
     /// The client URL that was asked, as given.
