@@ -93,7 +93,8 @@ impl Etcd {
 
     /// Why not: what it would need.
     fn cannot(&self, scenario: &Scenario) -> Option<String> {
-        let acts = scenario.hands.iter().map(|hand| &hand.act).chain(scenario.injects.iter().flat_map(|i| &i.acts));
+        let acts =
+            scenario.actions.iter().map(|action| &action.act).chain(scenario.injects.iter().flat_map(|i| &i.acts));
         let started: Vec<&String> = acts
             .filter_map(|act| match act {
                 Act::Start(name) | Act::Replay(name) => Some(name),
