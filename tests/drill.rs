@@ -60,7 +60,7 @@ fn a_template_is_written_once_and_proves_sound() {
     let (code, said) = requorum(&["drill", "new", "game-day"]);
     assert!(code == Some(1) && said.contains("file exists"), "{said}");
     let (code, said) = requorum(&["drill", "new", "Game Day"]);
-    assert!(code == Some(1) && said.contains("small letters"), "{said}");
+    assert!(code == Some(1) && said.contains("lowercase letters"), "{said}");
 
     // a team's own directory, and a slip in it
     let (code, said) = requorum(&["drill", "check", "game-day", "--dir", "."]);

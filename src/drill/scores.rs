@@ -39,7 +39,7 @@ pub struct Best {
 }
 
 impl Progress {
-    /// Reads the file; returns no results if there is none.
+    /// Reads the file; returns no results if it does not exist.
     ///
     /// # Errors
     /// If the file exists but cannot be read or parsed.

@@ -239,7 +239,7 @@ impl State {
     /// Triggers an inject now.
     ///
     /// # Errors
-    /// If there is none of that name, or it fails.
+    /// If no inject has that name, or it fails.
     pub fn inject(&mut self, name: &str) -> Result<()> {
         let Some(inject) = self.range.scenario().injects.iter().find(|i| i.name == name).cloned() else {
             let all: Vec<String> = self.range.scenario().injects.iter().map(|i| i.name.clone()).collect();
@@ -256,8 +256,8 @@ impl State {
         for act in &inject.acts {
             self.range.act(act)?;
         }
-        let said = if inject.says.is_empty() { "the trainee is not told" } else { &inject.says };
-        self.note(What::Inject, format!("{}: {said}", inject.name));
+        let shown = if inject.says.is_empty() { "the trainee is not told" } else { &inject.says };
+        self.note(What::Inject, format!("{}: {shown}", inject.name));
         if !inject.says.is_empty() {
             self.announce(&inject.says);
         }

@@ -61,7 +61,7 @@ fn process_of(path: &Path) -> Option<u32> {
 /// Returns the drill to connect to: the only one, or the one with process ID `wanted`.
 ///
 /// # Errors
-/// If there is none, or none with that ID, or several and no ID is given.
+/// If no drill is running, none has that ID, or several run and no ID is given.
 pub fn choose(mut running: Vec<Connection>, wanted: Option<u32>, dir: &Path) -> Result<Connection> {
     let numbers: Vec<String> = running.iter().map(|c| c.process.to_string()).collect();
     let at = match wanted {

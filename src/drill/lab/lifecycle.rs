@@ -90,7 +90,7 @@ impl StartingMembers {
             raft_term: serves.raft_term,
             raft_index: serves.raft_index,
         };
-        Store::of_file(copy, identity)
+        Store::from_file(copy, identity)
     }
 }
 

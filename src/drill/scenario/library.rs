@@ -135,7 +135,7 @@ pub fn read(path: &Path) -> Result<Scenario> {
 /// Returns the scenario named `name`, or the one in the file with that path.
 ///
 /// # Errors
-/// If there is none; the hint lists the names.
+/// If no scenario has that name; the hint lists the names.
 pub fn find(name: &str, dir: Option<&Path>) -> Result<Scenario> {
     if name.ends_with(".yaml") || name.ends_with(".yml") {
         return read(Path::new(name));
