@@ -47,7 +47,7 @@ impl Etcd {
     /// Returns the given etcd, else the first in PATH.
     ///
     /// # Errors
-    /// If there is none, it does not print its version, or its version is not supported.
+    /// If none is found, it does not print its version, or its version is not supported.
     pub fn find(named: Option<&Path>) -> Result<Etcd> {
         let on_path = || {
             let dirs = env::var_os("PATH").unwrap_or_default();
