@@ -20,7 +20,7 @@ fn the_drill_plays_by_itself_and_leaves_nothing() {
     let said = succeed(drill.current_dir(home.path()));
     for expected in [
         "1 of 3 voting",
-        "members answers and knows no leader; 2 are needed",
+        "answers and knows no leader; 2 are needed",
         "[6 of 8]",
         "The first night: passed",
         "DRILL",

@@ -22,7 +22,7 @@ fn the_first_night_by_what_the_coach_says() {
     pty.wait("Press Enter when you have read this");
     pty.send("\r");
     pty.wait("DRILL");
-    pty.wait("a restore is right. Press n.");
+    pty.wait("restore is right. Press n.");
     pty.wait("Quorum appears lost");
     pty.send("n");
     pty.wait("press Enter twice");

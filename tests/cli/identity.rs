@@ -34,7 +34,7 @@ fn text(dir: &std::path::Path) -> String {
 fn the_old_token_is_refused_and_can_be_overridden() {
     let sentence = format!(
         "cluster {CLUSTER} and its members are those of the old cluster: the token is the old one; a member that comes back \
-         with its old data joins the new cluster; take a new token"
+         with its old data joins the new cluster; use a new token"
     );
     let lift = format!("old-token@{CLUSTER}");
     let dir = tempfile::tempdir().unwrap();
@@ -79,7 +79,7 @@ fn one_member_is_refused_the_old_ids_too() {
     };
     let dir = tempfile::tempdir().unwrap();
     let whole = restore(OLD, dir.path(), &["--initial-cluster-token=prod"]);
-    ended(&whole, 3, &[&format!("cluster {CLUSTER} and its members are those of the old cluster"), "take a new token"]);
+    ended(&whole, 3, &[&format!("cluster {CLUSTER} and its members are those of the old cluster"), "use a new token"]);
     // One of three at its old place, and the one that is left of three.
     let moved = "m1=http://127.0.0.1:30341,m2=http://127.0.0.2:30343,m3=http://127.0.0.3:30345";
     for cluster in [moved, "m1=http://127.0.0.1:30341"] {

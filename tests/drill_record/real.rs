@@ -101,7 +101,7 @@ fn a_journal_of_the_command_line_leaves_nothing_of_itself() {
     ended(
         &requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "back.yaml"]),
         0,
-        &["taken back", "back: sound"],
+        &["rollback", "back: sound"],
     );
     let text = fs::read_to_string(dir.path().join("back.yaml")).unwrap();
     assert_eq!(leaks(&read(&path), &text), [""; 0], "{text}");
