@@ -122,7 +122,7 @@ fn tables_with_a_slip() {
         (url("127.45.7.1:2380"), "http://127.45.7.1:2380", &["scheme"]),
         (THREE.replace(",m2", ", m2"), "http://127.45.7.1:2380", &["space after the comma", "Probably meant"]),
         (THREE.replace("m2=", "m2"), "http://127.45.7.1:2380", &["no \"=\""]),
-        (" ,".into(), "http://127.45.7.1:2380", &["no member stands in it"]),
+        (" ,".into(), "http://127.45.7.1:2380", &["it has no members"]),
         (THREE.into(), "http://127.45.7.9:2380", &["advertised peer URLs differ", "http://127.45.7.9:2380"]),
     ];
     for (cluster, advertise, words) in cases {
@@ -141,7 +141,7 @@ fn what_is_legal_but_worth_a_word() {
             &["--initial-advertise-peer-urls=http://127.45.7.1:2380,http://10.1.0.1:2380"],
             &["3 URLs, 2 members"],
         ),
-        ("m1=http://127.45.7.1:2380,m2=http://127.45.7.2:2380", &[], &["Warning", "2 members"]),
+        ("m1=http://127.45.7.1:2380,m2=http://127.45.7.2:2380", &[], &["Warning", "2-member cluster"]),
         ("m1=http://127.45.7.1:2379", &["--initial-advertise-peer-urls=http://127.45.7.1:2379"], &["Warning", "2379"]),
     ];
     for (cluster, more, words) in cases {
@@ -385,7 +385,7 @@ fn wrong_certificates_stop_a_plan_and_those_of_other_hosts_do_not() {
     };
     write(&["127.45.7.9"]);
     let before = ["peer.crt".to_string(), "peer.key".to_string()];
-    refused(&make(), 1, &["m1", "is not for 127.45.7.1; it is for 127.45.7.9"], dir.path(), &before);
+    refused(&make(), 1, &["m1", "is not valid for 127.45.7.1; it is valid for 127.45.7.9"], dir.path(), &before);
     write(&["127.45.7.1"]);
     let output = make();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -422,7 +422,7 @@ fn plans_that_were_tampered_with_are_refused() {
     fs::write(&plan, original.replace("m2.etcd", "m1.etcd")).unwrap();
     let output = restore();
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains("m2, data dir: this is the data dir of m1"), "{}", said(&output));
+    assert!(said(&output).contains("m2, data dir: this is already the data dir of m1"), "{}", said(&output));
 
     fs::write(&plan, &original).unwrap();
     fs::copy(fixture("seed-3.5.16.db"), &snapshot).unwrap();
