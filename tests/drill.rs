@@ -20,7 +20,7 @@ fn the_drill_plays_by_itself_and_leaves_nothing() {
     let said = succeed(drill.current_dir(home.path()));
     for expected in [
         "1 of 3 voting",
-        "members answers and knows no leader; 2 are needed",
+        "answers and knows no leader; 2 are needed",
         "[6 of 8]",
         "The first night: passed",
         "DRILL",
@@ -60,7 +60,7 @@ fn a_template_is_written_once_and_proves_sound() {
     let (code, said) = requorum(&["drill", "new", "game-day"]);
     assert!(code == Some(1) && said.contains("file exists"), "{said}");
     let (code, said) = requorum(&["drill", "new", "Game Day"]);
-    assert!(code == Some(1) && said.contains("small letters"), "{said}");
+    assert!(code == Some(1) && said.contains("lowercase letters"), "{said}");
 
     // a team's own directory, and a slip in it
     let (code, said) = requorum(&["drill", "check", "game-day", "--dir", "."]);

@@ -75,7 +75,7 @@ fn traced(count: u64) -> Result<(), Failed> {
     }
     // the sequences did try to get out, or this shows nothing
     let tries = said.matches("outside this exercise").count();
-    let restored = said.matches("a restore was begun").count();
+    let restored = said.matches("a restore was started").count();
     assert!(tries > 3 && restored > 0, "{tries} tries to get out, {restored} restores");
     let text = std::fs::read_to_string(&trace).unwrap();
     let (_, after) = text.split_once(BEGIN).ok_or("the trace has no beginning")?;

@@ -1,4 +1,4 @@
-//! The game master at a second terminal: a drill in a pseudo-terminal, and `requorum drill host` beside it.
+//! The instructor at a second terminal: a drill in a pseudo-terminal, and `requorum drill host` next to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod support;
@@ -35,7 +35,7 @@ fn host(home: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// A game master that says some lines and leaves.
+/// An instructor that sends some lines and leaves.
 fn says(home: &Path, args: &[&str], lines: &str) -> (Option<i32>, String) {
     let mut child = host(home, args).spawn().unwrap();
     // one that has nothing to say to may be gone already
@@ -44,7 +44,7 @@ fn says(home: &Path, args: &[&str], lines: &str) -> (Option<i32>, String) {
     (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }
 
-/// A game master that stays.
+/// An instructor that stays.
 struct Host {
     child: Child,
     orders: ChildStdin,
@@ -100,7 +100,7 @@ fn socket(home: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_game_master_sees_says_lets_come_and_ends() {
+fn an_instructor_watches_triggers_and_ends() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let mut pty = drill(home, "dead-man-answers");
@@ -109,13 +109,13 @@ fn a_game_master_sees_says_lets_come_and_ends() {
 
     let mut master = Host::new(home);
     let scene = master.word("scene");
-    assert_eq!((&scene["scenario"], &scene["lookers"]), (&"dead-man-answers".into(), &1.into()));
+    assert_eq!((&scene["scenario"], &scene["instructors"]), (&"dead-man-answers".into(), &1.into()));
     assert!(scene["brief"].as_str().unwrap().contains("only m2 answers"));
     let injects: Vec<&str> = scene["injects"].as_array().unwrap().iter().map(|i| i["name"].as_str().unwrap()).collect();
     assert_eq!(injects, ["dead-man", "colleague"]);
     // the story is on the screen, and what is said reaches it
     master.say("note the pager is yours");
-    pty.wait("Game master: the pager is yours");
+    pty.wait("Instructor: the pager is yours");
     pty.send("\r");
     master.happens("step", "Detect");
     pty.wait("DRILL");
@@ -123,24 +123,24 @@ fn a_game_master_sees_says_lets_come_and_ends() {
     master.say("look");
     assert_eq!(master.word("now")["step"], "Detect");
     master.say("note call\u{1b}[2J the hall");
-    pty.wait("Game master: call\\u{1b}[2J the hall");
+    pty.wait("Instructor: call\\u{1b}[2J the hall");
     master.say("inject colleague");
-    pty.wait("Somebody stopped m2 for good");
+    pty.wait("A colleague stopped m2 for good");
     master.happens("inject", "colleague");
     master.word("done");
     for (order, why) in [
-        ("inject colleague", "came already"),
-        ("inject nobody", "There is: dead-man, colleague"),
-        ("act stop m9", "no member is called"),
-        ("act dance", "is no act"),
-        (&format!("note {}", "x".repeat(300)), "from 1 to 240"),
+        ("inject colleague", "already happened"),
+        ("inject nobody", "Injects: dead-man, colleague"),
+        ("act stop m9", "no member is named"),
+        ("act dance", "is not an act"),
+        (&format!("note {}", "x".repeat(300)), "1 to 240"),
     ] {
         master.say(order);
         let refused = master.word("refused");
         assert!(refused.as_str().unwrap().contains(why), "{order}: {refused}");
     }
     master.say("act start m5");
-    master.happens("inject", "start m5: by the game master");
+    master.happens("inject", "start m5: by the instructor");
     master.say("look");
     assert_eq!(master.hear(|word| Some(word.get("now")?["run"].clone())), serde_json::json!(["m5"]));
 
@@ -151,19 +151,23 @@ fn a_game_master_sees_says_lets_come_and_ends() {
     pty.send("\r");
     pty.wait("Save a snapshot from");
     pty.send("\r");
-    master.happens("source", "no snapshot could be saved from");
+    master.happens("source", "failed to save a snapshot from");
 
     // a second one who only asks, in words; its mistakes count
     let (code, said) = says(home, &[], "goals\nlook\n");
     assert_eq!(code, Some(0), "{said}");
-    for part in
-        ["The dead man answers (dead-man-answers", "2 look on", "✖ Every key is back", "m5 runs", "call\\u{1b}[2J"]
-    {
+    for part in [
+        "The dead man answers (dead-man-answers",
+        "2 instructors",
+        "✖ Every key is back",
+        "running: m5",
+        "call\\u{1b}[2J",
+    ] {
         assert!(said.contains(part), "{part:?} is not in:\n{said}");
     }
     assert!(!said.contains('\u{1b}'), "{said}");
     let (code, said) = says(home, &[], "dance\nlook\n");
-    assert!(code == Some(1) && said.contains("help shows what is") && said.contains("invalid command"), "{said}");
+    assert!(code == Some(1) && said.contains("help shows the commands") && said.contains("invalid command"), "{said}");
 
     master.say("end");
     let over = master.word("over");
@@ -177,7 +181,7 @@ fn a_game_master_sees_says_lets_come_and_ends() {
 }
 
 #[test]
-fn it_reaches_the_desk_and_stays_through_a_reset_and_the_trainee_needs_nobody() {
+fn it_reaches_the_pause_menu_and_stays_through_a_reset() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let mut pty = drill(home, "wait-and-see");
@@ -190,10 +194,10 @@ fn it_reaches_the_desk_and_stays_through_a_reset_and_the_trainee_needs_nobody() 
     pty.send("y");
     pty.wait("coach> ");
     master.say("note whose disk is whole?");
-    pty.wait("Game master: whose disk is whole?");
+    pty.wait("Instructor: whose disk is whole?");
     pty.send("r\r");
     assert_eq!(master.hear(|word| word.get("scene")?.get("begins").cloned()), Value::from(true));
-    pty.wait_until("the story stands there again", |pty| pty.screen().matches("Press Enter when").count() == 2);
+    pty.wait_until("the story is shown again", |pty| pty.screen().matches("Press Enter when").count() == 2);
     pty.send("\r");
     master.happens("step", "Detect");
     drop(master);
@@ -201,7 +205,7 @@ fn it_reaches_the_desk_and_stays_through_a_reset_and_the_trainee_needs_nobody() 
     pty.send("q");
     pty.wait("Quit?");
     pty.send("y");
-    pty.wait_until("the desk is back", |pty| pty.screen().matches("The clock stands still").count() == 2);
+    pty.wait_until("the pause menu is back", |pty| pty.screen().matches("Paused at").count() == 2);
     pty.send("a 1\r");
     pty.wait("etcd on m1 runs");
 
@@ -214,7 +218,7 @@ fn it_reaches_the_desk_and_stays_through_a_reset_and_the_trainee_needs_nobody() 
         heard.clear();
         assert_ne!(words.read_line(&mut heard).unwrap(), 0);
     }
-    assert!(heard.contains("that is no order"), "{heard}");
+    assert!(heard.contains("invalid command"), "{heard}");
     // the drill may hang up in the middle of it
     let _ = raw.write_all(&vec![b'x'; 3 << 20]);
     drop((raw, words));
@@ -229,7 +233,7 @@ fn it_finds_the_drill_that_is_meant_and_says_where_there_is_none() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let (code, said) = says(home, &[], "look\n");
-    assert!(code == Some(5) && said.contains("no drill is under way") && said.contains("requorum drill"), "{said}");
+    assert!(code == Some(5) && said.contains("no drill is running") && said.contains("requorum drill"), "{said}");
 
     let killed = drill(home, "first-night");
     killed.signal(Signal::KILL);
@@ -278,18 +282,18 @@ fn on_a_terminal_it_is_a_screen() {
     assert!(left.given_back());
 
     let mut master = host();
-    master.wait("stands still");
+    master.wait("paused");
     assert!(master.taken());
     pty.send("\r");
     master.wait("The trainee is at Detect");
     master.send("note read the table\r");
-    pty.wait("Game master: read the table");
-    master.wait("the trainee reads it");
+    pty.wait("Instructor: read the table");
+    master.wait("sent to the trainee");
     master.send("inj\tcol\t\r");
-    pty.wait("Somebody stopped m2 for good");
-    master.wait("✔ colleague: came");
+    pty.wait("A colleague stopped m2 for good");
+    master.wait("✔ colleague: happened");
     master.send("end\r");
-    master.wait("y ends it");
+    master.wait("Press y to end it");
     master.send("y");
     master.wait("The dead man answers: not passed");
     assert_eq!(master.exit_code(), 0);
@@ -303,7 +307,7 @@ fn on_a_terminal_it_is_a_screen() {
     master.wait("The trainee is at the story");
     pty.signal(Signal::KILL);
     pty.exit_code();
-    master.wait("the drill is gone");
+    master.wait("connection to the drill is lost");
     assert_eq!(master.exit_code(), 4);
     assert!(master.given_back());
 }

@@ -22,7 +22,7 @@ fn the_first_night_by_what_the_coach_says() {
     pty.wait("Press Enter when you have read this");
     pty.send("\r");
     pty.wait("DRILL");
-    pty.wait("going on is right. Press n.");
+    pty.wait("restore is right. Press n.");
     pty.wait("Quorum appears lost");
     pty.send("n");
     pty.wait("press Enter twice");
@@ -81,11 +81,11 @@ fn to_wait_is_an_answer_and_a_reset_begins_anew() {
     pty.wait("Quorum appears lost");
     pty.send("!");
     pty.wait("What is enough for a quorum of three");
-    // the desk: hands, and a reset that takes back what they did
+    // the pause menu: actions at the hosts, and a reset that undoes them
     pty.send("q");
     pty.wait("Quit?");
     pty.send("y");
-    pty.wait("The clock stands still");
+    pty.wait("Paused at");
     pty.send("a 1\r");
     pty.wait("etcd on m1 runs");
     pty.send("r\r");
@@ -95,7 +95,7 @@ fn to_wait_is_an_answer_and_a_reset_begins_anew() {
     pty.send("q");
     pty.wait("Quit?");
     pty.send("y");
-    twice(&pty, "The clock stands still");
+    twice(&pty, "Paused at");
     pty.send("a 1\r");
     twice(&pty, "etcd on m1 runs");
     pty.send("b\r");
@@ -124,11 +124,11 @@ fn a_wrong_choice_is_told_and_the_end_is_not_a_pass() {
     pty.send("\x1b[B");
     pty.wait("▸ ");
     pty.send("\r");
-    pty.wait("newer writes than the one that is chosen");
+    pty.wait("newer writes than the chosen one");
     pty.send("q");
     pty.wait("Quit?");
     pty.send("y");
-    pty.wait("The clock stands still");
+    pty.wait("Paused at");
     pty.send("d\r");
     pty.wait("\"links\"");
     assert_eq!(pty.exit_code(), 0);
@@ -159,7 +159,7 @@ fn a_member_that_starts_by_itself_does_not_end_the_wizard() {
     pty.send("q");
     pty.wait("Quit?");
     pty.send("y");
-    pty.wait("The clock stands still");
+    pty.wait("Paused at");
     pty.send("d\r");
     assert_eq!(pty.exit_code(), 0);
     assert_eq!(names(home.path()), ["requorum"], "the range is removed");

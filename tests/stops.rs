@@ -77,7 +77,7 @@ fn door(to: SocketAddr, passes: Passes) -> (SocketAddr, mpsc::Receiver<()>) {
 
 fn member() -> Member {
     let who = Identity { cluster: Id(0xc1), member: Id(0xa1), raft_term: 7, raft_index: 99 };
-    let store = Arc::new(Store::of_file(&fixture("seed-3.5.16.db"), who).unwrap());
+    let store = Arc::new(Store::from_file(&fixture("seed-3.5.16.db"), who).unwrap());
     let options = Options { mode: Mode::Lone, patience: Duration::ZERO, ..Options::default() };
     Member::start(store, options).unwrap()
 }

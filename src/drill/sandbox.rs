@@ -1,9 +1,8 @@
-//! The world of an exercise: this machine, fenced in to the range, and the range's own members.
+//! The sandbox of an exercise: this machine, confined to the lab, and the lab's own members.
 //!
-//! It differs from the real one in what surrounds the wizard: the range's hosts have configurations and running
-//! members, the clock is the exercise's, the disk may be full, and once every member of a plan is restored, members come
-//! up on the new directories as real ones would when their commands are run. What is done through it is told to the
-//! exercise.
+//! It differs from the real one in the surroundings of the wizard: the lab's hosts have configurations and running members,
+//! the clock is the exercise's, the disk may be full, and once every member of a plan is installed, members start on the new
+//! directories as real ones would with their launch commands. What is done through it is recorded in the exercise.
 
 use std::{
     collections::BTreeSet,
@@ -57,10 +56,10 @@ use crate::{
     text::Shown,
 };
 
-/// What is free on the range's disk while it is full.
+/// The free space on the lab's disk while it is full, in bytes.
 const FREE_OF_A_FULL_DISK: u64 = 12_000_000;
 
-/// A fenced world over a range.
+/// A sandbox around a lab.
 #[derive(Debug)]
 pub struct DrillWorld {
     inner: Arc<Local>,
@@ -68,17 +67,17 @@ pub struct DrillWorld {
 }
 
 impl DrillWorld {
-    /// The world of `exercise`; `inner` is fenced to its directory.
+    /// Makes the sandbox of `exercise`; `inner` is confined to its directory.
     pub fn new(inner: Arc<Local>, exercise: Arc<Exercise>) -> DrillWorld {
         DrillWorld { inner, exercise }
     }
 }
 
 impl DrillWorld {
-    /// A member's directory is about to be built.
+    /// Records that a member's directory is about to be built.
     ///
     /// # Errors
-    /// When the exercise's disk is full.
+    /// If the exercise's disk is full.
     fn begins(&self, plan: &Plan, name: &str) -> Result<()> {
         let mut exercise = self.exercise.lock();
         exercise.begun();
@@ -90,19 +89,19 @@ impl DrillWorld {
         space::check(&place, FREE_OF_A_FULL_DISK, Needed::of_plan(plan).total())
     }
 
-    /// A member is in place; when all of a plan are, they come up.
+    /// Records that a member is installed; once all members of a plan are, they start.
     fn stands(&self, plan: &Plan, name: &str) {
         let mut exercise = self.exercise.lock();
         if exercise.standing.0 != plan.token {
             exercise.standing = (plan.token.clone(), BTreeSet::new());
         }
         exercise.standing.1.insert(name.to_string());
-        exercise.note(What::Restore, format!("{name} stands, as read back"));
+        exercise.note(What::Restore, format!("{name} installed and verified"));
         let all = plan.members.iter().all(|m| exercise.standing.1.contains(&m.name));
         let rising = if all { exercise.range.bring_up(plan) } else { None };
         exercise.stir();
         drop(exercise);
-        // real ones take their time, and the coach goes on meanwhile
+        // real members take time to start, and the coach continues meanwhile
         if let Some(rising) = rising {
             let risen = rising.wait();
             let mut exercise = self.exercise.lock();
@@ -146,7 +145,7 @@ impl MemberOps for DrillWorld {
         let mut exercise = self.exercise.lock();
         exercise.standing.1.remove(work.name);
         exercise.range.take_down();
-        exercise.note(What::Restore, format!("{} was taken back", work.name));
+        exercise.note(What::Restore, format!("{} rolled back", work.name));
         drop(exercise);
         self.inner.undo(work, swapped, stamp, record)
     }
@@ -156,7 +155,7 @@ impl MemberOps for DrillWorld {
     }
 
     fn halt(&self, halt: &RunningEtcd) -> Result<()> {
-        // No command is run in an exercise: its members are no processes of a service manager.
+        // no command is run in an exercise: its members are not run by a service manager
         let mut exercise = self.exercise.lock();
         match exercise.range.runner_of(&halt.data_dir) {
             Some(name) => exercise.range.act(&Act::Stop(name)),
@@ -225,7 +224,7 @@ impl World for DrillWorld {
 
     fn pause(&self, time: Duration) {
         let mut exercise = self.exercise.lock();
-        // a real member is not hurried by a clock that is put forward
+        // moving the clock forward does not speed up a real member
         match exercise.hurried && !exercise.range.is_real() {
             true => exercise.clock.skip(time),
             false => {
@@ -272,7 +271,7 @@ impl World for DrillWorld {
         let heard = self.inner.knock(doors);
         let mut exercise = self.exercise.lock();
         exercise.knocked = true;
-        exercise.note(What::Asked, "it was asked whether an old member still answers");
+        exercise.note(What::Asked, "the old members were probed");
         exercise.stir();
         heard
     }
@@ -295,7 +294,7 @@ impl World for DrillWorld {
 
     fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
         let facts = self.inner.look_at_dir(data_dir, wal_dir);
-        // a simulated member holds no lock, and yet its directory is in use
+        // a simulated member has no file lock, but its directory is in use
         let exercise = self.exercise.lock();
         match exercise.range.runner_of(data_dir).filter(|_| !exercise.range.is_real()) {
             Some(_) => DirFacts { held: Held::By { pid: None, program: "etcd".into() }, ..facts },
@@ -304,7 +303,7 @@ impl World for DrillWorld {
     }
 
     fn discover(&self) -> Vec<ConfigFacts> {
-        // This machine's own etcds are none of an exercise's business; the range's hosts are.
+        // this machine's own etcds are not part of an exercise; the lab's hosts are
         let root = self.exercise.lock().range.root().to_path_buf();
         let mut found = Vec::new();
         for host in std::fs::read_dir(root.join("hosts")).into_iter().flatten().flatten() {
@@ -337,7 +336,7 @@ impl World for DrillWorld {
         let saved = self.inner.save_snapshot(endpoint, into, watch);
         let mut exercise = self.exercise.lock();
         if saved.is_err() {
-            exercise.note(What::Source, format!("no snapshot could be saved from {endpoint}"));
+            exercise.note(What::Source, format!("failed to save a snapshot from {endpoint}"));
             return saved;
         }
         exercise.saved = true;
@@ -351,7 +350,7 @@ impl World for DrillWorld {
     }
 
     fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn HostSession + '_>> {
-        // The same hand, but what it does passes here.
+        // the same session, but its acts go through the sandbox
         let facts = self.inner.open(host, dirs, stop)?.facts().clone();
         Ok(Box::new(LocalHost::new(self, facts)))
     }

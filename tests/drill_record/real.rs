@@ -80,7 +80,7 @@ fn a_journal_of_the_command_line_leaves_nothing_of_itself() {
     }
     assert_eq!(leaks(&records, &text), [""; 0], "{text}");
     assert_eq!(leaks(&records, &printed), [""; 0], "{printed}");
-    assert!(text.contains("the fence is overridden, as it was done") && text.contains("start m3"), "{text}");
+    assert!(text.contains("the blocker is overridden, as in the recovery") && text.contains("start m3"), "{text}");
     ended(&requorum(dir.path(), &["drill", "check", "night.yaml"]), 0, &["night: sound"]);
 
     // what is there is never written over, and what is no name no file
@@ -101,7 +101,7 @@ fn a_journal_of_the_command_line_leaves_nothing_of_itself() {
     ended(
         &requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "back.yaml"]),
         0,
-        &["taken back", "back: sound"],
+        &["rollback", "back: sound"],
     );
     let text = fs::read_to_string(dir.path().join("back.yaml")).unwrap();
     assert_eq!(leaks(&read(&path), &text), [""; 0], "{text}");
@@ -130,9 +130,9 @@ fn what_is_no_journal_is_refused() {
         ),
         (write("cut", &journal[..journal.len() - 9]), &["is cut off", "head -n "]),
         (write("without", &format!("{}\n{}\n", lines[0], lines[2])), &["line 2 does not follow", "head -n 1"]),
-        (write("empty", ""), &["it is empty"]),
+        (write("empty", ""), &["is empty"]),
         (plan, &["line 1 is not a journal record", "PLAN.yaml.journal"]),
-        (of_host.to_string_lossy().into_owned(), &["the journal that a host keeps", "PLAN.yaml.journal"]),
+        (of_host.to_string_lossy().into_owned(), &["a host's own journal", "PLAN.yaml.journal"]),
     ] {
         let output = requorum(dir.path(), &["drill", "record", &file, "-o", "night.yaml"]);
         ended(&output, 1, words);

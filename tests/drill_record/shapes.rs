@@ -180,9 +180,9 @@ fn shapes() -> Vec<(&'static str, Tale, bool, &'static [&'static str])> {
     let wizard = |voters, answering| three().detect(voters, answering).snapshot(&[]).table(0, false);
     vec![
         ("bare", three().whole(), true, &["choose etcd-0300.db"]),
-        ("survivor", wizard(3, 1).whole(), true, &["state: alone", "save from m2", "the fence is overridden"]),
+        ("survivor", wizard(3, 1).whole(), true, &["state: alone", "save from m2", "the blocker is overridden"]),
         ("one", Tale::of(1).whole(), true, &["an etcd of one member"]),
-        ("one-answers", Tale::of(1).detect(1, 1).snapshot(&[]).whole(), false, &["has its quorum"]),
+        ("one-answers", Tale::of(1).detect(1, 1).snapshot(&[]).whole(), false, &["has quorum"]),
         ("one-disk", Tale::of(1).plan(disk).whole(), false, &["raw: true"]),
         ("one-grows", Tale::of(3).detect(1, 0).snapshot(&[]).table(2, false).whole(), true, &["spares: [n1, n2]"]),
         ("two", Tale::of(2).detect(2, 1).snapshot(&[]).whole(), false, &["save from m2"]),
@@ -195,7 +195,7 @@ fn shapes() -> Vec<(&'static str, Tale, bool, &'static [&'static str])> {
             &["members are m1, m2, m3"],
         ),
         ("seven", Tale::of(7).detect(7, 3).snapshot(&[]).whole(), false, &["m1 to m7", "stop m4"]),
-        ("eleven", Tale::of(11).whole(), false, &["nine are practised on"]),
+        ("eleven", Tale::of(11).whole(), false, &["the exercise has nine"]),
         ("raw", three().plan(|p| p.source.skip_hash_check = true).whole(), true, &["m1-member-snap-db"]),
         (
             "raw-beside-a-survivor",
@@ -211,18 +211,18 @@ fn shapes() -> Vec<(&'static str, Tale, bool, &'static [&'static str])> {
             "disk-and-log",
             three().plan(disk).snapshot(&[LOG]).whole(),
             true,
-            &["replay m2", "log: 364", "its log, as it was done"],
+            &["replay m2", "log: 364", "its log, as in the recovery"],
         ),
         (
             "old-file",
             wizard(3, 1).snapshot(&[AGAINST]).whole(),
             true,
-            &["save from m2", "the old backup, as it was done"],
+            &["save from m2", "the old backup, as in the recovery"],
         ),
         ("new-hosts", three().detect(3, 0).snapshot(&[]).table(3, true).whole(), true, &["members are n1, n2, n3"]),
         ("tls", three().plan(tls).whole(), true, &["tls: true", "certificates fit"]),
         ("tls-new-hosts", three().plan(tls).table(3, false).whole(), true, &["place pki/m1-new.crt"]),
-        ("tls-some-new-hosts", three().plan(tls).table(1, false).whole(), false, &["so they do not here"]),
+        ("tls-some-new-hosts", three().plan(tls).table(1, false).whole(), false, &["the exercise has no TLS"]),
         (
             "bump",
             three().plan(|p| (p.bump_revision, p.mark_compacted) = (1_000_000_123, true)).whole(),
@@ -233,7 +233,7 @@ fn shapes() -> Vec<(&'static str, Tale, bool, &'static [&'static str])> {
             "wal",
             three().plan(|p| p.members[0].wal_dir = Some("/srv/pelikan/wal".into())).whole(),
             true,
-            &["logs lie apart"],
+            &["WAL directories are separate"],
         ),
         (
             "wal-and-disk",
@@ -242,13 +242,13 @@ fn shapes() -> Vec<(&'static str, Tale, bool, &'static [&'static str])> {
                 tale.whole()
             },
             true,
-            &["wal_apart: true"],
+            &["separate_wal: true"],
         ),
         (
             "wal-and-survivor",
             { wizard(3, 1).plan(|p| p.members[0].wal_dir = Some("/srv/pelikan/wal".into())).whole() },
             true,
-            &["wal_apart: true"],
+            &["separate_wal: true"],
         ),
         (
             "alarms",
@@ -260,14 +260,14 @@ fn shapes() -> Vec<(&'static str, Tale, bool, &'static [&'static str])> {
             "override",
             three().begun("InPlace").asked(1).overridden().ended(true),
             true,
-            &["is overridden, as it was done"],
+            &["is overridden, as in the recovery"],
         ),
         ("override-of-the-dead", three().begun("InPlace").asked(0).overridden().ended(true), true, &["start m3"]),
         (
             "comes-back",
             wizard(3, 1).begun("InPlace").asked(1).came_back().ended(false),
             true,
-            &["it was knocked and not m2 runs"],
+            &["old members were probed and not m2 runs"],
         ),
         (
             "disk-full",
@@ -291,8 +291,8 @@ fn shapes() -> Vec<(&'static str, Tale, bool, &'static [&'static str])> {
             &["half way"],
         ),
         ("unfinished", three().begun("InPlace").asked(0), false, &["it was not finished"]),
-        ("unreachable", three().unreachable().whole(), true, &["in_vain: true"]),
-        ("undone", wizard(3, 1).whole().begun("Undone").undone().ended(true), true, &["etcd-0400.db", "taken back"]),
+        ("unreachable", three().unreachable().whole(), true, &["no_effect: true"]),
+        ("undone", wizard(3, 1).whole().begun("Undone").undone().ended(true), true, &["etcd-0400.db", "rollback"]),
         (
             "undone-with-a-file",
             three().whole().begun("Undone").undone().ended(true),
@@ -438,13 +438,13 @@ fn every() -> bool {
 }
 
 #[test]
-fn journals_of_no_recovery_are_told_in_a_sentence() {
+fn journals_of_no_recovery_are_refused() {
     let host = |kind, data| Tale::of(3).line(kind, "x", data).records;
     for (records, word) in [
-        (Vec::new(), "it is empty"),
-        (host(Event::Begun, json!({"plan": "p", "run": "r", "operator": "anna"})), "that a host keeps"),
-        (host(Event::Proof, json!({"plan": "p", "exit_code": 0})), "no recovery was begun"),
-        (host(Event::Begun, json!({"run": "r", "until": "InPlace", "whole_plan": {"version": 9}})), "of a form"),
+        (Vec::new(), "is empty"),
+        (host(Event::Begun, json!({"plan": "p", "run": "r", "operator": "anna"})), "a host's own journal"),
+        (host(Event::Proof, json!({"plan": "p", "exit_code": 0})), "no start of a recovery"),
+        (host(Event::Begun, json!({"run": "r", "until": "InPlace", "whole_plan": {"version": 9}})), "has a version"),
     ] {
         let said = from_journal::record(&records, "taken").unwrap_err().to_string();
         assert!(said.contains(word) && said.contains("PLAN.yaml.journal"), "{word:?} is not in {said}");

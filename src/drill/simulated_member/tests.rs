@@ -27,7 +27,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn member(name: &str, mode: Mode) -> Member {
-    let store = Arc::new(Store::of_file(&fixture(name), WHO).unwrap());
+    let store = Arc::new(Store::from_file(&fixture(name), WHO).unwrap());
     // no patience: a test waits for no timeout
     Member::start(store, Options { mode, patience: Duration::ZERO, ..Options::default() }).unwrap()
 }
@@ -215,7 +215,7 @@ fn a_restored_directory_answers_as_its_plan_says() {
 fn a_stopped_member_frees_its_port_and_a_taken_port_is_said() {
     let first = member("3.6.14-small.db", Mode::Lone);
     let port = first.address().port();
-    let store = Arc::new(Store::of_file(&fixture("3.6.14-small.db"), WHO).unwrap());
+    let store = Arc::new(Store::from_file(&fixture("3.6.14-small.db"), WHO).unwrap());
     let again = || Member::start(store.clone(), Options { port, ..Options::default() });
     let trouble = again().unwrap_err();
     assert!(trouble.what.contains(&port.to_string()) && !trouble.hint.is_empty(), "{trouble}");
@@ -228,7 +228,7 @@ fn a_stopped_member_frees_its_port_and_a_taken_port_is_said() {
 
 /// Two members that share a log.
 fn pair() -> (Member, Member) {
-    let store = || Arc::new(Store::of_file(&fixture("3.6.14-small.db"), WHO).unwrap());
+    let store = || Arc::new(Store::from_file(&fixture("3.6.14-small.db"), WHO).unwrap());
     let stores = vec![store(), store()];
     let sequencer = Arc::new(sequencer::Sequencer::new(stores.clone()));
     let start = |store: &Arc<Store>| {
