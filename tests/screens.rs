@@ -815,7 +815,7 @@ fn claims_that_do_not_fit_stop_before_the_exchange() {
         assert!(!w.model().restore.complete() && world.placed.lock().unwrap().is_empty(), "{screen}");
         let journals = world.journals.lock().unwrap();
         let journal = journals.iter().find(|(path, _)| path.starts_with("/root")).unwrap().1;
-        assert!(journal.contains("is not what was planned") && journal.contains("its revision is 1"), "{journal}");
+        assert!(journal.contains("was not built as planned") && journal.contains("its revision is 1"), "{journal}");
     }
 }
 
