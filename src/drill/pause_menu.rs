@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_game_master_is_heard_at_the_desk_and_may_end_it() {
+    fn an_instructor_can_end_a_pause() {
         let drill = Drill::set_up(library::find("wait-and-see", None).unwrap(), Default::default()).unwrap();
         let told = TraineeInput::Told("Game master: the phone rings".into());
         let (choice, said) =
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_desk_stops_the_clock_gives_hints_and_lends_hands() {
+    fn a_pause_stops_the_clock_and_gives_hints() {
         let scenario = library::find("wait-and-see", None).unwrap();
         let drill = Drill::set_up(scenario, Default::default()).unwrap();
         let (choice, said) = at_desk(&drill, Step::Detect, "h\nh\nh\nhuh\na\na 7\na 1\nb\n");

@@ -68,7 +68,7 @@ fn found_around(model: &mut Model, dirs: Vec<DirFacts>) -> Vec<Effect> {
 }
 
 #[test]
-fn what_a_configuration_names_is_looked_at_and_then_read() {
+fn configured_directories_are_inspected_then_read() {
     let mut model = with_file(Health::Verified);
     // a database that a leader sent is the one that counts
     let sent = FileFacts { path: "/var/lib/etcd/member/snap/1f.snap.db".into(), ..file("x", Health::Unread) };
@@ -106,7 +106,7 @@ fn an_object_is_fetched_before_it_is_read() {
 }
 
 #[test]
-fn a_database_that_an_etcd_writes_is_not_read() {
+fn a_database_in_use_is_not_read() {
     let mut model = with_file(Health::Verified);
     let database = FileFacts { path: "/var/lib/etcd/member/snap/db".into(), ..file("x", Health::Unread) };
     let held = Held::By { pid: Some(812), program: "etcd".into() };
@@ -141,7 +141,7 @@ fn a_comparison_is_begun_stopped_and_shown() {
 }
 
 #[test]
-fn survivors_that_hold_different_data_are_shown_and_none_is_proposed() {
+fn survivors_with_different_data_are_not_proposed() {
     let mut model = with_file(Health::Verified);
     let answer = |n: u64, hash| {
         let hash = Hashed::Says { hash, revision: 99, compacted: 50 };
@@ -166,7 +166,7 @@ fn survivors_that_hold_different_data_are_shown_and_none_is_proposed() {
 }
 
 #[test]
-fn which_cluster_is_meant_is_said_with_a_key() {
+fn a_key_says_which_cluster_is_meant() {
     let (mut model, effects) = super::tests::started();
     for effect in effects {
         if let Effect::Ask { id, .. } = effect {

@@ -83,7 +83,7 @@ fn confirmed(model: &mut Model) -> (u64, Plan, super::messages::Orders) {
 }
 
 #[test]
-fn the_hosts_of_the_table_are_looked_at_when_asked_and_each_row_tells_its_own() {
+fn hosts_are_inspected_on_request_per_row() {
     let mut model = at_members();
     super::steps::members::set_cell(&mut model, 1, Column::Host, "root@b");
     super::steps::members::set_cell(&mut model, 2, Column::Host, "-c");
@@ -123,7 +123,7 @@ fn the_hosts_of_the_table_are_looked_at_when_asked_and_each_row_tells_its_own() 
 }
 
 #[test]
-fn hosts_are_filled_in_for_the_rows_that_are_elsewhere() {
+fn hosts_are_filled_in_for_remote_rows() {
     let mut model = at_members();
     super::steps::members::set_cell(&mut model, 0, Column::Host, "ops@jump");
     let effects = press(&mut model, Char('f'));
@@ -141,7 +141,7 @@ fn hosts_are_filled_in_for_the_rows_that_are_elsewhere() {
 }
 
 #[test]
-fn a_host_that_is_not_ready_keeps_the_plan_from_being_begun_and_rehearsed() {
+fn an_unready_host_blocks_apply_and_dry_run() {
     let mut model = reviewed(|look| {
         if look.host == "c" {
             look.facts = Err(Error::new(ErrorKind::NoAnswer, "c cannot be reached by ssh"));
@@ -164,7 +164,7 @@ fn a_host_that_is_not_ready_keeps_the_plan_from_being_begun_and_rehearsed() {
 }
 
 #[test]
-fn a_rehearsal_says_what_is_still_in_the_way() {
+fn a_dry_run_names_the_remaining_blockers() {
     let rehearsed = |fences: Vec<crate::domain::preflight::blockers::Blocker>, consent: bool| {
         let mut model = reviewed(|look| {
             if consent && look.host == "root@b" {
@@ -215,7 +215,7 @@ fn review_says_host_by_host_what_is_done() {
 }
 
 #[test]
-fn an_etcd_nobody_can_tell_how_to_stop_is_looked_at_closer_on_a_key() {
+fn an_unknown_etcd_is_inspected_on_a_key() {
     let mut model = reviewed(|look| {
         if look.host == "c" {
             look.facts.as_mut().unwrap().etcds.push((7, "etcd".into()));
@@ -237,7 +237,7 @@ fn an_etcd_nobody_can_tell_how_to_stop_is_looked_at_closer_on_a_key() {
 }
 
 #[test]
-fn consent_is_typed_holds_for_what_was_shown_and_is_asked_anew_for_anything_else() {
+fn consent_holds_only_for_what_was_shown() {
     let mut model = reviewed(|look| {
         if look.host == "root@b" {
             runs(look);
@@ -286,7 +286,7 @@ fn consent_is_typed_holds_for_what_was_shown_and_is_asked_anew_for_anything_else
 }
 
 #[test]
-fn what_a_run_found_beside_the_data_is_known_on_review() {
+fn findings_of_a_run_appear_on_review() {
     let mut model = reviewed(|_| {});
     press(&mut model, Char('d'));
     assert_eq!(model.overlay, Some(Overlay::Rehearse));
@@ -324,7 +324,7 @@ fn what_a_run_found_beside_the_data_is_known_on_review() {
 }
 
 #[test]
-fn each_host_has_its_own_log_its_bytes_and_its_failure() {
+fn each_host_has_its_log_and_failure() {
     use crate::system::ssh::Sent;
     let mut model = reviewed(|_| {});
     press(&mut model, Enter);
@@ -364,7 +364,7 @@ fn each_host_has_its_own_log_its_bytes_and_its_failure() {
 }
 
 #[test]
-fn a_run_that_has_not_ended_says_nothing_on_which_one_could_go_on() {
+fn an_unfinished_run_offers_nothing_to_continue() {
     let mut model = reviewed(|_| {});
     press(&mut model, Enter);
     let (id, plan, _) = confirmed(&mut model);
@@ -381,7 +381,7 @@ fn a_run_that_has_not_ended_says_nothing_on_which_one_could_go_on() {
 }
 
 #[test]
-fn taking_back_shows_what_it_would_stop_and_needs_the_label() {
+fn rollback_shows_its_stops_and_needs_the_label() {
     let mut model = reviewed(|_| {});
     press(&mut model, Enter);
     let (id, plan, _) = confirmed(&mut model);
@@ -435,7 +435,7 @@ fn started_on(found: Vec<(std::path::PathBuf, crate::error::Result<Vec<Record>>)
 }
 
 #[test]
-fn what_is_in_place_and_was_never_verified_is_offered_with_its_commands() {
+fn installed_unverified_members_are_offered_with_commands() {
     let mut plan = at_review().review.plan.unwrap();
     plan.label = "efa3".into();
     let journal = |since, more| ("/state/y.journal".into(), Ok(restored_journal(&plan, since, more)));
@@ -473,7 +473,7 @@ fn what_is_in_place_and_was_never_verified_is_offered_with_its_commands() {
 }
 
 #[test]
-fn a_goal_of_another_version_is_refused_and_never_guessed() {
+fn an_unknown_goal_is_refused_never_guessed() {
     let plan = at_review().review.plan.unwrap();
     for goal in ["Salvaged", ""] {
         let mut model = started_on(vec![("/state/y.journal".into(), Ok(vec![begun_record(&plan, goal)]))]);
@@ -485,7 +485,7 @@ fn a_goal_of_another_version_is_refused_and_never_guessed() {
 }
 
 #[test]
-fn an_unfinished_run_is_shown_at_the_start_and_a_broken_journal_said() {
+fn unfinished_runs_and_broken_journals_are_shown() {
     let plan = at_review().review.plan.unwrap();
     let start = |until: &str| {
         let mut model =

@@ -178,7 +178,7 @@ fn an_arrow_that_goes_up_is_found() {
 }
 
 #[test]
-fn a_name_belongs_to_the_file_that_defines_it() {
+fn a_name_belongs_to_its_defining_file() {
     let arrows = of(&[
         LIB,
         ("src/high.rs", "use crate::low::{Deep, Own}; use crate::low::all::Far;"),
@@ -193,7 +193,7 @@ fn a_name_belongs_to_the_file_that_defines_it() {
 }
 
 #[test]
-fn a_circle_is_found_and_a_known_one_that_is_gone() {
+fn new_circles_and_vanished_ones_are_found() {
     let circle = |a: &str, b: &str, c: &str| {
         of(&[
             ("src/lib.rs", "mod room;"),

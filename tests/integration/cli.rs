@@ -1,6 +1,6 @@
 //! The command line on bad input: each mistake is a sentence and an exit code, and leaves nothing
 
-//! behind. Good input is shown against real etcd servers in `real_etcd.rs`.
+//! behind. Good input is shown against real etcd servers in `tests/cases/real_etcd.rs`.
 
 mod guide;
 mod identity;
@@ -356,7 +356,7 @@ fn an_inventory_says_who_is_in_the_plan() {
 }
 
 #[test]
-fn wrong_certificates_stop_a_plan_and_those_of_other_hosts_do_not() {
+fn wrong_local_certificates_stop_a_plan() {
     let dir = tempfile::tempdir().unwrap();
     let (cert, key) = (dir.path().join("peer.crt"), dir.path().join("peer.key"));
     let write = |hosts: &[&str]| {
@@ -428,7 +428,7 @@ fn plans_that_were_tampered_with_are_refused() {
 }
 
 #[test]
-fn variables_of_etcdctl_that_are_not_known_are_refused_by_name() {
+fn unknown_etcdctl_variables_are_refused_by_name() {
     let output = requorum(["snapshot", "save", "/nowhere/x"]).env("ETCDCTL_DISCOVERY_SRV", "x").output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(said(&output).contains("ETCDCTL_DISCOVERY_SRV"), "{}", said(&output));
@@ -452,14 +452,14 @@ fn a_named_pipe_keeps_nobody_waiting() {
 }
 
 #[test]
-fn resume_of_a_plan_that_is_not_there_says_so() {
+fn resuming_a_missing_plan_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let output = requorum(["resume"]).arg(dir.path().join("mistyped.yaml")).output().unwrap();
     refused(&output, 1, &["mistyped.yaml", "it does not exist"], dir.path(), &[]);
 }
 
 #[test]
-fn client_urls_come_from_the_snapshot_where_the_peer_urls_are_its_own() {
+fn client_urls_come_from_a_matching_snapshot() {
     let dir = tempfile::tempdir().unwrap();
     let plan = dir.path().join("plan.yaml");
     // On one host each, port 2379 of the peer host would be the client URL of all of them.
@@ -475,7 +475,7 @@ fn client_urls_come_from_the_snapshot_where_the_peer_urls_are_its_own() {
 }
 
 #[test]
-fn who_asks_twice_is_not_kept_waiting_by_a_server_that_says_nothing() {
+fn a_silent_server_keeps_no_caller_waiting() {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let endpoint = format!("--endpoints=http://{}", mute.local_addr().unwrap());
@@ -524,7 +524,7 @@ fn a_journal_stands_in_for_its_plan() {
 }
 
 #[test]
-fn log_and_data_are_not_put_into_each_other() {
+fn log_and_data_directories_are_not_nested() {
     let dir = tempfile::tempdir().unwrap();
     for wal in ["m1.etcd", "m1.etcd/member", "m1.etcd/wal", "."] {
         let flag = format!("--wal-dir={}", dir.path().join(wal).display());
@@ -534,7 +534,7 @@ fn log_and_data_are_not_put_into_each_other() {
 }
 
 #[test]
-fn a_full_disk_behind_standard_output_is_a_sentence() {
+fn a_full_disk_at_standard_output_is_reported() {
     for words in [&["completions", "bash"][..], &["snapshot", "status"]] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut command = requorum(words);
@@ -548,7 +548,7 @@ fn a_full_disk_behind_standard_output_is_a_sentence() {
 }
 
 #[test]
-fn what_is_done_and_not_printed_is_told_as_done() {
+fn unprinted_work_is_reported_as_done() {
     let dir = tempfile::tempdir().unwrap();
     let plan = dir.path().join("plan.yaml");
     let run = |command: &mut Command| {
@@ -588,7 +588,7 @@ fn too_few_open_files_are_a_sentence() {
 
 /// A plan holds no `..`, so one on the command line is resolved as the system resolves it: by links.
 #[test]
-fn dots_on_the_command_line_are_resolved_by_links() {
+fn dots_in_arguments_are_resolved_by_links() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("disk/deep")).unwrap();
     std::os::unix::fs::symlink(dir.path().join("disk/deep"), dir.path().join("link")).unwrap();
@@ -637,7 +637,7 @@ fn dots_in_a_typed_data_directory_are_refused() {
 }
 
 #[test]
-fn what_is_no_plan_is_called_by_its_name_and_kind() {
+fn what_is_no_plan_is_named() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("empty.yaml"), "\n").unwrap();
     fs::write(dir.path().join("half.yaml"), "version: 1\n").unwrap();
@@ -666,7 +666,7 @@ fn what_is_no_plan_is_called_by_its_name_and_kind() {
 
 /// The log goes 8 entries past this database: who takes the file alone leaves them behind.
 #[test]
-fn what_the_log_holds_beyond_a_database_is_said_before_it_is_taken() {
+fn entries_beyond_a_database_are_reported_first() {
     let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/datadirs/3.4-v2");
     let db = old.join("member/snap/db");
     let dir = tempfile::tempdir().unwrap();
@@ -692,7 +692,7 @@ fn what_the_log_holds_beyond_a_database_is_said_before_it_is_taken() {
 }
 
 #[test]
-fn a_path_that_a_plan_cannot_hold_is_refused() {
+fn a_path_unfit_for_plans_is_refused() {
     use std::os::unix::ffi::OsStrExt;
     let dir = tempfile::tempdir().unwrap();
     let mut command = requorum(["plan", "--initial-cluster", THREE, "--snapshot"]);

@@ -3,7 +3,7 @@
 //!
 //! The damages are made by the test (see `damage_kit`), the trailer is made to fit, so that it is not the hash that
 
-//! tells. The everyday run takes a seeded sample; `REQUORUM_LONG=1 cargo test --release --test damage` takes all.
+//! tells. The everyday run takes a seeded sample; `REQUORUM_LONG=1 cargo test --release --test integration damage::` takes all.
 
 use std::{collections::BTreeMap, fmt::Write};
 

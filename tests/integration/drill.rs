@@ -33,7 +33,7 @@ fn the_drill_plays_by_itself_and_leaves_nothing() {
 }
 
 #[test]
-fn without_a_terminal_the_wizard_says_what_to_do_instead() {
+fn without_a_terminal_the_wizard_names_alternatives() {
     for arguments in [&["drill"][..], &[]] {
         let output = requorum(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

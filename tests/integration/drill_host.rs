@@ -97,7 +97,7 @@ fn socket(home: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_game_master_sees_says_lets_come_and_ends() {
+fn an_instructor_sees_speaks_injects_and_ends() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let mut pty = drill(home, "dead-man-answers");
@@ -174,7 +174,7 @@ fn a_game_master_sees_says_lets_come_and_ends() {
 }
 
 #[test]
-fn it_reaches_the_desk_and_stays_through_a_reset_and_the_trainee_needs_nobody() {
+fn an_instructor_reaches_pauses_and_survives_resets() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let mut pty = drill(home, "wait-and-see");
@@ -222,7 +222,7 @@ fn it_reaches_the_desk_and_stays_through_a_reset_and_the_trainee_needs_nobody() 
 }
 
 #[test]
-fn it_finds_the_drill_that_is_meant_and_says_where_there_is_none() {
+fn an_instructor_finds_the_drill_or_says_none() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let (code, said) = says(home, &[], "look\n");

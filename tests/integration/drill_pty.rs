@@ -71,7 +71,7 @@ fn twice(pty: &Pty, text: &str) {
 }
 
 #[test]
-fn to_wait_is_an_answer_and_a_reset_begins_anew() {
+fn waiting_is_an_answer_and_resets_start_over() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = drill(&home, &["wait-and-see"]);
     pty.wait("Press Enter when you have read this");
@@ -110,7 +110,7 @@ fn to_wait_is_an_answer_and_a_reset_begins_anew() {
 }
 
 #[test]
-fn a_wrong_choice_is_told_and_the_end_is_not_a_pass() {
+fn a_wrong_choice_does_not_pass() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = drill(&home, &["copy-without-hash", "-w", "json"]);
     pty.wait("Press Enter when you have read this");
@@ -135,7 +135,7 @@ fn a_wrong_choice_is_told_and_the_end_is_not_a_pass() {
 }
 
 #[test]
-fn a_member_that_starts_by_itself_does_not_end_the_wizard() {
+fn a_self_starting_member_keeps_the_wizard_running() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = drill(&home, &["dead-man-answers"]);
     pty.wait("Press Enter when you have read this");

@@ -151,7 +151,7 @@ fn free_pages_before_the_trailer_are_of_it() {
 }
 
 #[test]
-fn bytes_after_a_database_without_a_hash_are_told_apart() {
+fn bytes_after_an_unhashed_database_are_distinguished() {
     let files = Files::new();
     let body = good()[..MARK].to_vec();
     let cases: [(&str, Vec<u8>, &str); 3] = [
@@ -201,7 +201,7 @@ fn a_transfer_in_text_mode_is_named() {
 
 /// The hole is not read: it would take minutes, and of 15 TiB hours.
 #[test]
-fn the_hole_of_a_sparse_file_is_not_read() {
+fn holes_of_sparse_files_are_not_read() {
     let files = Files::new();
     for (name, bytes, trailer) in [("signed.db", good(), "ok"), ("bare.db", good()[..MARK].to_vec(), "missing")] {
         for (length, words) in [
@@ -312,7 +312,7 @@ fn limited() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 }
 
 #[test]
-fn damage_without_rows_is_refused_and_restored_once_accepted() {
+fn damage_without_rows_is_restored_once_accepted() {
     let files = Files::new();
     for (n, (name, bytes, words)) in limited().into_iter().enumerate() {
         let file = files.put(name, &bytes);
@@ -345,7 +345,7 @@ fn damage_without_rows_is_refused_and_restored_once_accepted() {
 
 /// What etcd leaves behind where a commit's last page did not reach the disk: the state before it is whole.
 #[test]
-fn the_older_of_two_states_is_named_by_its_revision() {
+fn the_older_state_is_named_by_revision() {
     let files = Files::new();
     for name in ["seed-3.5.16.db", "3.6.14-tree.db", "3.5.16-lease.db"] {
         let bytes = fs::read(fixture(name)).unwrap();
@@ -447,7 +447,7 @@ fn a_plan_of_such_files_is_applied() {
 /// A list of free pages that is sound in itself and lacks a page that looks like a part of a tree: where nothing proves that
 /// the trees lost it, they are what can be accepted. Damaged rows never are.
 #[test]
-fn a_list_that_lacks_old_pages_of_a_tree_is_accepted_and_damaged_rows_are_not() {
+fn an_incomplete_freelist_passes_damaged_rows_do_not() {
     let files = Files::new();
     let (used, free) = pages();
     let hwm = (MARK / PAGE) as u64;
@@ -475,7 +475,7 @@ fn a_list_that_lacks_old_pages_of_a_tree_is_accepted_and_damaged_rows_are_not() 
 
 /// A damaged snapshot with more after it is never taken for a copy of a database that is sound.
 #[test]
-fn a_hash_that_does_not_fit_is_seen_before_further_bytes() {
+fn a_wrong_hash_precedes_further_bytes() {
     let files = Files::new();
     let mut page = good();
     page[5000] ^= 1;
@@ -609,7 +609,7 @@ fn a_hash_in_the_padding_is_found() {
 
 /// A file of 10 GiB in which hardly anything is: it is named by what is allocated, and its holes are not read.
 #[test]
-fn a_sparse_file_without_a_database_is_called_one() {
+fn a_sparse_file_without_database_is_recognized() {
     use std::os::unix::fs::FileExt;
     let files = Files::new();
     for (name, islands, words) in [

@@ -623,7 +623,7 @@ fn every_screen_looks_as_it_did() {
 }
 
 #[test]
-fn a_window_that_is_too_small_says_so_and_keys_still_work() {
+fn a_small_window_says_so_keys_still_work() {
     assert_picture("small@59x15", &at_start().screen(59, 15));
     let w = keys(at_start(), &[Char('n')]);
     assert_eq!(w.model().step, Step::Snapshot);
@@ -652,7 +652,7 @@ fn ascii_screens_are_ascii() {
 }
 
 #[test]
-fn mono_screens_have_no_colour_and_still_show_selection_and_weight() {
+fn mono_screens_show_selection_without_colour() {
     for (name, mut model) in scenes() {
         model.look.mono = true;
         let cells = picture(&model, 80, 24);
@@ -689,7 +689,7 @@ fn styles(cells: &ratatui::buffer::Buffer) -> String {
 }
 
 #[test]
-fn the_whole_way_restores_every_member_and_lists_what_lies_where() {
+fn the_full_path_restores_and_lists_every_member() {
     let world = Arc::new(Fake::default());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
     w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
@@ -711,7 +711,7 @@ fn the_whole_way_restores_every_member_and_lists_what_lies_where() {
 }
 
 #[test]
-fn a_run_that_failed_is_gone_on_with_and_what_is_done_is_not_done_again() {
+fn a_failed_run_resumes_without_repeating_work() {
     let world = Arc::new(Fake::default());
     world.failing.lock().unwrap().insert("m2".into());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
@@ -730,7 +730,7 @@ fn a_run_that_failed_is_gone_on_with_and_what_is_done_is_not_done_again() {
 }
 
 #[test]
-fn a_start_after_an_unfinished_run_goes_on_with_its_very_plan() {
+fn a_restart_resumes_the_unfinished_runs_plan() {
     let world = Arc::new(Fake::default());
     world.failing.lock().unwrap().insert("m3".into());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
@@ -762,7 +762,7 @@ fn a_start_after_an_unfinished_run_goes_on_with_its_very_plan() {
 }
 
 #[test]
-fn an_etcd_is_stopped_only_by_the_commands_that_were_agreed_to() {
+fn an_etcd_stops_only_by_agreed_commands() {
     let world = Arc::new(Fake::default());
     world.held.lock().unwrap().insert("/var/lib/etcd-new/m2.etcd".into());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
@@ -784,7 +784,7 @@ fn an_etcd_is_stopped_only_by_the_commands_that_were_agreed_to() {
 }
 
 #[test]
-fn what_is_in_place_is_taken_back_by_the_label() {
+fn installed_members_are_rolled_back_by_label() {
     let world = Arc::new(Fake::default());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
     w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
@@ -802,7 +802,7 @@ fn what_is_in_place_is_taken_back_by_the_label() {
 /// A host that claims something else than was planned is met before anything is put in place, whether it built that now or
 /// an earlier run did.
 #[test]
-fn claims_that_do_not_fit_stop_before_the_exchange() {
+fn mismatched_reports_stop_before_installing() {
     for built in [false, true] {
         let world = Arc::new(Fake { lies: true, ..Fake::default() });
         if built {

@@ -40,7 +40,7 @@ fn practice() -> (Lab, Arc<dyn World>, Options) {
 }
 
 #[test]
-fn every_source_stands_in_one_list_with_what_can_be_shown_of_it() {
+fn every_source_is_listed_with_its_evidence() {
     let (range, world, options) = practice();
     let backup = range.root().join("backup");
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -90,7 +90,7 @@ fn every_source_stands_in_one_list_with_what_can_be_shown_of_it() {
 }
 
 #[test]
-fn a_directory_that_is_in_use_is_listed_and_refused() {
+fn a_directory_in_use_is_listed_and_refused() {
     let (range, world, options) = practice();
     let db = fs::File::open(range.root().join("old/m2.etcd/member/snap/db")).unwrap();
     rustix::fs::flock(db.as_fd(), rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
@@ -107,7 +107,7 @@ fn a_directory_that_is_in_use_is_listed_and_refused() {
 }
 
 #[test]
-fn compare_ends_with_what_choosing_the_older_one_loses() {
+fn compare_ends_with_the_older_ones_loss() {
     let (range, ..) = practice();
     let [old, new] = ["backup/etcd-0200.db", "old/m2.etcd"].map(|name| range.root().join(name));
     for files in [[&old, &new], [&new, &old]] {

@@ -97,7 +97,7 @@ fn quiet(mut command: Command) -> Child {
 }
 
 #[test]
-fn a_save_from_a_silent_server_stops_on_a_signal() {
+fn saving_from_a_silent_server_stops_on_signal() {
     let member = member();
     for (bytes, drips) in [(0, false), (40, false), (4000, false), (12_000, false), (4000, true)] {
         for sent in [Signal::INT, Signal::TERM, Signal::HUP] {
@@ -116,7 +116,7 @@ fn a_save_from_a_silent_server_stops_on_a_signal() {
 
 /// The second may come at any moment, also while the first is being obeyed.
 #[test]
-fn a_second_signal_ends_a_save_at_once_without_its_part() {
+fn a_second_signal_ends_saving_at_once() {
     let member = member();
     for (first, second) in [(Signal::INT, Signal::INT), (Signal::INT, Signal::TERM), (Signal::TERM, Signal::HUP)] {
         let (at, silent) = door(member.address(), Passes { bytes: 12_000, drips: false });
@@ -154,7 +154,7 @@ fn store(sends: &'static [u8]) -> (SocketAddr, mpsc::Receiver<()>) {
 }
 
 #[test]
-fn a_fetch_from_a_silent_store_stops_and_can_go_on() {
+fn a_stalled_fetch_stops_and_resumes() {
     let begun: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nETag: \"e\"\r\n\r\nabcdefgh";
     for sends in [&b""[..], &b"HTTP/1.1 200 OK\r\n"[..], begun] {
         for twice in [false, true] {
@@ -231,7 +231,7 @@ fn restored(dir: &Path) -> Result<(), String> {
 }
 
 #[test]
-fn a_wizard_whose_terminal_is_not_read_goes_on_and_draws_afresh() {
+fn a_wizard_on_an_unread_terminal_continues() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path();
     plan(dir);
@@ -265,7 +265,7 @@ fn a_wizard_whose_terminal_is_not_read_goes_on_and_draws_afresh() {
 }
 
 #[test]
-fn a_signal_ends_a_wizard_whose_terminal_is_not_read() {
+fn a_signal_ends_it_on_unread_terminals() {
     let home = tempfile::tempdir().unwrap();
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         let argv = [PROGRAM, "--endpoints", "http://127.0.0.1:9", "--snapshots", home.path().to_str().unwrap()];
@@ -281,7 +281,7 @@ fn a_signal_ends_a_wizard_whose_terminal_is_not_read() {
 
 /// The command line on a terminal that is full from the beginning, and not read.
 #[test]
-fn commands_on_a_terminal_that_is_not_read_do_their_work() {
+fn commands_on_unread_terminals_do_their_work() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path();
     plan(dir);
@@ -329,7 +329,7 @@ const COMMANDS: [&[&str]; 15] = [
 
 /// Whatever the machine lacks, it is a sentence and one of the documented exit codes: no panic, no abort, no hang.
 #[test]
-fn every_command_under_every_limit_ends_with_its_code() {
+fn commands_under_limits_end_with_their_codes() {
     let home = tempfile::tempdir().unwrap();
     plan(home.path());
     let limits =

@@ -34,7 +34,7 @@ fn keys_are_listed_and_written_out_once() {
 }
 
 #[test]
-fn what_is_no_data_directory_and_what_is_incomplete_is_refused() {
+fn incomplete_and_foreign_directories_are_refused() {
     let copy = tempfile::tempdir().unwrap();
     let run = |dir: &std::path::Path| {
         let output = requorum(["v2", "export"]).arg(dir).output().unwrap();

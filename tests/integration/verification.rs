@@ -66,7 +66,7 @@ fn run(world: &Fake, plan: &Plan, seconds: u64, canary: bool, on: &mut dyn FnMut
 }
 
 #[test]
-fn a_good_cluster_is_proven_in_one_round_and_nothing_is_written() {
+fn a_good_cluster_verifies_once_without_writing() {
     let world = Fake::default();
     let plan = restored(&world);
     let mut rounds = 0;
@@ -110,7 +110,7 @@ fn at_the_deadline_the_missing_is_named() {
 }
 
 #[test]
-fn what_is_wrong_must_be_so_twice_and_ends_the_rounds() {
+fn a_failure_seen_twice_ends_the_rounds() {
     let world = Fake::default();
     let plan = restored(&world);
     world.mixed.lock().unwrap().insert("m3".into());
@@ -122,7 +122,7 @@ fn what_is_wrong_must_be_so_twice_and_ends_the_rounds() {
 }
 
 #[test]
-fn a_lease_that_one_lacks_is_wrong_twice_and_nothing_is_written() {
+fn a_missing_lease_fails_twice_without_writing() {
     let world = Fake::default();
     let plan = restored(&world);
     world.lacks_lease.lock().unwrap().insert("m3".into());
@@ -134,7 +134,7 @@ fn a_lease_that_one_lacks_is_wrong_twice_and_nothing_is_written() {
 }
 
 #[test]
-fn a_lease_that_comes_while_members_are_read_is_waited_for() {
+fn a_lease_arriving_during_reads_is_awaited() {
     let world = Fake { indices: true, ..Fake::default() };
     let plan = restored(&world);
     world.lacks_lease.lock().unwrap().insert("m3".into());
@@ -148,7 +148,7 @@ fn a_lease_that_comes_while_members_are_read_is_waited_for() {
 }
 
 #[test]
-fn a_stop_is_met_and_simulated_members_only_agree() {
+fn stops_end_it_and_simulated_members_agree() {
     let world = Fake { simulated: true, ..Fake::default() };
     let plan = restored(&world);
     assert_eq!(run(&world, &plan, 120, false, &mut |_| {}).verdict, VerifyResult::Agree);

@@ -142,7 +142,7 @@ fn wizard(kind: &str) -> Pty {
 }
 
 #[test]
-fn quitting_gives_the_terminal_back_and_says_what_was_written() {
+fn quitting_restores_the_terminal_and_reports_writes() {
     let mut pty = wizard("");
     pty.wait("Quorum appears lost");
     assert!(pty.taken(), "alternate screen, raw mode, bracketed paste");
@@ -157,7 +157,7 @@ fn quitting_gives_the_terminal_back_and_says_what_was_written() {
 }
 
 #[test]
-fn a_resize_keeps_the_place_and_a_small_window_asks_for_room() {
+fn a_resize_keeps_the_place() {
     let mut pty = wizard("");
     pty.wait("Quorum appears lost");
     pty.send("n");
@@ -217,7 +217,7 @@ fn on_plan(home: &std::path::Path) -> Pty {
 }
 
 #[test]
-fn a_restore_that_was_never_verified_is_offered_at_the_next_start() {
+fn an_unverified_restore_is_offered_at_next_start() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path();
     let run = |args: &[&str]| {
@@ -337,7 +337,7 @@ fn closed_after(command: &str, steps: &[(&str, &str)]) -> String {
 
 /// A closed window or a dropped connection is no defect: it ends like a signal.
 #[test]
-fn a_terminal_that_goes_away_ends_it_like_a_signal() {
+fn a_closed_terminal_ends_it_like_signals() {
     let exe = std::env::current_exe().unwrap();
     let wizard = format!("'{}' --exact wizard_pty::child --nocapture", exe.display());
     for keys in ["", "n", "\x1b[B?y"] {
@@ -349,7 +349,7 @@ fn a_terminal_that_goes_away_ends_it_like_a_signal() {
 
 /// The same at the moment when a restore begins: it stops at a safe point, and its journal is whole.
 #[test]
-fn a_terminal_that_goes_away_leaves_a_restore_that_can_be_resumed() {
+fn a_closed_terminal_leaves_a_resumable_restore() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path();
     std::fs::copy(crate::support::fixture("3.6.14-multipeer.db"), dir.join("backup.db")).unwrap();
@@ -390,7 +390,7 @@ fn a_terminal_that_goes_away_leaves_a_restore_that_can_be_resumed() {
 }
 
 #[test]
-fn a_suspended_wizard_gives_the_terminal_back_and_takes_it_again() {
+fn a_suspended_wizard_returns_and_retakes_the_terminal() {
     let mut pty = wizard("");
     pty.wait("Quorum appears lost");
     // the key, and the same wish from outside
@@ -413,7 +413,7 @@ fn a_suspended_wizard_gives_the_terminal_back_and_takes_it_again() {
 }
 
 #[test]
-fn a_panic_gives_the_terminal_back_before_it_speaks() {
+fn a_panic_restores_the_terminal_before_printing() {
     let mut pty = wizard("clockless");
     assert_eq!(pty.exit_code(), 70, "{}", pty.screen());
     assert!(pty.given_back());
@@ -423,7 +423,7 @@ fn a_panic_gives_the_terminal_back_before_it_speaks() {
 }
 
 #[test]
-fn a_defect_in_the_background_is_shown_as_one_and_spills_nothing() {
+fn a_background_panic_is_shown_as_internal_error() {
     let mut pty = wizard("defect");
     pty.wait("internal error in requorum: the made-up defect");
     assert!(!pty.screen().contains("panicked at"), "{}", pty.screen());
@@ -434,7 +434,7 @@ fn a_defect_in_the_background_is_shown_as_one_and_spills_nothing() {
 }
 
 #[test]
-fn where_there_is_no_terminal_it_refuses_and_names_the_other_ways() {
+fn without_a_terminal_it_names_other_ways() {
     let out = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "wizard_pty::child", "--nocapture"])
         .env(CHILD, "")
@@ -452,7 +452,7 @@ fn where_there_is_no_terminal_it_refuses_and_names_the_other_ways() {
 /// The wizard itself, on files: what it restored from is among the sources after a new start, and so is what lies where it
 /// saves; without a member that answers nothing is said to lose nothing.
 #[test]
-fn a_new_start_knows_the_sources_of_the_one_before() {
+fn a_new_start_knows_earlier_sources() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();
     for made in ["backup", "root", "empty", "home"] {

@@ -49,7 +49,7 @@ fn bound(plan: &Plan) -> Request {
 }
 
 #[test]
-fn a_journal_that_is_not_ours_is_named_and_not_followed() {
+fn a_foreign_journal_is_named_not_followed() {
     if !rustix::process::geteuid().is_root() {
         return;
     }

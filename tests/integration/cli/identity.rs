@@ -31,7 +31,7 @@ fn text(dir: &std::path::Path) -> String {
 }
 
 #[test]
-fn the_old_token_is_refused_and_can_be_overridden() {
+fn the_old_token_is_refused_unless_overridden() {
     let sentence = format!(
         "cluster {CLUSTER} and its members are those of the old cluster: the token is the old one; a member that comes back \
          with its old data joins the new cluster; take a new token"
@@ -94,7 +94,7 @@ fn one_member_is_refused_the_old_ids_too() {
 }
 
 #[test]
-fn ids_that_serve_at_the_peer_urls_are_refused() {
+fn ids_serving_at_peer_urls_are_refused() {
     // Answers as a member's peer URL does, with the ID that the token `x` makes of this very URL.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -130,7 +130,7 @@ fn ids_that_serve_at_the_peer_urls_are_refused() {
 }
 
 #[test]
-fn clients_that_keep_revisions_get_a_bump_unless_that_is_overridden() {
+fn revision_clients_get_a_bump_unless_overridden() {
     let dir = tempfile::tempdir().unwrap();
     // Kubernetes under another prefix: nothing shows that the snapshot is the newest state.
     let said = ended(
@@ -178,7 +178,7 @@ fn clients_that_keep_revisions_get_a_bump_unless_that_is_overridden() {
 }
 
 #[test]
-fn one_member_is_restored_as_asked_for_with_a_warning() {
+fn one_member_is_restored_with_a_warning() {
     let restore = |name: &str, more: &[&str]| {
         let dir = tempfile::tempdir().unwrap();
         let mut command = requorum(["snapshot", "restore", "--name=m1", "--initial-cluster-token=t"]);

@@ -29,7 +29,7 @@ fn aside(dir: &Path, name: &str) {
 }
 
 #[test]
-fn restore_puts_no_member_in_place_a_second_time() {
+fn restore_installs_no_member_a_second_time() {
     let dir = tempfile::tempdir().unwrap();
     let (dir, plan) = (dir.path(), plan(dir.path()));
     let typed = format!("twice@{}", plan.short_id());
@@ -55,7 +55,7 @@ fn restore_puts_no_member_in_place_a_second_time() {
 }
 
 #[test]
-fn apply_goes_on_and_back_and_forth_but_not_twice() {
+fn apply_resumes_and_rolls_back_but_not_twice() {
     let dir = tempfile::tempdir().unwrap();
     let (dir, plan) = (dir.path(), plan(dir.path()));
     let typed = format!("twice@{}", plan.short_id());
@@ -82,7 +82,7 @@ fn apply_goes_on_and_back_and_forth_but_not_twice() {
 }
 
 #[test]
-fn a_plan_is_made_again_with_other_ids_alone() {
+fn a_repeated_plan_differs_in_ids_alone() {
     let dir = tempfile::tempdir().unwrap();
     let (dir, first) = (dir.path(), plan(dir.path()));
     ended(&run(dir, &["apply"], &[]), 0, &[]);
@@ -106,7 +106,7 @@ fn a_plan_is_made_again_with_other_ids_alone() {
 
 /// Who is on a host restores that host's member there, whatever the plan calls the host; nothing goes by ssh, neither back.
 #[test]
-fn a_member_that_is_named_is_restored_here_and_undone_here() {
+fn a_named_member_is_restored_and_undone_here() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let mut command = requorum(["plan", "--initial-cluster", THREE, "--label=prod", "--snapshot"]);

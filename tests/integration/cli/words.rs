@@ -149,7 +149,7 @@ fn rooms_have_no_unclear_words() {
             );
         }
     }
-    assert!(found.is_empty(), "use plain words, see the list in tests/cli/words.rs:\n{}", found.join("\n"));
+    assert!(found.is_empty(), "use plain words, see the list in tests/integration/cli/words.rs:\n{}", found.join("\n"));
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn planned(dir: &Path) -> (PathBuf, TcpListener) {
 
 /// Overridden, carried out, taken back; and what is made of it.
 #[test]
-fn a_journal_of_the_command_line_leaves_nothing_of_itself() {
+fn a_command_line_journal_leaks_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (_, listener) = planned(dir.path());
     let lifted = ["apply", "tapir.yaml", "--override", "nashorn-2@127.0.0.1", "--reason", REASON];
@@ -146,7 +146,7 @@ fn what_is_no_journal_is_refused() {
 
 /// What the wizard decided on every screen, in a drill with a team's own names.
 #[test]
-fn a_journal_of_the_wizard_leaves_nothing_of_itself() {
+fn a_wizard_journal_leaks_nothing() {
     for (name, words) in [
         ("dead-man-answers", &["save from m2", "state: alone"][..]),
         ("new-hosts", &["spares: [n1, n2, n3]", "tls: true"]),

@@ -355,7 +355,7 @@ fn made(name: &str, tale: &Tale) -> (scenario::Scenario, String) {
 }
 
 #[test]
-fn every_shape_is_a_scenario_without_a_word_of_the_journal() {
+fn every_shape_becomes_a_scenario_without_leaks() {
     for (name, tale, _, words) in shapes() {
         let (read, text) = made(name, &tale);
         assert!(!read.wrong.is_empty() && read.goals.len() >= 4, "{name}");
@@ -438,7 +438,7 @@ fn every() -> bool {
 }
 
 #[test]
-fn journals_of_no_recovery_are_told_in_a_sentence() {
+fn journals_without_recovery_are_refused() {
     let host = |kind, data| Tale::of(3).line(kind, "x", data).records;
     for (records, word) in [
         (Vec::new(), "it is empty"),
