@@ -1,8 +1,11 @@
 //! `update` by tables, step by step, and the models that the tables begin with. What holds for every sequence of
-//! messages: `tests_any`.
+//! messages: `any`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod any;
+mod choose;
 mod detect;
+mod hosts;
 mod leaving;
 mod members;
 mod restore;

@@ -145,7 +145,7 @@ fn a_serving_member_is_reprobed_before_called_older() {
     }
     assert_eq!(model.detect.finding().verdict, QuorumVerdict::Healthy);
     // its log is committed up to 40
-    let dirs = vec![crate::tui::tests_choose::dir("/old", file("x", Health::Unread), Held::No)];
+    let dirs = vec![super::choose::dir("/old", file("x", Health::Unread), Held::No)];
     let around = |model: &mut Model| {
         let Effect::LookAround { id, .. } = crate::tui::steps::detect::look_around(model) else { panic!() };
         send(model, Msg::LookedAround { id, around: MachineFacts { dirs: dirs.clone(), ..MachineFacts::default() } })
@@ -198,7 +198,7 @@ fn a_directory_is_held_against_who_serves() {
                 Effect::AskPeer { id, .. } => send(model, Msg::Answered { id, answer: silent() }),
                 Effect::Hash { id, .. } => send(model, Msg::Hashed { id, hash: Hashed::Failed("no".into()) }),
                 Effect::LookAround { id, .. } => {
-                    let mut dir = crate::tui::tests_choose::dir("/old", file("x", Health::Unread), Held::No);
+                    let mut dir = super::choose::dir("/old", file("x", Health::Unread), Held::No);
                     if let DirState::Whole(says) = &mut dir.state {
                         (says.member_id, says.members) = (Id(3), vec![member(1), member(2), member(3)]);
                     }

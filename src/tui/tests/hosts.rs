@@ -3,7 +3,7 @@
 
 use crossterm::event::KeyCode::{self, Char, Enter, Esc};
 
-use super::{
+use crate::tui::{
     app::{Model, Overlay, update},
     dialogs::Ask,
     exit_summary,
@@ -54,7 +54,7 @@ fn runs(look: &mut Look) {
 fn over_hosts() -> (Model, Vec<Effect>) {
     let mut model = at_members();
     for (at, host) in [(1, "root@b"), (2, "c")] {
-        super::steps::members::set_cell(&mut model, at, Column::Host, host);
+        crate::tui::steps::members::set_cell(&mut model, at, Column::Host, host);
     }
     let effects = press(&mut model, Char('n'));
     assert_eq!(model.step, Step::Review, "{}", said(&model));
@@ -73,7 +73,7 @@ fn ask(model: &Model) -> Option<Ask> {
 }
 
 /// Types the label into the field that is open, and the effect that follows.
-fn confirmed(model: &mut Model) -> (u64, Plan, super::messages::Orders) {
+fn confirmed(model: &mut Model) -> (u64, Plan, crate::tui::messages::Orders) {
     type_in(model, "prod");
     let effects = press(model, Enter);
     let Some(Effect::Apply { id, plan, orders }) = effects.into_iter().next_back() else {
@@ -85,11 +85,11 @@ fn confirmed(model: &mut Model) -> (u64, Plan, super::messages::Orders) {
 #[test]
 fn hosts_are_inspected_on_request_per_row() {
     let mut model = at_members();
-    super::steps::members::set_cell(&mut model, 1, Column::Host, "root@b");
-    super::steps::members::set_cell(&mut model, 2, Column::Host, "-c");
+    crate::tui::steps::members::set_cell(&mut model, 1, Column::Host, "root@b");
+    crate::tui::steps::members::set_cell(&mut model, 2, Column::Host, "-c");
     assert_eq!(press(&mut model, Char('r')), []);
     assert_eq!(said(&model), "Checking the hosts waits for: m3's host.");
-    super::steps::members::set_cell(&mut model, 2, Column::Host, "c");
+    crate::tui::steps::members::set_cell(&mut model, 2, Column::Host, "c");
     let effects = press(&mut model, Char('r'));
     let [Effect::LookAtHosts { id, plan, closer: false }] = &effects[..] else { panic!("{effects:?}") };
     assert!(screen(&model, 80, 24).contains("… checking its host"));
@@ -114,7 +114,7 @@ fn hosts_are_inspected_on_request_per_row() {
         assert!(shown.contains(words), "{words:?} is not in\n{shown}");
     }
     // What was seen is of the row as it was.
-    super::steps::members::set_cell(&mut model, 2, Column::Host, "d");
+    crate::tui::steps::members::set_cell(&mut model, 2, Column::Host, "d");
     assert!(!screen(&model, 120, 40).contains("cannot be reached"));
     press(&mut model, KeyCode::End);
     model.members.at = 2;
@@ -125,7 +125,7 @@ fn hosts_are_inspected_on_request_per_row() {
 #[test]
 fn hosts_are_filled_in_for_remote_rows() {
     let mut model = at_members();
-    super::steps::members::set_cell(&mut model, 0, Column::Host, "ops@jump");
+    crate::tui::steps::members::set_cell(&mut model, 0, Column::Host, "ops@jump");
     let effects = press(&mut model, Char('f'));
     let [Effect::Here { id, hosts }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(hosts, &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
@@ -427,7 +427,8 @@ fn restored_journal(plan: &Plan, since: &str, more: Vec<Record>) -> Vec<Record> 
 }
 
 fn started_on(found: Vec<(std::path::PathBuf, crate::error::Result<Vec<Record>>)>) -> Model {
-    let mut model = Model::new(super::Options { label: None, journals: "/state".into(), ..Default::default() }, "REAL");
+    let mut model =
+        Model::new(crate::tui::Options { label: None, journals: "/state".into(), ..Default::default() }, "REAL");
     let effects = update(&mut model, Msg::Start { now: 9, fresh: "7f3a".into() });
     let id = effects.iter().find_map(|e| if let Effect::Journals { id, .. } = e { Some(*id) } else { None });
     send(&mut model, Msg::Journals { id: id.unwrap(), found });
@@ -489,7 +490,7 @@ fn unfinished_runs_and_broken_journals_are_shown() {
     let plan = at_review().review.plan.unwrap();
     let start = |until: &str| {
         let mut model =
-            Model::new(super::Options { label: None, journals: "/state".into(), ..Default::default() }, "REAL");
+            Model::new(crate::tui::Options { label: None, journals: "/state".into(), ..Default::default() }, "REAL");
         let effects = update(&mut model, Msg::Start { now: 9, fresh: "7f3a".into() });
         let id = effects.iter().find_map(|e| match e {
             Effect::Journals { id, dir } if dir == std::path::Path::new("/state") => Some(*id),

@@ -4,7 +4,7 @@
 
 use std::os::unix::fs::{MetadataExt, chown, lchown, symlink};
 
-use super::{tests::*, *};
+use super::*;
 use crate::{
     agent::protocol::MemberRequest,
     domain::model::plan::Plan,

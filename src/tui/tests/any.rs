@@ -10,7 +10,7 @@ use std::{
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 
-use super::{
+use crate::tui::{
     app::{Overlay, update},
     dialogs::Ask,
     headless::screen,
@@ -161,7 +161,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
             vec![Msg::Written { id: *id, path: path.clone(), result: if good { Ok(()) } else { Err(trouble()) } }]
         }
         Effect::Fences { id, .. } => {
-            let fence = super::tests::fence();
+            let fence = crate::tui::tests::fence();
             let fences = if good { Vec::new() } else { vec![fence] };
             vec![Msg::Fenced { id: *id, seen: Default::default(), fences }]
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{
+use crate::tui::{
     app::{Model, update},
     messages::{Effect, Msg},
     tests::{file, with_file},
@@ -63,7 +63,7 @@ pub(super) fn dir(data_dir: &str, database: FileFacts, held: Held) -> DirFacts {
 
 /// What was found on this machine, told after the step was entered.
 fn found_around(model: &mut Model, dirs: Vec<DirFacts>) -> Vec<Effect> {
-    let Effect::LookAround { id, .. } = super::steps::detect::look_around(model) else { panic!() };
+    let Effect::LookAround { id, .. } = crate::tui::steps::detect::look_around(model) else { panic!() };
     update(model, Msg::LookedAround { id, around: MachineFacts { dirs, ..MachineFacts::default() } })
 }
 
@@ -136,7 +136,7 @@ fn a_comparison_is_begun_stopped_and_shown() {
     let lost = [("deployments".to_string(), 3)].into();
     let difference = Difference { history, newer: 90, older: 80, seconds: None, lost, back: 0 };
     update(&mut model, Msg::Compared { id, result: Ok((difference, false)) });
-    let screen = super::headless::screen(&model, 120, 40);
+    let screen = crate::tui::headless::screen(&model, 120, 40);
     assert!(screen.contains("Choosing b.db instead of a.db loses 10 writes, 3 deployments."), "{screen}");
 }
 
@@ -156,21 +156,21 @@ fn survivors_with_different_data_are_not_proposed() {
     for (hash, differ) in [(7, false), (8, true)] {
         model.detect.rows[0].facts.answer = answer(2, 7);
         model.detect.rows[1].facts.answer = answer(3, hash);
-        super::steps::snapshot::relist(&mut model);
+        crate::tui::steps::snapshot::relist(&mut model);
         let list = &model.snapshot.list;
         assert_eq!((list.pick.is_none(), list.differing.is_some()), (differ, differ), "{list:#?}");
         assert_eq!(list.sources.iter().filter(|s| s.disagrees).count(), if differ { 2 } else { 0 });
     }
-    let screen = super::headless::screen(&model, 120, 40);
+    let screen = crate::tui::headless::screen(&model, 120, 40);
     assert!(screen.contains("hold different data at revision 99. No source is proposed"), "{screen}");
 }
 
 #[test]
 fn a_key_says_which_cluster_is_meant() {
-    let (mut model, effects) = super::tests::started();
+    let (mut model, effects) = crate::tui::tests::started();
     for effect in effects {
         if let Effect::Ask { id, .. } = effect {
-            update(&mut model, Msg::Answered { id, answer: super::tests::silent() });
+            update(&mut model, Msg::Answered { id, answer: crate::tui::tests::silent() });
         }
     }
     press(&mut model, 'c');
@@ -187,7 +187,7 @@ fn a_key_says_which_cluster_is_meant() {
     found_around(&mut model, vec![of("/srv/main", 9), of("/srv/events", 4)]);
     let finding = model.detect.finding();
     assert!(!finding.advice.iter().any(|line| line.contains("does not answer")), "{:?}", finding.advice);
-    let shown = super::headless::screen(&model, 120, 40);
+    let shown = crate::tui::headless::screen(&model, 120, 40);
     assert!(shown.contains("It is not known which cluster is meant") && shown.contains("c chooses one"), "{shown}");
     let mut chosen = Vec::new();
     for _ in 0..3 {
