@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_is_the_one_that_lost_least_and_then_was_quickest() {
+    fn the_best_score_lost_least_then_was_quickest() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state/drills.json");
         assert_eq!(Progress::read(&path).unwrap(), Progress::default());

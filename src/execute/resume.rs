@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_goal_is_typed_and_an_unknown_one_is_refused() {
+    fn an_unknown_goal_of_a_run_is_refused() {
         for (word, goal) in [
             ("Looked", Goal::Looked),
             ("Rehearsed", Goal::Rehearsed),
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_installed_here_is_known_by_its_runs() {
+    fn what_was_installed_is_known_by_runs() {
         let run = |names: &[&str], placement: Option<&str>| {
             let mut run = begun("1", "InPlace");
             run.data.insert("members".into(), json!(names));
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_place_and_neither_verified_nor_taken_back_is_left() {
+    fn installed_unverified_members_are_left_over() {
         let all = || ["m1", "m2", "m3"].map(swapped);
         let out = |name: &str| record(Event::Done, "out", json!({"host": "local", "member": name, "undone": []}));
         let whole = || ended(true, None);
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_revision_that_any_run_saw_is_known() {
+    fn the_newest_revision_of_all_runs_is_known() {
         let asked = |newest: Value| record(Event::Asked, "asked", json!({"barrier": true, "newest": newest}));
         let at = |revision: i64| json!({"revision": revision, "from": "m1"});
         let mut other = begun("9", "InPlace");
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn each_members_last_line_is_its_own_or_its_hosts() {
+    fn each_members_last_line_is_its_hosts() {
         let far = record(Event::Failed, "root@etcd-2: no space", json!({"host": "root@etcd-2"}));
         let here = record(Event::Failed, "local: no space", json!({"host": "local"}));
         let (first, second) = (begun("1", "InPlace"), begun("2", "InPlace"));

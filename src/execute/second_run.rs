@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_put_in_place_again_only_where_nothing_of_before_is_left() {
+    fn a_member_is_reinstalled_only_without_earlier_data() {
         let lost = |at: &str| Some(Before::Lost(at.to_string()));
         let left = |names: &[&str]| Some(Before::Left(names.iter().map(|name| name.to_string()).collect()));
         let all = || vec![begun(), swapped("m1", "t1"), swapped("m2", "t2"), swapped("m3", "t3")];
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_time_is_refused_until_its_text_is_typed() {
+    fn a_second_run_is_refused_until_overridden() {
         let plan = plan();
         let again = |name: &str, before: Before| Again { name: name.into(), before };
         assert_eq!(second_run::fence(&plan, &[]), None);

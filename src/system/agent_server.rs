@@ -252,5 +252,3 @@ pub fn other_version(one: u32, other: u32) -> Error {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_hostile;

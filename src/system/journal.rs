@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_added_to_a_journal_that_was_changed() {
+    fn a_changed_journal_is_not_appended_to() {
         let dir = tempfile::tempdir().unwrap();
         let (world, path, text) = written(dir.path());
         let changed = text.replace("\"one\"", "\"eins\"");

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_member_keeps_nobody_waiting_and_every_round_is_asked() {
+    fn a_slow_member_delays_no_other_member() {
         let (seen, wait) = mpsc::channel();
         let world = Slow(Mutex::new(wait), None);
         let endpoints = [3, 1, 2].map(|n| format!("http://10.0.0.{n}:2379"));
@@ -321,7 +321,7 @@ mod tests {
     /// Every other question is answered first, and then whoever asked has the panic: no answer that never comes is
     /// waited for.
     #[test]
-    fn a_question_whose_thread_panics_is_not_waited_for() {
+    fn a_panicked_probe_is_not_awaited() {
         for defect in [Defect::Ask, Defect::Peer, Defect::Hash] {
             let (seen, wait) = mpsc::channel();
             drop(seen);
@@ -341,7 +341,7 @@ mod tests {
 
     /// A directory is read while the members write on: it is ahead of an answer from before, and of none from after.
     #[test]
-    fn who_seems_to_be_behind_is_asked_once_more() {
+    fn a_member_seeming_behind_is_asked_again() {
         let (_seen, wait) = mpsc::channel();
         let world = Slow(Mutex::new(wait), None);
         let served = |revision| MemberStatus {

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_with_the_field_are_not_read_by_their_words() {
+    fn lines_with_the_field_ignore_their_wording() {
         let words = "not enough space for /srv/m2";
         for (kind, data) in [
             (Event::Failed, json!({"error": {"what": words, "why": "", "hint": "", "fault": null}})),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn old_losses_and_origins_are_read_by_their_words() {
+    fn old_losses_and_origins_are_read_from_wording() {
         let against = "Against revision 84,211 (m2 answers with it) it loses 59 revisions, at most 72 minutes.";
         let log = "38 log entries are not in this file (12 of them known to be committed); restoring it loses them.";
         let one = "1 log entry is not in this file; restoring it loses it.";

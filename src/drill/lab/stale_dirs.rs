@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_unmarked_or_under_another_name_stays() {
+    fn held_unmarked_or_renamed_directories_stay() {
         let temporary = tempfile::tempdir().unwrap();
         let at = |name: &str| temporary.path().join(name);
         let (held, _mark) = make(temporary.path()).unwrap();

@@ -50,7 +50,7 @@ fn sum(rows: &[PbKeyValue]) -> String {
 }
 
 #[test]
-fn every_fixture_has_the_keys_and_members_that_were_counted() {
+fn every_fixture_has_its_counted_keys_and_members() {
     let expected = std::fs::read_to_string(fixture("expected.jsonl")).unwrap();
     let mut seen = 0;
     for line in expected.lines() {

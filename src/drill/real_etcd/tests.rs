@@ -50,7 +50,7 @@ fn etcd(version: &str) -> Etcd {
 }
 
 #[test]
-fn what_a_real_etcd_cannot_be_is_refused_by_what_it_would_need() {
+fn states_impossible_for_real_etcd_are_refused() {
     let first = library::find(library::FIRST, None).unwrap();
     assert_eq!(etcd("3.6.14").fit(first).unwrap().cluster.etcd, Minor::V3_6);
 

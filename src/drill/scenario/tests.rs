@@ -10,7 +10,7 @@ use super::{
 const FIRST: &str = include_str!("../../../assets/scenarios/first-night.yaml");
 
 #[test]
-fn every_built_in_scenario_is_sound_and_goes_by_its_file_s_name() {
+fn every_built_in_scenario_is_sound_and_named() {
     for (name, text) in BUILT_IN {
         let scenario = parse(name, text).unwrap();
         assert_eq!(&scenario.name, name);
@@ -55,7 +55,7 @@ fn only_files_of_bounded_length_are_scenarios() {
 
 /// A change to a sound file, the line on which it is found, the field, and a word of the reason.
 #[test]
-fn what_is_wrong_is_named_by_file_line_and_field() {
+fn mistakes_are_named_by_file_line_and_field() {
     let line = |part: &str| FIRST.lines().position(|line| line.contains(part)).unwrap() + 1;
     for (from, to, at, field, word) in [
         ("version: 2", "version: 1", "version: 2", "version", "this requorum reads 2"),

@@ -64,7 +64,7 @@ fn what_a_journal_tells() {
 }
 
 #[test]
-fn a_broken_chain_is_said_and_what_stands_before_it_is_told() {
+fn a_broken_chain_keeps_the_records_before_it() {
     let good = recovery();
     let changed = good.replace("h2 broke", "h2 held");
     let report = report(&changed).unwrap();

@@ -127,7 +127,7 @@ pub(super) fn claimed() -> Event {
 }
 
 #[test]
-fn a_member_is_received_built_exchanged_and_taken_back() {
+fn a_member_is_received_built_installed_rolled_back() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = snapshot();
     let snapshot = wanted(dir.path(), &bytes);
@@ -216,7 +216,7 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
 }
 
 #[test]
-fn the_end_of_the_input_stops_at_a_safe_point() {
+fn end_of_input_stops_at_a_safe_point() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = snapshot();
     let snapshot = wanted(dir.path(), &bytes);
@@ -250,7 +250,7 @@ fn the_end_of_the_input_stops_at_a_safe_point() {
 }
 
 #[test]
-fn chunks_of_a_receipt_that_failed_are_let_go_by() {
+fn chunks_after_a_failed_upload_are_ignored() {
     let dir = tempfile::tempdir().unwrap();
     let snapshot = wanted(dir.path(), b"short");
     let mut far = Far::greeted();

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_before_etcd_are_named_and_its_own_path_is_kept() {
+    fn wrappers_are_named_and_etcds_path_kept() {
         for (line, dropped, root, runs) in [
             ("/usr/local/bin/etcd --a", vec![], false, Runs::Program("/usr/local/bin/etcd".into())),
             (

@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_hold_flags_are_not_called_unknown_and_their_flags_are_named() {
+    fn variables_holding_flags_are_expanded() {
         for (name, value, named) in [
             ("ETCD_OPTS", "--name m1 --quota-backend-bytes=8589934592", Some("--quota-backend-bytes=8589934592")),
             ("DAEMON_ARGS", "--snapshot-count=5000", Some("--snapshot-count=5000")),
@@ -484,7 +484,7 @@ mod tests {
 
     /// Held against etcd 3.4 to 3.7: each says "cannot unmarshal …" to the odd ones, and starts with the others.
     #[test]
-    fn forms_that_etcd_does_not_take_from_a_file_are_named() {
+    fn forms_etcd_rejects_in_files_are_named() {
         let noted = |text: &str| {
             let mut notes = Vec::new();
             of_file(&super::super::yaml::parse(text).unwrap(), "f", &mut notes);

@@ -400,7 +400,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_that_is_abandoned_is_removed_and_nothing_else() {
+    fn only_an_abandoned_part_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let into = dir.path().join("x.db");
         let part = Part::create(&into).unwrap();

@@ -96,7 +96,7 @@ fn member(leader: u64) -> Script {
 }
 
 #[test]
-fn a_leaderless_member_tells_everything_and_is_not_asked_for_a_read() {
+fn a_leaderless_member_is_not_asked_to_read() {
     let script = member(0);
     let served = Served::start(script.clone(), None);
     let says = spoken(ask(quick(), &served.http()));
@@ -111,7 +111,7 @@ fn a_leaderless_member_tells_everything_and_is_not_asked_for_a_read() {
 }
 
 #[test]
-fn a_named_leader_is_tested_by_a_linearizable_read() {
+fn a_leader_is_tested_by_a_linearizable_read() {
     let script = member(0xa1);
     let served = Served::start(script.clone(), None);
     let authority = served.at.to_string();
@@ -127,7 +127,7 @@ fn a_named_leader_is_tested_by_a_linearizable_read() {
 }
 
 #[test]
-fn a_refusal_after_the_quorum_answered_proves_the_quorum() {
+fn a_refusal_after_consensus_proves_the_quorum() {
     for refusal in [
         Status::invalid_argument("etcdserver: user name is empty"),
         Status::permission_denied("etcdserver: permission denied"),
@@ -150,7 +150,7 @@ fn a_learner_is_not_asked_for_a_read() {
 }
 
 #[test]
-fn behind_a_password_the_read_still_tells_of_quorum() {
+fn authenticated_reads_still_show_quorum() {
     let refused = || Status::invalid_argument("etcdserver: user name is empty");
     let header = PbResponseHeader { cluster_id: 0xc1, member_id: 0xa1, revision: 42, raft_term: 7 };
     let stranger = Script {
@@ -182,7 +182,7 @@ fn behind_a_password_the_read_still_tells_of_quorum() {
 }
 
 #[test]
-fn credentials_that_bring_no_token_are_said_and_the_rest_goes_on() {
+fn credentials_without_token_are_reported_probing_continues() {
     // this server has no Auth service: the token cannot be had
     let served = Served::start(member(0xa1), None);
     let connect = Connect { user: Some("root:hush".into()), ..quick() };
@@ -280,7 +280,7 @@ fn tls_server(identity: Identity) -> Served {
 }
 
 #[test]
-fn tls_is_spoken_and_its_refusals_are_told_apart() {
+fn tls_refusals_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| Some(dir.path().join(name));
     let ca = Ca::new(dir.path(), "ca.pem", "etcd CA");
@@ -330,7 +330,7 @@ fn tls_is_spoken_and_its_refusals_are_told_apart() {
 }
 
 #[test]
-fn bad_certificate_files_are_named_before_anyone_is_asked() {
+fn bad_certificate_files_are_named_before_connecting() {
     let dir = tempfile::tempdir().unwrap();
     let ca = Ca::new(dir.path(), "ca.pem", "etcd CA");
     ca.sign("a", |_| {});

@@ -121,7 +121,7 @@ mod tests {
 
     /// Anybody may call a process etcd: one of another user's that names no directory of that user's does not count.
     #[test]
-    fn a_process_that_is_only_called_so_does_not_count() {
+    fn a_process_merely_named_etcd_does_not_count() {
         use std::{
             os::unix::{fs::PermissionsExt, process::CommandExt},
             process::{Command, Stdio},

@@ -34,7 +34,7 @@ fn files_that_look_like_snapshots_are_found() {
 }
 
 #[test]
-fn a_fenced_world_ends_at_its_directory_and_its_members() {
+fn a_sandbox_ends_at_its_directory_and_members() {
     let dir = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(outside.path(), dir.path().join("way-out")).unwrap();

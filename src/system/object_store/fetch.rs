@@ -368,7 +368,7 @@ mod tests {
 
     /// What has the name of a part or of its note and could be somebody else's is not taken, and nothing is changed.
     #[test]
-    fn what_others_may_have_put_there_is_not_taken() {
+    fn parts_others_may_have_planted_are_not_used() {
         type Plant = fn(&Path, &str);
         let plants: [(&str, bool, Plant); 7] = [
             ("link", false, |path, text| {

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_token_is_a_signed_header_and_in_no_path() {
+    fn a_session_token_is_only_a_signed_header() {
         let credentials = Credentials::new_with_token("AK", "SK", "to/k+en==");
         let pairs = [("prefix".to_string(), "a b/é+".to_string())].into_iter();
         let signed = get(&credentials, "eu-1", Duration::ZERO, "h:9000", "/backups/", pairs);

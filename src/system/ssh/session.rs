@@ -575,7 +575,7 @@ mod tests {
 
     /// A line every now and then: the silence that the wish to stop was looked at in never comes.
     #[test]
-    fn a_stop_is_heard_between_the_lines_of_a_host() {
+    fn a_stop_works_between_a_hosts_lines() {
         let asked = AtomicU32::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) > 20;
         let drip = "echo requorum-look 1; while echo user x; do sleep 0.02; done";
@@ -584,7 +584,7 @@ mod tests {
 
     /// It answers what it is asked before it is sent anything, and then takes nothing more than a pipe holds.
     #[test]
-    fn a_stop_is_heard_while_a_host_does_not_read() {
+    fn a_stop_works_while_a_host_reads_nothing() {
         let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; exec sleep 1000";
         let mut session = begin(told, &|| false).unwrap();
         let asked = AtomicU32::new(0);
@@ -596,7 +596,7 @@ mod tests {
 
     /// Where nothing was begun there is nothing to wait for.
     #[test]
-    fn a_host_that_says_nothing_is_left_at_once() {
+    fn a_silent_host_is_left_at_once() {
         let begun = Instant::now();
         assert_eq!(begin("exec sleep 1000", &|| true).err().unwrap().kind, ErrorKind::Stopped);
         assert!(begun.elapsed() < FAREWELL);
@@ -620,7 +620,7 @@ mod tests {
 
     /// Longer than the limit as a whole, by heartbeats, steps or the pieces of one line, and then an answer.
     #[test]
-    fn a_host_that_gives_signs_of_life_is_waited_for() {
+    fn a_host_showing_progress_is_awaited() {
         let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; read -r asked; ";
         let step = "{\"progress\":{\"phase\":\"Hash\",\"done\":1,\"total\":2}}";
         for (sign, last) in
@@ -635,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_host_calls_a_stop_is_a_failure() {
+    fn a_stop_reported_by_a_host_is_failure() {
         let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; ";
         let line =
             "{\"failed\":{\"kind\":\"Stopped\",\"what\":\"x\",\"why\":\"\",\"hint\":\"y\\nAll members serve.\"}}";
@@ -645,7 +645,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_steps_is_stopped_and_a_failure_is_cut() {
+    fn a_flood_of_steps_is_stopped() {
         let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; ";
         let flood = format!("{told} exec yes '{{\"progress\":{{\"phase\":\"Hash\",\"done\":1,\"total\":2}}}}'");
         let mut session = begin(&flood, &|| false).unwrap();

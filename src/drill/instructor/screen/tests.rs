@@ -58,7 +58,7 @@ fn followed() -> (Drill, Model) {
 }
 
 #[test]
-fn the_screen_shows_who_does_what_and_what_can_be_done() {
+fn the_screen_shows_progress_and_possible_orders() {
     let (_drill, mut model) = followed();
     word(&mut model, Word::Done("the trainee reads it".into()));
     for c in "note whose".chars() {
@@ -76,7 +76,7 @@ fn the_screen_shows_who_does_what_and_what_can_be_done() {
 }
 
 #[test]
-fn orders_are_typed_completed_and_the_end_is_asked_for() {
+fn orders_are_completed_and_ending_is_confirmed() {
     let (drill, says) = drill();
     let (_other, mut model) = followed();
     assert_eq!(type_in(&mut model, "note  a  b"), Some(Effect::Send(Order::Note("a  b".into()))));
