@@ -58,31 +58,31 @@ pub const CLUSTER: Id = Id(0x4f1c_09aa_3b7d_e201);
 /// What is odd about a host.
 type Odd = fn(&mut HostFacts);
 
-/// How the made-up world behaves.
+/// How the made-up machines behave. What is set before a run is set by [`MockSystem::builder`].
 #[derive(Default)]
-pub struct Fake {
+pub struct MockSystem {
     /// Every member answers and a read is served.
-    pub healthy: bool,
+    healthy: bool,
     /// A quorum answers; m3 is dead, m1 is out of space, and its data are not those of m2.
-    pub degraded: bool,
+    degraded: bool,
     /// What is claimed to be built is not what was planned.
-    pub lies: bool,
+    lies: bool,
     /// m1 answers at its peer port.
-    pub peers: bool,
+    peers: bool,
     /// Nobody answers.
-    pub silent: bool,
+    silent: bool,
     /// m1 answers for an empty cluster of its own, under the old IDs.
-    pub reborn: bool,
+    reborn: bool,
     /// m2's endpoint answers for an empty cluster with etcd's default IDs.
-    pub default_ids: bool,
+    default_ids: bool,
     /// Restores of these members fail, as long as they are listed.
     pub failing: Mutex<BTreeSet<String>>,
     /// Asking panics: a defect.
-    pub panics: bool,
+    panics: bool,
     /// The snapshots hold Kubernetes data.
-    pub kubernetes: bool,
+    kubernetes: bool,
     /// Certificates that are named are for this address alone, whoever names them.
-    pub certificates_for: Option<std::net::IpAddr>,
+    certificates_for: Option<std::net::IpAddr>,
     /// Old members of these names still answer.
     pub answers: Mutex<BTreeSet<String>>,
     /// Hosts that cannot be reached.
@@ -92,11 +92,11 @@ pub struct Fake {
     /// Directories that an etcd runs on.
     pub held: Mutex<BTreeSet<PathBuf>>,
     /// Whether m3 still runs cannot be told.
-    pub unclear: bool,
+    unclear: bool,
     /// How many restores were done.
     pub restored: Mutex<Vec<String>>,
     /// Restored members have a unit on their directory.
-    pub units: bool,
+    units: bool,
     /// Members that were started, each by its commands.
     pub started: Mutex<Vec<(String, Vec<String>)>>,
     /// Members that are in place.
@@ -112,7 +112,7 @@ pub struct Fake {
     /// Restored members of these names hold other data.
     pub mixed: Mutex<BTreeSet<String>>,
     /// The log goes on while restored members are read.
-    pub indices: bool,
+    indices: bool,
     /// Restored members of these names lack a lease.
     pub lacks_lease: Mutex<BTreeSet<String>>,
     /// The canaries that were sent out.
@@ -120,11 +120,128 @@ pub struct Fake {
     /// How long was waited for what.
     pub waited: Mutex<Duration>,
     /// The members are only played.
-    pub simulated: bool,
+    simulated: bool,
     /// Directories of processes on this machine: the path, the cluster, and the last entry of the log.
-    pub around: Vec<(PathBuf, Id, u64)>,
+    around: Vec<(PathBuf, Id, u64)>,
     /// Names of snapshots that an earlier start saved into the data root, which is not there otherwise.
-    pub saved: Vec<String>,
+    saved: Vec<String>,
+}
+
+/// The name in the implementations of the traits.
+type Fake = MockSystem;
+
+/// Sets how the made-up machines behave.
+#[derive(Default)]
+pub struct Builder(MockSystem);
+
+impl MockSystem {
+    /// A cluster that lost its quorum: m2 alone answers, and backups are there.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+impl Builder {
+    /// Every member answers and a read is served.
+    pub fn healthy(mut self) -> Builder {
+        self.0.healthy = true;
+        self
+    }
+
+    /// A quorum answers; m3 is dead, m1 is out of space, and its data are not those of m2.
+    pub fn degraded(mut self) -> Builder {
+        self.0.degraded = true;
+        self
+    }
+
+    /// What is claimed to be built is not what was planned.
+    pub fn lies(mut self) -> Builder {
+        self.0.lies = true;
+        self
+    }
+
+    /// m1 answers at its peer port.
+    pub fn peers(mut self) -> Builder {
+        self.0.peers = true;
+        self
+    }
+
+    /// Nobody answers.
+    pub fn silent(mut self) -> Builder {
+        self.0.silent = true;
+        self
+    }
+
+    /// m1 answers for an empty cluster of its own, under the old IDs.
+    pub fn reborn(mut self) -> Builder {
+        self.0.reborn = true;
+        self
+    }
+
+    /// m2's endpoint answers for an empty cluster with etcd's default IDs.
+    pub fn default_ids(mut self) -> Builder {
+        self.0.default_ids = true;
+        self
+    }
+
+    /// Asking panics: a defect.
+    pub fn panics(mut self) -> Builder {
+        self.0.panics = true;
+        self
+    }
+
+    /// The snapshots hold Kubernetes data.
+    pub fn kubernetes(mut self) -> Builder {
+        self.0.kubernetes = true;
+        self
+    }
+
+    /// Whether m3 still runs cannot be told.
+    pub fn unclear(mut self) -> Builder {
+        self.0.unclear = true;
+        self
+    }
+
+    /// Restored members have a unit on their directory.
+    pub fn units(mut self) -> Builder {
+        self.0.units = true;
+        self
+    }
+
+    /// The log goes on while restored members are read.
+    pub fn indices(mut self) -> Builder {
+        self.0.indices = true;
+        self
+    }
+
+    /// The members are only played.
+    pub fn simulated(mut self) -> Builder {
+        self.0.simulated = true;
+        self
+    }
+
+    /// Certificates that are named are for this address alone, whoever names them.
+    pub fn certificates_for(mut self, address: &str) -> Builder {
+        self.0.certificates_for = Some(address.parse().unwrap());
+        self
+    }
+
+    /// Directories of processes on this machine: the path, the cluster, and the last entry of the log.
+    pub fn around(mut self, dirs: Vec<(PathBuf, Id, u64)>) -> Builder {
+        self.0.around = dirs;
+        self
+    }
+
+    /// Names of snapshots that an earlier start saved into the data root, which is not there otherwise.
+    pub fn saved(mut self, name: &str) -> Builder {
+        self.0.saved = vec![name.into()];
+        self
+    }
+
+    /// The machines.
+    pub fn build(self) -> MockSystem {
+        self.0
+    }
 }
 
 /// What a member of an empty cluster of one answers.

@@ -4,7 +4,7 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use crate::mock_system::{self, Fake, options};
+use crate::mock_system::{self, MockSystem, options};
 use crossterm::event::KeyCode::{self, Char, Down, Enter, Left, PageDown, Right, Up};
 use ratatui::style::{Color, Modifier};
 use requorum::{
@@ -38,12 +38,12 @@ fn assert_picture(name: &str, picture: &str) {
     settings.bind(|| insta::assert_snapshot!(format!("screens__{name}"), picture));
 }
 
-fn wizard(options: Options, world: Fake) -> Headless {
+fn wizard(options: Options, world: MockSystem) -> Headless {
     Headless::new(Model::new(options, "REAL"), Arc::new(world))
 }
 
 fn at_start() -> Headless {
-    wizard(options(), Fake::default())
+    wizard(options(), MockSystem::default())
 }
 
 fn keys(mut w: Headless, codes: &[KeyCode]) -> Headless {
@@ -74,7 +74,7 @@ fn with_slip() -> Headless {
 fn inventoried() -> Headless {
     let text = "- {name: m2, peerUrls: [https://10.0.0.2:2380]}\n- {name: m1, host: 10.0.0.11, dataDir: /disk/m1}\n";
     let inventory = requorum::domain::members::inventory::read(text).unwrap();
-    let w = wizard(Options { inventory, ..options() }, Fake::default());
+    let w = wizard(Options { inventory, ..options() }, MockSystem::default());
     keys(w, &[Char('n'), Down, Down, Enter, Char('n')])
 }
 
@@ -91,7 +91,7 @@ const MEMBER_LIST: &str = "$ etcdctl member list\n\
 
 /// m2's row names certificates that are for m1's address alone.
 fn certified() -> Headless {
-    let world = Fake { certificates_for: Some("10.0.0.1".parse().unwrap()), ..Fake::default() };
+    let world = MockSystem::builder().certificates_for("10.0.0.1").build();
     let mut w = keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n'), Down]);
     w = keys(w, &[Right, Right, Right, Right, Right, Right, Enter]);
     w.type_text("--peer-cert-file=/pki/m2.crt --peer-key-file=/pki/m2.key");
@@ -99,7 +99,7 @@ fn certified() -> Headless {
 }
 
 fn kubernetes() -> Headless {
-    let world = Fake { kubernetes: true, ..Fake::default() };
+    let world = MockSystem::builder().kubernetes().build();
     keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n')])
 }
 
@@ -121,13 +121,13 @@ fn at_review() -> Headless {
 
 /// On Review, where m2 still answers and m3 may.
 fn fenced(codes: &[KeyCode]) -> Headless {
-    let world = Fake { unclear: true, ..Fake::default() };
+    let world = MockSystem::builder().unclear().build();
     world.answers.lock().unwrap().insert("m2".into());
     let w = keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n'), Char('n')]);
     keys(w, codes)
 }
 
-fn restored(world: Fake) -> Headless {
+fn restored(world: MockSystem) -> Headless {
     let mut w = wizard(options(), world);
     w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
     w.type_text("prod-eu");
@@ -138,7 +138,7 @@ fn restored(world: Fake) -> Headless {
 
 /// Launch of a plan with other hosts, while they are asked or after; one told nothing.
 fn far_launch(asked: bool) -> Model {
-    let mut w = keys(with_hosts(Fake::default()), &[Char('n'), Enter]);
+    let mut w = keys(with_hosts(MockSystem::default()), &[Char('n'), Enter]);
     w.type_text("prod-eu");
     let mut m = keys(w, &[Enter]).model().clone();
     let effects = update(&mut m, Msg::Key(Char('n').into()));
@@ -162,19 +162,19 @@ fn far_launch(asked: bool) -> Model {
 
 /// The restored plan on Launch, where units start its members, after these keys.
 fn starting(codes: &[KeyCode]) -> Headless {
-    let w = keys(restored(Fake { units: true, ..Fake::default() }), &[Char('n')]);
+    let w = keys(restored(MockSystem::builder().units().build()), &[Char('n')]);
     assert_eq!(w.model().step, Step::Launch, "{}", w.screen(80, 24));
     keys(w, codes)
 }
 
 /// The table with a host for each row: this machine for m2, and what `world` makes of the others.
-fn with_hosts(world: Fake) -> Headless {
+fn with_hosts(world: MockSystem) -> Headless {
     keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n'), Char('f')])
 }
 
 /// Hosts of every kind, each with its row state.
-fn odd_hosts(m1: fn(&mut HostFacts), m3: Option<fn(&mut HostFacts)>) -> Fake {
-    let world = Fake::default();
+fn odd_hosts(m1: fn(&mut HostFacts), m3: Option<fn(&mut HostFacts)>) -> MockSystem {
+    let world = MockSystem::default();
     world.odd.lock().unwrap().insert("root@10.0.0.1".into(), m1);
     match m3 {
         Some(m3) => drop(world.odd.lock().unwrap().insert("root@10.0.0.3".into(), m3)),
@@ -203,7 +203,7 @@ fn runs_etcd(facts: &mut HostFacts) {
 
 /// On Review, where an etcd runs on m2's new directory.
 fn running() -> Headless {
-    let world = Fake::default();
+    let world = MockSystem::default();
     world.held.lock().unwrap().insert("/var/lib/etcd-new/m2.etcd".into());
     keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n'), Char('n')])
 }
@@ -212,7 +212,7 @@ fn running() -> Headless {
 /// snapshot.
 fn restoring() -> Model {
     let w = {
-        let mut w = keys(with_hosts(Fake::default()), &[Char('n')]);
+        let mut w = keys(with_hosts(MockSystem::default()), &[Char('n')]);
         assert_eq!(w.model().step, Step::Review, "{}", w.screen(80, 24));
         w.press(Enter);
         w.type_text("prod-eu");
@@ -253,15 +253,15 @@ fn restoring() -> Model {
 }
 
 /// On Proof, after the members were watched.
-fn proof(world: Fake, codes: &[KeyCode]) -> Headless {
+fn proof(world: MockSystem, codes: &[KeyCode]) -> Headless {
     let w = keys(restored(world), &[Char('n'), Char('n')]);
     assert_eq!(w.model().step, Step::Proof, "{}", w.screen(80, 24));
     keys(w, codes)
 }
 
 /// A world in which these restored members were not started, and those hold other data.
-fn without(down: &[&str], mixed: &[&str]) -> Fake {
-    let world = Fake::default();
+fn without(down: &[&str], mixed: &[&str]) -> MockSystem {
+    let world = MockSystem::default();
     world.down.lock().unwrap().extend(down.iter().map(ToString::to_string));
     world.mixed.lock().unwrap().extend(mixed.iter().map(ToString::to_string));
     world
@@ -270,7 +270,7 @@ fn without(down: &[&str], mixed: &[&str]) -> Fake {
 /// On Proof, while m3 is still to come up.
 fn waiting() -> Model {
     let world = without(&["m3"], &[]);
-    let mut model = keys(restored(Fake::default()), &[Char('n')]).model().clone();
+    let mut model = keys(restored(MockSystem::default()), &[Char('n')]).model().clone();
     let effects = update(&mut model, Msg::Key(Char('n').into()));
     let [Effect::Verify { id, plan, old, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     for member in &plan.members {
@@ -287,7 +287,7 @@ fn waiting() -> Model {
 
 /// A run whose host broke off, in the words of its journal.
 fn unfinished() -> Headless {
-    let world = Arc::new(Fake::default());
+    let world = Arc::new(MockSystem::default());
     world.failing.lock().unwrap().insert("m3".into());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
     w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
@@ -296,12 +296,12 @@ fn unfinished() -> Headless {
     Headless::new(Model::new(options(), "REAL"), world)
 }
 
-fn rehearsed(world: Fake) -> Headless {
+fn rehearsed(world: MockSystem) -> Headless {
     keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Char('d'), Char('y')])
 }
 
 fn undoing(codes: &[KeyCode]) -> Headless {
-    let mut w = keys(restored(Fake::default()), &[Char('u')]);
+    let mut w = keys(restored(MockSystem::default()), &[Char('u')]);
     w.type_text("prod-eu");
     keys(w, codes)
 }
@@ -312,7 +312,7 @@ fn pressed(mut model: Model, code: KeyCode) -> Model {
 }
 
 fn failing() -> Headless {
-    let world = Fake::default();
+    let world = MockSystem::default();
     world.failing.lock().unwrap().insert("m3".into());
     restored(world)
 }
@@ -352,7 +352,7 @@ fn defect() -> Model {
 fn noted() -> Model {
     let note = "Practice: look for what loses nothing before you go on.".to_string();
     let options = Options { notes: vec![(Step::Detect, note)], ..options() };
-    wizard(options, Fake::default()).model().clone()
+    wizard(options, MockSystem::default()).model().clone()
 }
 
 type Scenes = Vec<(&'static str, Model)>;
@@ -363,7 +363,7 @@ fn clusters(codes: &[KeyCode]) -> Headless {
     let around = around.map(|(path, id, end)| (path.into(), requorum::etcd::membership::Id(id), end)).into();
     let options =
         Options { endpoints: vec!["http://10.9.9.9:2379".into()], places: vec!["/nowhere".into()], ..options() };
-    keys(wizard(options, Fake { around, silent: true, ..Fake::default() }), codes)
+    keys(wizard(options, MockSystem::builder().around(around).silent().build()), codes)
 }
 
 /// Every screen worth a picture; made once, as each takes a walk through the wizard.
@@ -376,9 +376,9 @@ fn scenes() -> Scenes {
 
 fn make_first_scenes() -> Scenes {
     let model = |w: Headless| w.model().clone();
-    let nobody = || wizard(Options { endpoints: Vec::new(), label: None, ..options() }, Fake::default());
-    let quorum = || wizard(options(), Fake { healthy: true, ..Fake::default() });
-    let degraded = || wizard(options(), Fake { degraded: true, ..Fake::default() });
+    let nobody = || wizard(Options { endpoints: Vec::new(), label: None, ..options() }, MockSystem::default());
+    let quorum = || wizard(options(), MockSystem::builder().healthy().build());
+    let degraded = || wizard(options(), MockSystem::builder().degraded().build());
     let gate = |text: &str| {
         let mut w = keys(quorum(), &[Char('n')]);
         w.type_text(text);
@@ -390,13 +390,13 @@ fn make_first_scenes() -> Scenes {
         ("1-detect-lost", model(at_start())),
         ("1-detect-details", model(keys(at_start(), &[Enter]))),
         ("1-detect-details-silent", model(keys(at_start(), &[Down, Enter]))),
-        ("1-detect-unknown", model(wizard(options(), Fake { silent: true, ..Fake::default() }))),
+        ("1-detect-unknown", model(wizard(options(), MockSystem::builder().silent().build()))),
         ("1-detect-holds", model(quorum())),
         ("1-detect-degraded", model(degraded())),
-        ("1-detect-forked", model(wizard(options(), Fake { reborn: true, ..Fake::default() }))),
-        ("1-detect-not-asked-for", model(wizard(options(), Fake { default_ids: true, ..Fake::default() }))),
+        ("1-detect-forked", model(wizard(options(), MockSystem::builder().reborn().build()))),
+        ("1-detect-not-asked-for", model(wizard(options(), MockSystem::builder().default_ids().build()))),
         ("1-detect-degraded-details", model(keys(degraded(), &[Enter]))),
-        ("1-detect-closed", model(keys(wizard(options(), Fake { peers: true, ..Fake::default() }), &[Down]))),
+        ("1-detect-closed", model(keys(wizard(options(), MockSystem::builder().peers().build()), &[Down]))),
         ("1-detect-gone", model(keys(at_start(), &[Down, Char('g')]))),
         ("1-detect-lost-for-good", {
             let mut w = keys(at_start(), &[Down, Char('g')]);
@@ -406,7 +406,7 @@ fn make_first_scenes() -> Scenes {
             model(keys(w, &[Enter]))
         }),
         ("1-detect-gate", gate("prod")),
-        ("1-detect-defect", model(wizard(options(), Fake { panics: true, ..Fake::default() }))),
+        ("1-detect-defect", model(wizard(options(), MockSystem::builder().panics().build()))),
         ("1-detect-endpoints", model(keys(at_start(), &[Char('e')]))),
         ("1-detect-note", noted()),
         ("1-detect-key-of-another-step", model(keys(at_start(), &[Char('t')]))),
@@ -415,12 +415,12 @@ fn make_first_scenes() -> Scenes {
         ("1-detect-copies", {
             let around = [("/var/lib/etcd", 90_120), ("/srv/etcd-copy", 90_088)];
             let around = around.map(|(path, end)| (path.into(), mock_system::CLUSTER, end)).into();
-            model(wizard(options(), Fake { silent: true, around, ..Fake::default() }))
+            model(wizard(options(), MockSystem::builder().silent().around(around).build()))
         }),
         ("2-snapshot", model(at_snapshot())),
         ("2-snapshot-clusters", model(keys(clusters(&[]), &[Char('n')]))),
         ("2-snapshot-files-only", {
-            let world = Fake { silent: true, saved: vec!["prod-eu-20261122-0302.db".into()], ..Fake::default() };
+            let world = MockSystem::builder().silent().saved("prod-eu-20261122-0302.db").build();
             model(keys(wizard(Options { places: vec!["/nowhere".into()], ..options() }, world), &[Char('n')]))
         }),
         (
@@ -428,7 +428,7 @@ fn make_first_scenes() -> Scenes {
             model(keys(
                 wizard(
                     Options { places: vec!["/nowhere".into()], endpoints: Vec::new(), ..options() },
-                    Fake::default(),
+                    MockSystem::default(),
                 ),
                 &[Char('n')],
             )),
@@ -440,7 +440,7 @@ fn make_first_scenes() -> Scenes {
         ("2-snapshot-chosen", model(keys(at_snapshot(), &[Down, Down, Enter]))),
         ("2-snapshot-details", model(keys(at_snapshot(), &[Down, Down, Char('i')]))),
         ("2-snapshot-differs", {
-            let mut w = keys(wizard(options(), Fake { degraded: true, ..Fake::default() }), &[Char('n')]);
+            let mut w = keys(wizard(options(), MockSystem::builder().degraded().build()), &[Char('n')]);
             w.type_text("prod-eu");
             model(keys(w, &[Enter]))
         }),
@@ -448,7 +448,7 @@ fn make_first_scenes() -> Scenes {
         ("2-snapshot-dir-details", model(keys(at_snapshot(), &[Down, Char('i')]))),
         (
             "2-snapshot-nobody-answers",
-            model(keys(wizard(options(), Fake { silent: true, ..Fake::default() }), &[Char('n')])),
+            model(keys(wizard(options(), MockSystem::builder().silent().build()), &[Char('n')])),
         ),
         ("2-snapshot-save-into", model(keys(at_snapshot(), &[Enter]))),
         ("2-snapshot-saving", saving()),
@@ -484,8 +484,8 @@ fn make_first_scenes() -> Scenes {
             w.type_text(" -p 22 h");
             model(w)
         }),
-        ("3-members-hosts-filled", model(with_hosts(Fake::default()))),
-        ("3-members-hosts-ready", model(keys(with_hosts(Fake::default()), &[Char('r')]))),
+        ("3-members-hosts-filled", model(with_hosts(MockSystem::default()))),
+        ("3-members-hosts-ready", model(keys(with_hosts(MockSystem::default()), &[Char('r')]))),
         ("3-members-hosts-not-ready", model(keys(with_hosts(odd_hosts(full, None)), &[Char('r')]))),
         ("3-members-hosts-odd", model(keys(with_hosts(odd_hosts(old_member, Some(other_cpu))), &[Char('r')]))),
         ("3-members-host-details", model(keys(with_hosts(odd_hosts(old_member, None)), &[Char('r'), Char('i')]))),
@@ -547,13 +547,13 @@ fn make_middle_scenes() -> Scenes {
         ("5-restore-failed", model(failing())),
         ("5-restore-failed-details", model(keys(failing(), &[Char('e')]))),
         ("5-restore-defect", defect()),
-        ("5-restore-done", model(restored(Fake::default()))),
-        ("5-restore-log", model(keys(restored(Fake::default()), &[Enter]))),
-        ("5-restore-undo-asks", model(keys(restored(Fake::default()), &[Char('u')]))),
+        ("5-restore-done", model(restored(MockSystem::default()))),
+        ("5-restore-log", model(keys(restored(MockSystem::default()), &[Enter]))),
+        ("5-restore-undo-asks", model(keys(restored(MockSystem::default()), &[Char('u')]))),
         ("5-restore-undone", model(undoing(&[Enter]))),
-        ("5-rehearsed", model(rehearsed(Fake::default()))),
+        ("5-rehearsed", model(rehearsed(MockSystem::default()))),
         ("5-rehearsal-failed", {
-            let world = Fake::default();
+            let world = MockSystem::default();
             world.failing.lock().unwrap().insert("m3".into());
             model(rehearsed(world))
         }),
@@ -580,36 +580,36 @@ fn make_middle_scenes() -> Scenes {
 fn make_last_scenes() -> Scenes {
     let model = |w: Headless| w.model().clone();
     vec![
-        ("6-launch", model(keys(restored(Fake::default()), &[Char('n')]))),
-        ("6-launch-systemd", model(keys(restored(Fake::default()), &[Char('n'), Right]))),
-        ("6-launch-pod", model(keys(restored(Fake::default()), &[Char('n'), Down, Left, PageDown, PageDown]))),
-        ("6-launch-runbook", model(keys(restored(Fake::default()), &[Char('n'), Char('p'), Enter]))),
-        ("6-launch-copied", model(keys(restored(Fake::default()), &[Char('n'), Down, Char('y')]))),
-        ("6-launch-saved", model(keys(restored(Fake::default()), &[Char('n'), Char('w'), Enter]))),
-        ("6-launch-notes", model(keys(restored(Fake::default()), &[Char('n'), Enter]))),
-        ("6-launch-help", model(keys(restored(Fake::default()), &[Char('n'), Char('?')]))),
-        ("6-launch-quit", model(keys(restored(Fake::default()), &[Char('n'), Char('q')]))),
+        ("6-launch", model(keys(restored(MockSystem::default()), &[Char('n')]))),
+        ("6-launch-systemd", model(keys(restored(MockSystem::default()), &[Char('n'), Right]))),
+        ("6-launch-pod", model(keys(restored(MockSystem::default()), &[Char('n'), Down, Left, PageDown, PageDown]))),
+        ("6-launch-runbook", model(keys(restored(MockSystem::default()), &[Char('n'), Char('p'), Enter]))),
+        ("6-launch-copied", model(keys(restored(MockSystem::default()), &[Char('n'), Down, Char('y')]))),
+        ("6-launch-saved", model(keys(restored(MockSystem::default()), &[Char('n'), Char('w'), Enter]))),
+        ("6-launch-notes", model(keys(restored(MockSystem::default()), &[Char('n'), Enter]))),
+        ("6-launch-help", model(keys(restored(MockSystem::default()), &[Char('n'), Char('?')]))),
+        ("6-launch-quit", model(keys(restored(MockSystem::default()), &[Char('n'), Char('q')]))),
         ("6-launch-start-asks", model(starting(&[Char('s')]))),
         ("6-launch-started", model(starting(&[Char('s'), Char('y')]))),
         ("6-launch-not-started", model(starting(&[Down, Down, Char('s')]))),
-        ("6-launch-no-unit", model(keys(restored(Fake::default()), &[Char('n'), Char('s')]))),
+        ("6-launch-no-unit", model(keys(restored(MockSystem::default()), &[Char('n'), Char('s')]))),
         ("6-launch-hosts-asked", far_launch(true)),
         ("6-launch-hosts-known", far_launch(false)),
         ("7-proof-asking", {
-            let mut m = keys(restored(Fake::default()), &[Char('n')]).model().clone();
+            let mut m = keys(restored(MockSystem::default()), &[Char('n')]).model().clone();
             update(&mut m, Msg::Key(Char('n').into()));
             m
         }),
         ("7-proof-waiting", waiting()),
-        ("7-proof-proven", model(proof(Fake::default(), &[]))),
-        ("7-proof-next", model(proof(Fake { kubernetes: true, ..Fake::default() }, &[KeyCode::End]))),
-        ("7-proof-canary-asks", model(proof(Fake::default(), &[Char('c')]))),
-        ("7-proof-canary", model(proof(Fake::default(), &[Char('c'), Char('y')]))),
-        ("7-proof-details", model(proof(Fake::default(), &[Enter]))),
+        ("7-proof-proven", model(proof(MockSystem::default(), &[]))),
+        ("7-proof-next", model(proof(MockSystem::builder().kubernetes().build(), &[KeyCode::End]))),
+        ("7-proof-canary-asks", model(proof(MockSystem::default(), &[Char('c')]))),
+        ("7-proof-canary", model(proof(MockSystem::default(), &[Char('c'), Char('y')]))),
+        ("7-proof-details", model(proof(MockSystem::default(), &[Enter]))),
         ("7-proof-mixed", model(proof(without(&[], &["m3"]), &[]))),
         ("7-proof-unproven", model(proof(without(&["m3"], &[]), &[]))),
-        ("7-proof-simulated", model(proof(Fake { simulated: true, ..Fake::default() }, &[]))),
-        ("7-proof-help", model(proof(Fake::default(), &[Char('?')]))),
+        ("7-proof-simulated", model(proof(MockSystem::builder().simulated().build(), &[]))),
+        ("7-proof-help", model(proof(MockSystem::default(), &[Char('?')]))),
     ]
 }
 
@@ -690,7 +690,7 @@ fn styles(cells: &ratatui::buffer::Buffer) -> String {
 
 #[test]
 fn the_full_path_restores_and_lists_every_member() {
-    let world = Arc::new(Fake::default());
+    let world = Arc::new(MockSystem::default());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
     w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
     w.type_text("prod-eu");
@@ -712,7 +712,7 @@ fn the_full_path_restores_and_lists_every_member() {
 
 #[test]
 fn a_failed_run_resumes_without_repeating_work() {
-    let world = Arc::new(Fake::default());
+    let world = Arc::new(MockSystem::default());
     world.failing.lock().unwrap().insert("m2".into());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
     w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
@@ -731,7 +731,7 @@ fn a_failed_run_resumes_without_repeating_work() {
 
 #[test]
 fn a_restart_resumes_the_unfinished_runs_plan() {
-    let world = Arc::new(Fake::default());
+    let world = Arc::new(MockSystem::default());
     world.failing.lock().unwrap().insert("m3".into());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
     w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
@@ -763,7 +763,7 @@ fn a_restart_resumes_the_unfinished_runs_plan() {
 
 #[test]
 fn an_etcd_stops_only_by_agreed_commands() {
-    let world = Arc::new(Fake::default());
+    let world = Arc::new(MockSystem::default());
     world.held.lock().unwrap().insert("/var/lib/etcd-new/m2.etcd".into());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
     w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
@@ -785,7 +785,7 @@ fn an_etcd_stops_only_by_agreed_commands() {
 
 #[test]
 fn installed_members_are_rolled_back_by_label() {
-    let world = Arc::new(Fake::default());
+    let world = Arc::new(MockSystem::default());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
     w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
     w.type_text("prod-eu");
@@ -804,7 +804,7 @@ fn installed_members_are_rolled_back_by_label() {
 #[test]
 fn mismatched_reports_stop_before_installing() {
     for built in [false, true] {
-        let world = Arc::new(Fake { lies: true, ..Fake::default() });
+        let world = Arc::new(MockSystem::builder().lies().build());
         if built {
             world.restored.lock().unwrap().extend(["m1", "m2", "m3"].map(String::from));
         }
@@ -828,7 +828,7 @@ fn mismatched_reports_stop_before_installing() {
 #[test]
 fn the_journal_tells_every_screen_and_no_secret() {
     let secrets = ["hunter2", "s3cr3t-key"];
-    let world = Arc::new(Fake { kubernetes: true, unclear: true, ..Fake::default() });
+    let world = Arc::new(MockSystem::builder().kubernetes().unclear().build());
     world.answers.lock().unwrap().insert("m2".into());
     let mut endpoints = options().endpoints;
     endpoints.push(format!("https://root:{}@10.0.0.9:2379", secrets[0]));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::mock_system::Fake;
+use crate::mock_system::MockSystem;
 use requorum::{
     domain::{
         model::plan::{Plan, Source},
@@ -18,7 +18,7 @@ use requorum::{
 };
 
 /// A plan for the made-up members, all of them restored.
-fn restored(world: &Fake) -> Plan {
+fn restored(world: &MockSystem) -> Plan {
     let members = crate::mock_system::members().into_iter().map(|m| requorum::domain::model::plan::Member {
         host: "local".into(),
         id: m.id,
@@ -59,7 +59,7 @@ fn restored(world: &Fake) -> Plan {
     plan
 }
 
-fn run(world: &Fake, plan: &Plan, seconds: u64, canary: bool, on: &mut dyn FnMut(&Verification)) -> Verification {
+fn run(world: &MockSystem, plan: &Plan, seconds: u64, canary: bool, on: &mut dyn FnMut(&Verification)) -> Verification {
     let old = Default::default();
     let job = VerifySpec { plan, old: &old, timeout: Duration::from_secs(seconds), canary, deep: false };
     verify(&job, world, &Cancel::default(), on).unwrap()
@@ -67,7 +67,7 @@ fn run(world: &Fake, plan: &Plan, seconds: u64, canary: bool, on: &mut dyn FnMut
 
 #[test]
 fn a_good_cluster_verifies_once_without_writing() {
-    let world = Fake::default();
+    let world = MockSystem::default();
     let plan = restored(&world);
     let mut rounds = 0;
     let proof = run(&world, &plan, 120, false, &mut |_| rounds += 1);
@@ -79,7 +79,7 @@ fn a_good_cluster_verifies_once_without_writing() {
 
 #[test]
 fn a_member_that_comes_late_is_waited_for() {
-    let world = Fake::default();
+    let world = MockSystem::default();
     let plan = restored(&world);
     world.down.lock().unwrap().insert("m3".into());
     let mut said = Vec::new();
@@ -100,7 +100,7 @@ fn a_member_that_comes_late_is_waited_for() {
 
 #[test]
 fn at_the_deadline_the_missing_is_named() {
-    let world = Fake::default();
+    let world = MockSystem::default();
     let plan = restored(&world);
     world.down.lock().unwrap().insert("m3".into());
     let proof = run(&world, &plan, 120, false, &mut |_| {});
@@ -111,7 +111,7 @@ fn at_the_deadline_the_missing_is_named() {
 
 #[test]
 fn a_failure_seen_twice_ends_the_rounds() {
-    let world = Fake::default();
+    let world = MockSystem::default();
     let plan = restored(&world);
     world.mixed.lock().unwrap().insert("m3".into());
     let mut rounds = 0;
@@ -123,7 +123,7 @@ fn a_failure_seen_twice_ends_the_rounds() {
 
 #[test]
 fn a_missing_lease_fails_twice_without_writing() {
-    let world = Fake::default();
+    let world = MockSystem::default();
     let plan = restored(&world);
     world.lacks_lease.lock().unwrap().insert("m3".into());
     let mut rounds = 0;
@@ -135,7 +135,7 @@ fn a_missing_lease_fails_twice_without_writing() {
 
 #[test]
 fn a_lease_arriving_during_reads_is_awaited() {
-    let world = Fake { indices: true, ..Fake::default() };
+    let world = MockSystem::builder().indices().build();
     let plan = restored(&world);
     world.lacks_lease.lock().unwrap().insert("m3".into());
     let mut rounds = 0;
@@ -149,7 +149,7 @@ fn a_lease_arriving_during_reads_is_awaited() {
 
 #[test]
 fn stops_end_it_and_simulated_members_agree() {
-    let world = Fake { simulated: true, ..Fake::default() };
+    let world = MockSystem::builder().simulated().build();
     let plan = restored(&world);
     assert_eq!(run(&world, &plan, 120, false, &mut |_| {}).verdict, VerifyResult::Agree);
     world.down.lock().unwrap().insert("m3".into());

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::mock_system::Fake;
+use crate::mock_system::MockSystem;
 use crate::support::{PROGRAM, pty::Pty};
 use requorum::{
     domain::model::observations::{Answer, FileFacts},
@@ -25,9 +25,9 @@ const CHILD: &str = "REQUORUM_TEST_WIZARD";
 fn child() {
     let Ok(kind) = std::env::var(CHILD) else { return };
     let world: Arc<dyn World> = match kind.as_str() {
-        "clockless" => Arc::new(Clockless(Fake::default())),
-        "defect" => Arc::new(Fake { panics: true, ..Fake::default() }),
-        _ => Arc::new(Fake::default()),
+        "clockless" => Arc::new(Clockless(MockSystem::default())),
+        "defect" => Arc::new(MockSystem::builder().panics().build()),
+        _ => Arc::new(MockSystem::default()),
     };
     // as the program does it
     let code = requorum::cli::guarded(|| match tui::run(crate::mock_system::options(), world) {
@@ -41,7 +41,7 @@ fn child() {
 }
 
 /// A world whose clock panics: the event loop itself breaks down, with the terminal taken.
-struct Clockless(Fake);
+struct Clockless(MockSystem);
 
 impl World for Clockless {
     fn label(&self) -> &str {

@@ -163,9 +163,8 @@ fn unclear(text: &str) -> Option<&'static str> {
 
 /// The unclear phrases of a file with this ending, each with its line and its text.
 fn faults(ending: &str, source: &str) -> Vec<(usize, &'static str, String)> {
-    let allowed = |text: &String| {
-        ALLOWED.iter().any(|(part, _)| text == *part || part.contains(' ') && text.contains(part))
-    };
+    let allowed =
+        |text: &String| ALLOWED.iter().any(|(part, _)| text == *part || part.contains(' ') && text.contains(part));
     let fault = |(line, text): (usize, String)| unclear(&text).map(|phrase| (line, phrase, text));
     let all = if PROSE.contains(&ending) { paragraphs(source) } else { texts(source) };
     all.into_iter().filter(|(_, text)| !allowed(text)).filter_map(fault).collect()
