@@ -1,7 +1,7 @@
 //! Practice: the same wizard, engine and commands on a broken cluster in a temporary directory.
 //!
-//! Nothing outside that directory and nobody but the range's own members can be reached; that is
-//! the world's doing, the wizard does not know that it is a drill.
+//! Nothing outside that directory, and no member but the lab's own, can be reached. The sandbox sees to that; the wizard does
+//! not know that it runs in a drill.
 
 pub mod autoplay;
 pub mod coach;
@@ -37,12 +37,12 @@ use crate::{
     tui::{Headless, Model, Options},
 };
 
-/// What the frame says all the time.
+/// The label that the frame always shows.
 pub const LABEL: &str = "DRILL";
 
-/// A drill that is set up.
+/// A drill that is ready to start.
 pub struct Drill {
-    /// What is practised, and how far it is.
+    /// The exercise and its state.
     pub exercise: Arc<Exercise>,
     system: Arc<Sandbox<Local>>,
     options: Options,
@@ -55,18 +55,18 @@ impl Drop for Drill {
 }
 
 impl Drill {
-    /// Builds the range of `scenario`. `options` tells how to draw; everything else is the drill's.
+    /// Builds the lab of `scenario`. Of `options`, only those about drawing are used.
     ///
     /// # Errors
-    /// When the range cannot be built on this machine.
+    /// If the lab cannot be built on this machine.
     pub fn set_up(scenario: Scenario, options: Options) -> Result<Drill> {
         Drill::set_up_on(scenario, options, None)
     }
 
-    /// The same, with real processes for members where an etcd is given.
+    /// Builds the lab with real etcd processes as members, if an etcd is given.
     ///
     /// # Errors
-    /// As for [`Drill::set_up`]; when the scenario cannot be played on that etcd.
+    /// As [`Drill::set_up`]; if the scenario cannot run on that etcd.
     pub fn set_up_on(scenario: Scenario, options: Options, real: Option<Arc<Etcd>>) -> Result<Drill> {
         let range = Lab::build_on(scenario, real)?;
         let bounds = Bounds::new(range.root(), range.urls())?;
@@ -93,7 +93,7 @@ impl Drill {
         Ok(Drill { exercise, system, options })
     }
 
-    /// The wizard before its first message.
+    /// Returns the wizard's model before its first message.
     pub fn model(&self) -> Model {
         Model::new(self.options.clone(), LABEL)
     }
@@ -103,7 +103,7 @@ impl Drill {
         Arc::<Sandbox<Local>>::clone(&self.system)
     }
 
-    /// A wizard without a terminal, that the coach looks at, and that walks paths. Nobody waits for it.
+    /// Returns a wizard without a terminal that walks paths, with the coach connected. Waiting moves the clock forward instead.
     pub fn walker(&self) -> Walker {
         self.exercise.lock().hurried = true;
         let coach = Box::new(Coach::new(Arc::clone(&self.exercise)));
@@ -111,7 +111,7 @@ impl Drill {
         Walker::new(wizard, Arc::clone(&self.exercise))
     }
 
-    /// What the pager said.
+    /// Returns the brief, as shown to the trainee.
     pub fn brief(&self) -> String {
         Drill::brief_of(&self.exercise.lock())
     }
@@ -119,8 +119,8 @@ impl Drill {
     fn brief_of(state: &session::State) -> String {
         let scenario = state.range.scenario();
         format!(
-            "{}\n\n{}\n\nThis is practice: the wizard is the real one, and it reaches nothing outside {}. The coach speaks at the \
-             foot of its screens; q leaves to him, for hints, hands at the hosts, a pause or a reset.\n",
+            "{}\n\n{}\n\nThis is a drill: the wizard is the real one, but it reaches nothing outside {}. The coach's notes are at the \
+             foot of each screen; ! gives a hint. q pauses the drill: hints, actions at the hosts, the story, a reset.\n",
             scenario.title,
             state.range.expand(scenario.brief.trim()),
             state.range.root().shown()

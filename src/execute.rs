@@ -1,5 +1,6 @@
-//! Carrying out a plan: blockers are evaluated, members are built in staging, the old cluster is asked a last time, members
-//! are installed; every step is reported as it is seen and written to the journal. The one executor is [`executor`].
+//! Carries out a plan: blockers are evaluated, members are built in staging, the old cluster is checked once more,
+//! members are installed; every step is reported as it happens and recorded in the journal. The one executor is
+//! [`executor`].
 
 pub mod blocker_checks;
 pub(crate) mod build;
@@ -36,17 +37,17 @@ use crate::{
     error::Error,
 };
 
-/// The operator's hand on the brake; clones share it.
+/// A request to stop, shared by its clones.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// Asks the work to stop at its next safe point.
+    /// Requests a stop at the next safe point.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// What the work's watcher answers.
+    /// Returns `Stop` once a stop was requested.
     pub fn flow(&self) -> Flow {
         if self.0.load(Ordering::Relaxed) { Flow::Stop } else { Flow::Go }
     }
@@ -55,10 +56,10 @@ impl Cancel {
 /// What happened to one member of the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowEvent {
-    /// A step forward.
+    /// Progress.
     Step(Progress),
-    /// It is built in staging, as read back.
+    /// Built in staging and verified.
     Done(Restored),
-    /// It could not be built; what was made for it is removed.
+    /// Building it failed; what was made for it is removed.
     Failed(Error),
 }

@@ -32,12 +32,12 @@ pub use hosts::Hosts;
 
 use crate::domain::model::observations::{MachineFacts, disk::DirFacts};
 
-/// A data directory as it was named, `DIR` or `DIR:WAL-DIR`.
+/// A data directory as given, `DIR` or `DIR:WAL-DIR`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataDir {
     /// `--data-dir`.
     pub data: PathBuf,
-    /// `--wal-dir`, where the log lies elsewhere.
+    /// `--wal-dir`, if it is elsewhere.
     pub wal: Option<PathBuf>,
 }
 

@@ -18,12 +18,6 @@ pub mod steps;
 pub(crate) mod terminal;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_any;
-#[cfg(test)]
-mod tests_choose;
-#[cfg(test)]
-mod tests_hosts;
 pub mod views;
 pub mod widgets;
 

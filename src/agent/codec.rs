@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_packs_is_packed_and_what_does_not_is_not() {
+    fn only_what_shrinks_is_compressed() {
         let zeros = vec![0; CHUNK_BYTES];
         let (back, sent, packing) = there_and_back(&zeros, true);
         assert!(back == zeros && sent < 10_000 && packing);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_it_must_be_is_refused() {
+    fn malformed_input_is_refused() {
         let mut bomb = Vec::new();
         let mut packing = true;
         write_chunk(&mut bomb, &vec![0; CHUNK_BYTES], &mut packing).unwrap();

@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_one_is_removed_and_a_right_one_elsewhere_is_taken() {
+    fn a_wrong_upload_is_removed_a_right_reused() {
         let dir = tempfile::tempdir().unwrap();
         let mut snapshot = wanted(dir.path(), b"right");
         let mut incoming = Incoming::begin(snapshot.clone(), 0).unwrap();

@@ -7,7 +7,7 @@ pub mod evidence;
 pub(crate) mod hash_mismatch;
 pub(crate) mod hash_pairs;
 pub(crate) mod history;
-pub(crate) mod known;
+pub mod known;
 pub(crate) mod messages;
 pub(crate) mod misplaced;
 pub mod probe_rounds;

@@ -1,5 +1,5 @@
-//! Did it work? From the plan and what was seen of the cluster that was started from it to one [`Verification`]: checks with
-//! their outcomes and messages, a verdict, and the next steps.
+//! Did it work? From the plan and what was seen of the cluster that was started from it to one [`Verification`]: checks
+//! with their outcomes and messages, a verdict, and the next steps.
 //!
 //! A check covers what can be determined now. A difference is reported with what it means and the member's name; what
 //! cannot be determined is never treated as right.
@@ -211,7 +211,7 @@ pub struct MemberCheck {
 pub struct Next {
     /// What, a sentence.
     pub what: String,
-    /// The command for it; empty where there is none.
+    /// The command for it; empty without one.
     pub command: String,
 }
 
@@ -313,7 +313,7 @@ impl<'a> Case<'a> {
         answers.filter(|(m, _, s)| open(s) && identity::planned(self.plan, m, s)).collect()
     }
 
-    /// Those of the plan that are none of [`ours`](Self::ours), by name.
+    /// Returns those of the plan that are not among [`ours`](Self::ours), by name.
     fn others(self) -> Vec<String> {
         let ours = self.ours();
         let here = |name: &str| ours.iter().any(|(m, _, _)| m.name == name);

@@ -1,5 +1,5 @@
-//! The expert's path, walked by the program itself: for a first look, for pipes, and to show that a scenario can be
-//! passed and that its wrong ways cannot.
+//! Plays the expert's path without a trainee: as a demonstration, in pipes, and to check that a scenario can be passed and
+//! that its wrong ways do not pass.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::{
     tui::Options,
 };
 
-/// Walks the path and prints every step through `print`.
+/// Plays the expert's path and prints every step through `print`.
 ///
 /// # Errors
-/// When a stride does not lead where it must, or the goals are not met: a defect of the scenario, or ours.
+/// If a stride fails, or the objectives are not met: a defect of the scenario or of the program.
 pub fn play(drill: &Drill, print: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
     let mut walker = drill.walker();
     let path = drill.exercise.lock().range.scenario().path.clone();
@@ -31,7 +31,7 @@ pub fn play(drill: &Drill, print: &mut dyn FnMut(&str) -> Result<()>) -> Result<
         print(&walker.wizard.screen(80, 24))?;
     }
     if let Some(plan) = walker.wizard.model().restore.plan.clone() {
-        print(&format!("\nThe plan, as plan.yaml would hold it:\n\n{}", plan_yaml::to_yaml(&plan)))?;
+        print(&format!("\nThe plan, as in plan.yaml:\n\n{}", plan_yaml::to_yaml(&plan)))?;
         print("\nThe launch commands:\n\n")?;
         for launch in start::commands(&plan) {
             print(&format!("{}\n", launch.command))?;
@@ -42,10 +42,10 @@ pub fn play(drill: &Drill, print: &mut dyn FnMut(&str) -> Result<()>) -> Result<
     if found.passed { Ok(()) } else { Err(Error::new(ErrorKind::Bug, "the expert's path does not pass")) }
 }
 
-/// Walks strides on a fresh range of `scenario`, with real processes where an etcd is given; what came of it.
+/// Walks strides in a new lab of `scenario`, with real etcd processes if an etcd is given. Returns the debrief.
 ///
 /// # Errors
-/// When a stride does not lead on; the range cannot be built.
+/// If a stride fails, or the lab cannot be built.
 pub fn walk(scenario: &Scenario, strides: &[Stride], real: Option<&Arc<Etcd>>) -> Result<debrief::Debrief> {
     let drill = Drill::set_up_on(scenario.clone(), Options::default(), real.cloned())?;
     let mut walker = drill.walker();
@@ -56,28 +56,29 @@ pub fn walk(scenario: &Scenario, strides: &[Stride], real: Option<&Arc<Etcd>>) -
     Ok(found)
 }
 
-/// Proves a scenario: untouched it is not passed, by no wrong way either, and by the expert's path it is.
+/// Checks a scenario: it must not pass untouched nor by its wrong ways, and the expert's path must pass.
 ///
 /// # Errors
-/// The first of these that does not hold, in a sentence.
+/// The first of these that is not so.
 pub fn prove(scenario: &Scenario, real: Option<&Arc<Etcd>>) -> Result<()> {
     fails(scenario, real)?;
     passes(scenario, real)
 }
 
-/// Proves that a scenario is passed neither untouched nor by its wrong ways, and that these are caught by what they name.
+/// Checks that a scenario does not pass untouched nor by its wrong ways, and that each wrong way is caught by the condition
+/// that it names.
 ///
 /// # Errors
-/// The first of these that does not hold, in a sentence.
+/// The first of these that is not so.
 pub fn fails(scenario: &Scenario, real: Option<&Arc<Etcd>>) -> Result<()> {
     if walk(scenario, &[], real)?.passed {
-        return Err(wrong(format!("{} is passed by doing nothing", scenario.name)));
+        return Err(wrong(format!("{}: passes untouched", scenario.name)));
     }
     for way in &scenario.wrong {
         let found = walk(scenario, &way.strides, real)
-            .map_err(|e| wrong(format!("{}: the wrong way \"{}\" cannot be walked", scenario.name, way.name)).why(e))?;
+            .map_err(|e| wrong(format!("{}: the wrong way \"{}\" cannot be played", scenario.name, way.name)).why(e))?;
         if found.passed {
-            return Err(wrong(format!("{} is passed by the wrong way \"{}\"", scenario.name, way.name)));
+            return Err(wrong(format!("{}: the wrong way \"{}\" passes", scenario.name, way.name)));
         }
         let check = scenario.goals.iter().chain(&scenario.fails).find(|check| check.when == way.because);
         let says = check.map(|check| check.says.clone()).unwrap_or_default();
@@ -85,20 +86,20 @@ pub fn fails(scenario: &Scenario, real: Option<&Arc<Etcd>>) -> Result<()> {
         if !caught {
             let what =
                 format!("{}: the wrong way \"{}\" is not caught by \"{}\"", scenario.name, way.name, way.because);
-            return Err(wrong(what).why(format!("it was caught by: {}", missed(&found).join("; "))));
+            return Err(wrong(what).why(format!("caught instead by: {}", missed(&found).join("; "))));
         }
     }
     Ok(())
 }
 
-/// Proves that a scenario is passed by the expert's path.
+/// Checks that the expert's path of a scenario passes.
 ///
 /// # Errors
-/// When it is not, with what is missed.
+/// If it does not, with the objectives that are not met.
 pub fn passes(scenario: &Scenario, real: Option<&Arc<Etcd>>) -> Result<()> {
     let path: Vec<Stride> = scenario.path.iter().flat_map(|leg| leg.strides.clone()).collect();
     let found = walk(scenario, &path, real)
-        .map_err(|e| wrong(format!("{}: the expert's path cannot be walked", scenario.name)).why(e))?;
+        .map_err(|e| wrong(format!("{}: the expert's path cannot be played", scenario.name)).why(e))?;
     match found.passed {
         true => Ok(()),
         false => {
@@ -111,7 +112,7 @@ fn wrong(what: String) -> Error {
     Error::new(ErrorKind::Input, what)
 }
 
-/// Objectives that are not met, with what shows it, and what was unsafe.
+/// Returns the objectives that are not met, each with its evidence, and the unsafe acts.
 fn missed(found: &debrief::Debrief) -> Vec<String> {
     let unmet = found.objectives.iter().filter(|o| !o.met).map(|o| format!("{} ({})", o.says, o.evidence));
     unmet.chain(found.unsafe_acts.iter().cloned()).collect()

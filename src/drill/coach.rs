@@ -1,5 +1,5 @@
-//! The coach: looks on while the wizard is used, and has the sentences at the foot of its steps. What it says follows
-//! from the scenario and from what shows; it presses no key.
+//! The coach: observes the wizard and supplies the notes at the foot of its steps. Its notes follow from the scenario and
+//! from what the screen shows; it presses no key.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     tui::{Model, Msg, Observer, observer::Notes, steps::Step},
 };
 
-/// Looks on at one exercise.
+/// Observes one exercise.
 #[derive(Debug)]
 pub struct Coach {
     exercise: Arc<Exercise>,
@@ -20,7 +20,7 @@ pub struct Coach {
 }
 
 impl Coach {
-    /// The coach of `exercise`.
+    /// Makes the coach of `exercise`.
     pub fn new(exercise: Arc<Exercise>) -> Coach {
         Coach { exercise, shown: Vec::new() }
     }
@@ -37,7 +37,7 @@ impl Observer for Coach {
     fn saw(&mut self, model: &Model, msg: &Msg) -> Option<Notes> {
         let notes = {
             let mut state = self.exercise.lock();
-            look(&mut state, model, msg);
+            observe(&mut state, model, msg);
             state.stir();
             notes(&mut state, model.step)
         };
@@ -48,7 +48,7 @@ impl Observer for Coach {
         let notes = {
             let mut state = self.exercise.lock();
             if tip(&mut state, model.step).is_none() {
-                state.hears("There is no further hint for this step.");
+                state.show("There are no more hints for this step.");
             }
             notes(&mut state, model.step)
         };
@@ -60,8 +60,8 @@ impl Observer for Coach {
     }
 }
 
-/// Takes down what can be seen now.
-fn look(state: &mut State, model: &Model, msg: &Msg) {
+/// Records what the screen shows now.
+fn observe(state: &mut State, model: &Model, msg: &Msg) {
     let before = state.seen.clone();
     let now = state.clock.elapsed();
     let key_at = if matches!(msg, Msg::Key(_) | Msg::Paste(_)) { now } else { before.key_at };
@@ -72,7 +72,7 @@ fn look(state: &mut State, model: &Model, msg: &Msg) {
     }
     if seen.asking && !before.asking {
         state.asked += 1;
-        state.note(What::Asked, "the members were asked");
+        state.note(What::Asked, "the members were probed");
     }
     if seen.chosen != before.chosen
         && let Some(path) = &seen.chosen
@@ -85,16 +85,16 @@ fn look(state: &mut State, model: &Model, msg: &Msg) {
     }
     for text in seen.lifted.iter().filter(|text| !before.lifted.contains(text)) {
         state.overridden.push(text.clone());
-        state.note(What::Override, format!("a fence was overridden: {text} was typed"));
+        state.note(What::Override, format!("a blocker was overridden with: {text}"));
     }
     state.seen = seen;
-    // who presses a key after a moment has read what was said
+    // a key after a moment means that the message was read
     if state.heard.as_ref().is_some_and(|(at, _)| state.seen.key_at > *at + READ) {
         state.heard = None;
     }
 }
 
-/// Gives the next tip of a step, where there is one left.
+/// Gives the next hint of a step, if there is one left.
 pub(super) fn tip(state: &mut State, step: Step) -> Option<String> {
     let tips = state.range.scenario().tips.get(&StepName(step)).cloned().unwrap_or_default();
     let given = state.tips.entry(step).or_insert(0);
@@ -105,7 +105,7 @@ pub(super) fn tip(state: &mut State, step: Step) -> Option<String> {
     Some(tip)
 }
 
-/// What stands at the foot of `step` now, the most pressing first.
+/// Returns the notes at the foot of `step`, the most important first.
 fn notes(state: &mut State, step: Step) -> Notes {
     let scenario = state.range.scenario().clone();
     let mut lines: Vec<String> = state.heard.iter().map(|(_, words)| state.range.expand(words)).collect();
@@ -124,13 +124,13 @@ fn notes(state: &mut State, step: Step) -> Notes {
     lines.extend(scenario.notes.get(&StepName(step)).map(|note| state.range.expand(note)));
     lines.truncate(MOST);
     let seconds = state.clock.elapsed().as_secs();
-    let more = if given < tips.len() { "! gives a hint, " } else { "" };
-    lines.push(format!("{:02}:{:02} of practice; {more}q leaves to the coach.", seconds / 60, seconds % 60));
+    let more = if given < tips.len() { "! gives a hint; " } else { "" };
+    lines.push(format!("{:02}:{:02} of practice; {more}q pauses the drill.", seconds / 60, seconds % 60));
     Step::ALL.iter().flat_map(|at| lines.iter().map(|line| (*at, line.clone()))).filter(|(at, _)| *at == step).collect()
 }
 
-/// So many sentences stand at a step's foot at most, beside the clock.
+/// The maximum number of notes at a step's foot, in addition to the clock.
 const MOST: usize = 2;
 
-/// How long a sentence stands there at least.
+/// The minimum time that a message is shown.
 const READ: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
-//! What came of an exercise: objectives met, with what shows it; writes lost against the best possible; where the time
-//! went; what was unsafe; the expert's path beside one's own. No points. Asked of what stands and read from what lies
-//! there, never taken from what was intended.
+//! The debrief of an exercise: objectives, each with its evidence; writes lost compared with the best possible; time in each
+//! step; unsafe acts; the trainee's path and the expert's. No points. It comes from what was observed, never from what was
+//! intended.
 
 pub mod print;
 
@@ -22,61 +22,61 @@ pub struct Debrief {
     pub title: String,
     /// The seed from which it was made.
     pub seed: u64,
-    /// True when every objective is met and nothing unsafe was done.
+    /// True if every objective is met and nothing unsafe was done.
     pub passed: bool,
-    /// What the members were: `simulated members, read by requorum itself`, or `real etcd 3.6.14`.
+    /// The kind of members: `simulated members, read by requorum itself`, or `real etcd 3.6.14`.
     pub members: String,
-    /// True where a real etcd answered: only that is proof.
+    /// True if real etcd members answered: only that is proof.
     pub proven: bool,
     /// The objectives.
     pub objectives: Vec<Objective>,
-    /// What was done that cannot be undone.
+    /// What was done that was unsafe and cannot be undone.
     pub unsafe_acts: Vec<String>,
-    /// Writes against the best possible; none where nothing was restored.
+    /// Writes compared with the best possible; none if nothing was restored.
     pub writes: Option<Writes>,
-    /// Seconds of the whole, the clock's standing still left out.
+    /// Total seconds, without pauses.
     pub seconds: u64,
-    /// Seconds in each step of the wizard, in the order in which they were first reached.
+    /// Seconds in each step of the wizard, in the order in which the steps were first reached.
     pub phases: Vec<Phase>,
-    /// Hints that the coach gave because a mistake showed.
+    /// Hints that were shown because of a mistake.
     pub hints: Vec<String>,
-    /// Hints that were asked for.
+    /// Hints that the trainee asked for.
     pub asked_for: Vec<String>,
-    /// Fences that were overridden, with what was typed.
+    /// Blockers that were overridden, with what was typed.
     pub overrides: Vec<String>,
-    /// Everything that happened, with its time in seconds.
+    /// Everything that happened, with the time in seconds.
     pub own_path: Vec<Moment>,
     /// The expert's path.
     pub expert_path: Vec<Leg>,
-    /// What is to be learnt.
+    /// The lesson.
     pub learnt: String,
-    /// Where it really happened.
+    /// Links to real incidents.
     pub links: Vec<String>,
 }
 
 /// An objective.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objective {
-    /// What was to be reached.
+    /// The description.
     pub says: String,
-    /// Whether it was.
+    /// Whether it is met.
     pub met: bool,
-    /// What shows it.
+    /// The evidence.
     pub evidence: String,
 }
 
-/// Writes against the best possible.
+/// Writes compared with the best possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Writes {
-    /// The revision that the restored data ends with, a bump left out.
+    /// The last revision of the restored data, without the revision bump.
     pub restored: i64,
-    /// The newest revision that could be had.
+    /// The newest recoverable revision.
     pub best: i64,
-    /// How many were lost.
+    /// How many writes were lost.
     pub lost: i64,
 }
 
-/// The time in a step.
+/// The time spent in a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phase {
     /// The step.
@@ -85,18 +85,18 @@ pub struct Phase {
     pub seconds: u64,
 }
 
-/// A moment of the trainee's path.
+/// A line of the trainee's path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// Seconds since the beginning.
+    /// Seconds since the start.
     pub at: u64,
-    /// What it is about.
+    /// Its kind.
     pub what: What,
-    /// In words.
+    /// Its text.
     pub text: String,
 }
 
-/// A leg of the expert's path.
+/// A part of the expert's path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg {
     /// What is done.
@@ -106,7 +106,7 @@ pub struct Leg {
     pub why: String,
 }
 
-/// Looks at what stands now.
+/// Returns the debrief as of now.
 pub fn debrief(state: &State) -> Debrief {
     let scenario = state.range.scenario();
     let objectives = objectives(state);
@@ -146,13 +146,13 @@ pub fn debrief(state: &State) -> Debrief {
     }
 }
 
-/// The objectives, as they stand now.
+/// Returns the objectives as of now.
 pub fn objectives(state: &State) -> Vec<Objective> {
     let goals = &state.range.scenario().goals;
     goals
         .iter()
         .map(|goal| {
-            // what shows it is what the first fact that fails says, else what all say
+            // the evidence is that of the facts that fail, else of all
             let seen: Vec<(bool, String)> = goal
                 .when
                 .facts
@@ -169,7 +169,7 @@ pub fn objectives(state: &State) -> Vec<Objective> {
         .collect()
 }
 
-/// Where the time went.
+/// Returns the time spent in each step.
 fn phases(state: &State) -> Vec<Phase> {
     let end = state.now_ms();
     let steps: Vec<(u64, &str)> =

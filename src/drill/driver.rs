@@ -1,5 +1,5 @@
-//! A path of a scenario walked through the wizard's own `update` loop: each stride becomes the keys that an operator
-//! would press, looked up on the screen's model; nothing is reached past the keyboard.
+//! Walks a path of a scenario through the wizard's own `update` loop: each stride becomes the keys that an operator would
+//! press, found with the screen's model. Nothing bypasses the keyboard.
 
 use std::{path::Path, sync::Arc};
 
@@ -23,12 +23,12 @@ use crate::{
     },
 };
 
-/// A wizard that takes keys and shows its model: without a terminal, or the event loop on one.
+/// A wizard that takes keys and gives access to its model: without a terminal, or as the event loop on one.
 pub trait Keyboard {
-    /// Sends one message, a key or a tick, and returns when all that follows from it has happened.
+    /// Sends one message, a key or a tick, and returns when all its effects are done.
     fn send(&mut self, msg: Msg);
 
-    /// The model as it is then.
+    /// Returns the current model.
     fn model(&self) -> &Model;
 
     /// Presses a key.
@@ -52,7 +52,7 @@ impl Keyboard for Headless {
     }
 }
 
-/// A wizard that walks.
+/// Walks a wizard along a path.
 pub struct Walker<K = Headless> {
     /// The wizard.
     pub wizard: K,
@@ -60,7 +60,7 @@ pub struct Walker<K = Headless> {
 }
 
 impl<K: Keyboard> Walker<K> {
-    /// Walks `wizard` through `exercise`.
+    /// Makes a walker of `wizard` in `exercise`.
     pub fn new(wizard: K, exercise: Arc<Exercise>) -> Walker<K> {
         Walker { wizard, exercise }
     }
@@ -68,7 +68,7 @@ impl<K: Keyboard> Walker<K> {
     /// Does one stride.
     ///
     /// # Errors
-    /// When it does not lead where it must; the sentence says what stood on the screen.
+    /// If it has not the expected result; the cause includes the status line on the screen.
     pub fn stride(&mut self, stride: &Stride) -> Result<()> {
         let done = match stride {
             Stride::Next => self.next(),
@@ -90,9 +90,9 @@ impl<K: Keyboard> Walker<K> {
             Stride::Switch(option) => self.switch(*option),
             Stride::Bump(amount) => self.bump(*amount),
             Stride::Confirm => self.confirm(),
-            Stride::Override => self.lift(),
+            Stride::Override => self.override_blocker(),
             Stride::At(act) => {
-                self.exercise.lock().hand(act)?;
+                self.exercise.lock().act_at_host(act)?;
                 self.tick();
                 Ok(())
             }
@@ -104,8 +104,8 @@ impl<K: Keyboard> Walker<K> {
         };
         done.map_err(|why| {
             let status =
-                self.wizard.model().status.as_ref().map_or_else(String::new, |s| format!("; it says: {}", s.text));
-            Error::new(ErrorKind::Refused, format!("the way ends at \"{stride}\"")).why(format!("{why}{status}"))
+                self.wizard.model().status.as_ref().map_or_else(String::new, |s| format!("; status line: {}", s.text));
+            Error::new(ErrorKind::Refused, format!("the stride \"{stride}\" failed")).why(format!("{why}{status}"))
         })
     }
 
@@ -118,7 +118,7 @@ impl<K: Keyboard> Walker<K> {
         self.wizard.press(key);
     }
 
-    /// Presses a letter that must do something.
+    /// Presses a letter that must change something.
     fn expect_press(&mut self, key: char) -> std::result::Result<(), String> {
         let before = self.wizard.model().members.clone();
         self.press(Char(key));
@@ -129,7 +129,7 @@ impl<K: Keyboard> Walker<K> {
         let before = self.wizard.model().step;
         self.press(Char('n'));
         if self.wizard.model().step == before && self.wizard.model().prompt.is_none() {
-            return Err(format!("n does not lead on from {}", before.title()));
+            return Err(format!("n does not leave {}", before.title()));
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl<K: Keyboard> Walker<K> {
     fn gone(&mut self, name: &str) -> std::result::Result<(), String> {
         let detect = &self.wizard.model().detect;
         let at = detect.rows.iter().position(|row| detect.name(&row.facts) == name);
-        let at = at.ok_or_else(|| format!("no row of Detect is {name}"))?;
+        let at = at.ok_or_else(|| format!("Detect has no row for {name}"))?;
         self.line(at);
         self.press(Char('g'));
         self.wizard.type_text(name);
@@ -157,7 +157,7 @@ impl<K: Keyboard> Walker<K> {
         let list = &self.wizard.model().snapshot.list.sources;
         let at = list.iter().position(is).ok_or_else(|| {
             let names: Vec<&str> = list.iter().map(|s| s.name.as_str()).collect();
-            format!("it is not in the list: {}", names.join(", "))
+            format!("not in the list: {}", names.join(", "))
         })?;
         self.line(at);
         Ok(())
@@ -167,7 +167,7 @@ impl<K: Keyboard> Walker<K> {
         self.source(|s| matches!(s.place, Place::Member(_)) && s.bare_name == name)?;
         self.press(Enter);
         self.press(Enter);
-        if self.wizard.model().snapshot.chosen.is_none() { Err("nothing was saved".into()) } else { Ok(()) }
+        if self.wizard.model().snapshot.chosen.is_none() { Err("no snapshot was saved".into()) } else { Ok(()) }
     }
 
     fn choose(&mut self, file: &str) -> std::result::Result<(), String> {
@@ -206,7 +206,7 @@ impl<K: Keyboard> Walker<K> {
         Ok(())
     }
 
-    /// Empties the open field.
+    /// Clears the open field.
     fn clear(&mut self) {
         self.wizard.send(Msg::Key(KeyEvent::new(KeyCode::End, KeyModifiers::NONE)));
         self.wizard.send(Msg::Key(KeyEvent::new(Char('u'), KeyModifiers::CONTROL)));
@@ -235,7 +235,7 @@ impl<K: Keyboard> Walker<K> {
     fn bump(&mut self, amount: Option<u64>) -> std::result::Result<(), String> {
         self.choice(|choice| *choice == Choice::Bump)?;
         match amount {
-            // It is set already, unless it was taken out.
+            // it is set already, unless it was removed
             None if self.wizard.model().members.bump > 0 => Ok(()),
             None => self.expect_press('x'),
             Some(amount) => {
@@ -252,7 +252,7 @@ impl<K: Keyboard> Walker<K> {
         }
     }
 
-    /// Types the label into the field that opens the way; with it the restore begins, where it is the last one.
+    /// Types the label to continue; at Review this starts the restore.
     fn confirm(&mut self) -> std::result::Result<(), String> {
         if self.wizard.model().prompt.is_none() {
             self.press(if self.wizard.model().step == Step::Review { Enter } else { Char('n') });
@@ -263,31 +263,31 @@ impl<K: Keyboard> Walker<K> {
             Some(_) => {
                 let asks = model.prompt.as_ref().map(|p| words(model, p).0).unwrap_or_default();
                 self.press(Esc);
-                return Err(format!("another field stands before the label: {asks}"));
+                return Err(format!("another field is open instead of the label's: {asks}"));
             }
-            None => return Err("no field for the label opens".into()),
+            None => return Err("the field for the label does not open".into()),
         }
         let (label, step) = (model.label.clone(), model.step);
         self.wizard.type_text(&label);
         self.press(Enter);
         let model = self.wizard.model();
         let failed = model.restore.rows.iter().find_map(|row| match &row.stand {
-            RowState::Failed(trouble) => Some(format!("{}: {trouble}", row.name)),
+            RowState::Failed(error) => Some(format!("{}: {error}", row.name)),
             _ => None,
         });
         match failed {
-            _ if model.step == step => Err("the label did not open the way".into()),
+            _ if model.step == step => Err("the label was typed, but the wizard did not continue".into()),
             Some(why) => Err(why),
             None => Ok(()),
         }
     }
 
-    fn lift(&mut self) -> std::result::Result<(), String> {
+    fn override_blocker(&mut self) -> std::result::Result<(), String> {
         if self.wizard.model().prompt.is_none() {
             self.press(Enter);
         }
         let Some(Ask::Override(text)) = self.wizard.model().prompt.as_ref().map(|p| p.ask.clone()) else {
-            return Err("no fence asks for a text".into());
+            return Err("no blocker asks for an override".into());
         };
         self.wizard.type_text(&text);
         self.press(Enter);
@@ -295,7 +295,7 @@ impl<K: Keyboard> Walker<K> {
             self.wizard.type_text("walked in practice");
             self.press(Enter);
         }
-        // the next field opens by itself; whoever walks goes on from the step
+        // the next field opens automatically; the path continues from the step
         if self.wizard.model().prompt.is_some() {
             self.press(Esc);
         }

@@ -1,8 +1,7 @@
-//! `requorum drill record`: the journal of a real recovery becomes a scenario to practise on.
+//! `requorum drill record`: makes a scenario from the journal of a real recovery.
 //!
-//! What is taken from the journal is its `shape`, which holds numbers, yes and no, and nothing that a person ever typed:
-//! a name, address, path, key or reason has no place in it to be carried along in. Everything that the scenario says is
-//! made from that alone: the exercise itself in `scene`, its file in `page`.
+//! Only the journal's `shape` is used, which has numbers and booleans but no text: it cannot carry a name, address, path, key
+//! or reason. The whole scenario is made from the shape alone: the exercise in `scene`, its file in `page`.
 
 mod old_journals;
 mod page;
@@ -20,20 +19,20 @@ use crate::{
 pub struct Recorded {
     /// The file's text.
     pub text: String,
-    /// What of the recovery became what, a sentence each.
+    /// How the scenario represents the recovery, one sentence each.
     pub became: Vec<String>,
-    /// What the journal does not tell, and what was assumed instead.
+    /// What the journal does not record, and what is assumed instead.
     pub assumed: Vec<&'static str>,
 }
 
-/// Makes the scenario `name` from a journal's lines. The same lines make the same scenario.
+/// Makes the scenario `name` from a journal's records. The same records make the same scenario.
 ///
 /// # Errors
-/// When the lines are of no recovery: none was begun, or they are those that a host keeps for itself.
+/// If the records are not those of a recovery: none was started, or they are a host's own journal.
 pub fn record(records: &[Record], name: &str) -> Result<Recorded> {
     let shape = Shape::from_records(records).map_err(|why| {
-        Error::new(ErrorKind::Input, "no scenario can be made from this journal").why(why).hint(
-            "The operator's journal lies beside the plan file, as PLAN.yaml.journal; those of the wizard are in \
+        Error::new(ErrorKind::Input, "the journal cannot be made into a scenario").why(why).hint(
+            "Name the operator's journal: it is next to the plan file as PLAN.yaml.journal; the wizard's are in \
              $XDG_STATE_HOME/requorum (else ~/.local/state/requorum).",
         )
     })?;

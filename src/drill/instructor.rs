@@ -1,9 +1,7 @@
-//! The game master: somebody at a second terminal who follows an exercise live, lets things happen, says something, and
-//! ends it.
+//! The instructor: a person at a second terminal who follows an exercise live, triggers injects, sends messages, and ends it.
 //!
-//! The drill listens on a socket in its user's directory for state, which nobody else can open; what goes over it is a
-//! line of JSON for each [`Word`] of the drill and each [`Order`] to it. The trainee goes on whether anybody looks on
-//! or not.
+//! The drill listens on a socket in its user's state directory, which no other user can open. The protocol is one line of
+//! JSON for each [`Word`] from the drill and each [`Order`] to it. The exercise continues with or without an instructor.
 
 pub mod client;
 pub mod print;
@@ -25,50 +23,50 @@ use super::{
 
 /// The longest line that either side reads, in bytes.
 pub const LONGEST: u64 = 1 << 20;
-/// The longest note, in characters: it stands at the foot of a small terminal.
+/// The longest message, in characters: it must fit at the foot of a small terminal.
 pub const LONGEST_NOTE: usize = 240;
 
-/// What a game master wants.
+/// A command from the instructor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// The story once more: answered by [`Word::Scene`].
+    /// Show the story again: answered by [`Word::Scene`].
     Scene,
-    /// How things stand: answered by [`Word::Now`].
+    /// Show the current state: answered by [`Word::Now`].
     Look,
-    /// What is reached so far: answered by [`Word::Goals`].
+    /// Show the objectives: answered by [`Word::Goals`].
     Goals,
-    /// The trainee reads this.
+    /// Send the trainee this message.
     Note(String),
-    /// An inject of the scenario, by its name.
+    /// Trigger an inject of the scenario, by its name.
     Inject(String),
-    /// Something that the scenario does not foresee, in the words of its acts: `stop m2`.
+    /// Do something that is not in the scenario, as an act: `stop m2`.
     Act(String),
-    /// The exercise is over.
+    /// End the exercise.
     End,
 }
 
-/// What a drill says.
+/// A message from the drill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Word {
-    /// An exercise begins, or somebody begins to look on.
+    /// An exercise starts, or an instructor connects.
     Scene(Box<Scene>),
     /// A line of the timeline.
     Happened(Happened),
-    /// How things stand.
+    /// The current state.
     Now(Box<Now>),
-    /// What is reached so far.
+    /// The objectives as of now.
     Goals(Vec<Objective>),
-    /// An order was carried out.
+    /// A command was executed.
     Done(String),
-    /// It was not, and why.
+    /// A command was refused, and why.
     Refused(String),
-    /// The exercise is over; how it went.
+    /// The exercise is over: its debrief.
     Over(Box<Debrief>),
 }
 
-/// What is practised.
+/// The exercise as the instructor needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scene {
     /// The scenario's name.
@@ -77,60 +75,63 @@ pub struct Scene {
     pub title: String,
     /// The seed.
     pub seed: u64,
-    /// What the trainee was told.
+    /// The story that the trainee sees.
     pub brief: String,
-    /// What the members are: simulated, or a real etcd.
+    /// The kind of members: simulated, or a real etcd.
     pub members_are: String,
     /// The old members' names.
     pub members: Vec<String>,
-    /// What can be let happen.
+    /// The injects.
     pub injects: Vec<Inject>,
-    /// The expert's path, leg by leg.
+    /// The expert's path, part by part.
     pub path: Vec<String>,
-    /// True where it is told because an exercise begins, anew maybe.
+    /// True if it is sent because an exercise starts, maybe after a reset.
     pub begins: bool,
-    /// How many look on.
-    pub lookers: usize,
+    /// How many instructors are connected.
+    #[serde(alias = "lookers")]
+    pub instructors: usize,
     /// What happened so far.
     pub timeline: Vec<Happened>,
 }
 
-/// Something that can be let happen.
+/// An inject that can be triggered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inject {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What happens.
+    /// What it does.
     pub does: Vec<String>,
-    /// What the trainee hears of it; may be nothing.
+    /// What the trainee is shown; may be nothing.
     pub says: String,
-    /// When it comes by itself; `never` where only a game master lets it come.
+    /// When it is triggered automatically; `never` if only the instructor triggers it.
     pub when: String,
 }
 
-/// How things stand.
+/// The current state of an exercise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
-    /// Milliseconds of the exercise's clock.
+    /// Milliseconds on the exercise's clock.
     pub at_ms: u64,
-    /// True while the clock stands still: the story is being read, or the trainee sits at the coach's desk.
-    pub stands: bool,
+    /// True while the clock is stopped: the trainee reads the story or is in the pause menu.
+    #[serde(alias = "stands")]
+    pub paused: bool,
     /// The wizard's step.
     pub step: Option<String>,
-    /// The chosen source, as seen from the exercise's directory.
+    /// The chosen source, relative to the exercise's directory.
     pub chosen: Option<String>,
-    /// The old members that run.
+    /// The old members that are running.
     pub run: Vec<String>,
-    /// Injects that came.
-    pub came: Vec<String>,
-    /// What cannot be undone and happened.
+    /// The injects that happened.
+    #[serde(alias = "came")]
+    pub triggered: Vec<String>,
+    /// Unsafe acts, which cannot be undone.
     pub failed: Vec<String>,
-    /// How many hints were given because a mistake showed, and how many were asked for.
+    /// How many hints were shown for mistakes, and how many were asked for.
     pub hints: (usize, usize),
 }
 
 impl Scene {
-    fn new(state: &State, lookers: usize, begins: bool) -> Scene {
+    fn new(state: &State, instructors: usize, begins: bool) -> Scene {
         let scenario = state.range.scenario();
         let inject = |inject: &super::scenario::Inject| Inject {
             name: inject.name.clone(),
@@ -148,7 +149,7 @@ impl Scene {
             injects: scenario.injects.iter().map(inject).collect(),
             path: scenario.path.iter().map(|leg| leg.why.clone()).collect(),
             begins,
-            lookers,
+            instructors,
             timeline: state.timeline.clone(),
         }
     }
@@ -159,7 +160,7 @@ impl Now {
         let chosen = state.seen.chosen.as_ref();
         Now {
             at_ms: state.now_ms(),
-            stands: state.clock.stands(),
+            paused: state.clock.is_stopped(),
             step: state.seen.step.map(|step| step.title().to_string()),
             chosen: chosen.map(|p| p.strip_prefix(state.range.root()).unwrap_or(p).shown().to_string()),
             run: state
@@ -170,17 +171,17 @@ impl Now {
                 .map(|m| m.name.clone())
                 .filter(|n| state.range.runs(n))
                 .collect(),
-            came: state.came.iter().cloned().collect(),
+            triggered: state.triggered.iter().cloned().collect(),
             failed: state.failed.clone(),
             hints: (state.hinted.len(), state.tips.values().sum()),
         }
     }
 }
 
-/// The next line as a value; nothing at the end of what is sent.
+/// Reads the next line as a value; `None` at the end of the stream.
 ///
 /// # Errors
-/// When it cannot be read, is longer than [`LONGEST`], or is no such value.
+/// If it cannot be read, is longer than [`LONGEST`], or does not parse.
 fn read<T: serde::de::DeserializeOwned>(from: &mut impl BufRead) -> io::Result<Option<T>> {
     let mut line = Vec::new();
     let length = from.take(LONGEST).read_until(b'\n', &mut line)?;
@@ -188,19 +189,19 @@ fn read<T: serde::de::DeserializeOwned>(from: &mut impl BufRead) -> io::Result<O
         return Ok(None);
     }
     if line.pop() != Some(b'\n') {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the line is too long, or cut off"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the line is too long or truncated"));
     }
     serde_json::from_slice(&line).map(Some).map_err(io::Error::other)
 }
 
-/// A value as a line.
+/// Serializes a value as a line.
 fn line<T: Serialize>(value: &T) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).unwrap_or_default();
     line.push(b'\n');
     line
 }
 
-/// Text as it may stand on a terminal: one line, nothing that moves the cursor.
+/// Returns text that is safe for a terminal: one line without control characters.
 pub fn tame(text: &str) -> String {
     crate::text::phrase::comment(text)
 }

@@ -1,13 +1,13 @@
-//! The practice range: a broken cluster in a temporary directory, and the restored one afterwards.
+//! The lab: a broken cluster in a temporary directory, and later the restored one.
 //!
 //! ```text
 //! DIR/old/m2.etcd          a member's data directory; a simulated member answers from it
-//! DIR/old/m2.wal           its log, where that lies apart
+//! DIR/old/m2.wal           its WAL, if it has a WAL directory
 //! DIR/backup/…             snapshots of the same history
 //! DIR/restored/            where the new data directories go
 //! ```
-//! Everything follows from the scenario and its seed. What is done to the range is in [`actions`]; how its files are made in
-//! [`workload`], [`datadir`] and [`backup`].
+//! Everything follows from the scenario and its seed. [`actions`] changes the lab; [`workload`], [`datadir`] and [`backup`] make
+//! its files.
 
 pub mod actions;
 pub mod backup;
@@ -32,7 +32,7 @@ use self::{
     fingerprints::Fingerprints,
     lifecycle::{Restored, Running},
     ports::Ports,
-    workload::{Book, History},
+    workload::{DatabaseMeta, History},
 };
 use super::{
     real_etcd::Etcd,
@@ -46,7 +46,7 @@ use crate::{
     system::DataDir,
 };
 
-/// A broken cluster to practise on; it is gone when this is dropped.
+/// A broken cluster to practise on; it is removed when this is dropped.
 pub struct Lab {
     scenario: Scenario,
     cluster: Cluster,
@@ -55,7 +55,7 @@ pub struct Lab {
     /// Addresses for members that the old cluster did not have: name, peer URL, client URL.
     spares: Vec<(String, String, String)>,
     restored: Vec<Restored>,
-    /// Where members are real processes: what runs.
+    /// The etcd program, if members are real processes.
     real: Option<Arc<Etcd>>,
     /// How often real members were launched from a plan.
     launches: u32,
@@ -65,9 +65,9 @@ pub struct Lab {
     trouble: Option<Error>,
     prints: Fingerprints,
     disk_full: bool,
-    /// Held as long as the exercise lasts.
+    /// Held until the exercise ends.
     _ports: Option<Ports>,
-    /// Says that `dir` is in use.
+    /// The lock that marks `dir` as in use.
     _mark: fs::File,
     dir: TempDir,
 }
@@ -79,7 +79,7 @@ struct Old {
     client: String,
     place: Place,
     state: State,
-    /// What it holds: the cluster's history, or one that differs.
+    /// Its data: the cluster's history, or one that differs.
     history: History,
     cluster: Cluster,
     revision: i64,
@@ -90,26 +90,26 @@ struct Old {
 
 impl std::fmt::Debug for Lab {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Range").field("root", &self.root()).finish_non_exhaustive()
+        f.debug_struct("Lab").field("root", &self.root()).finish_non_exhaustive()
     }
 }
 
-/// The default token and URL of etcd: what a member is that somebody started without a word about its cluster.
+/// etcd's default token and peer URL: those of a member that was started without cluster flags.
 const BARE: (&str, &str) = ("etcd-cluster", "http://localhost:2380");
 
 impl Lab {
     /// Builds the cluster of `scenario` and breaks it.
     ///
     /// # Errors
-    /// When the temporary directory or the loopback ports cannot be had.
+    /// If the temporary directory cannot be made, or no loopback ports are free.
     pub fn build(scenario: Scenario) -> Result<Lab> {
         Lab::build_on(scenario, None)
     }
 
-    /// The same, its members real processes where an etcd is given.
+    /// Builds it with real processes as members, if an etcd is given.
     ///
     /// # Errors
-    /// As for [`Lab::build`]; when the scenario cannot be played on that etcd, or it does not start.
+    /// As [`Lab::build`]; if the scenario cannot run on that etcd, or etcd does not start.
     pub fn build_on(scenario: Scenario, real: Option<Arc<Etcd>>) -> Result<Lab> {
         let scenario = match &real {
             Some(etcd) => etcd.fit(scenario)?,
@@ -127,7 +127,7 @@ impl Lab {
         let ports = Ports::take(seed(&scenario), 2 * names.len())?;
         let mut urls = names.iter().enumerate().map(|(n, name)| {
             let old = scenario.members.get(n).is_some();
-            // a new host has an address of its own
+            // each new host has its own address
             let host =
                 if old { Ipv4Addr::LOCALHOST } else { Ipv4Addr::new(127, 0, 0, u8::try_from(n + 2).unwrap_or(2)) };
             let scheme = if scenario.cluster.tls { "https" } else { "http" };
@@ -153,7 +153,7 @@ impl Lab {
             .zip(members)
             .map(|(m, (name, peer, client))| {
                 let data = dir.path().join(format!("old/{name}.etcd"));
-                let wal = m.wal_apart.then(|| dir.path().join(format!("old/{name}.wal")));
+                let wal = m.separate_wal.then(|| dir.path().join(format!("old/{name}.wal")));
                 let own = m.differs_at.map_or_else(|| history.clone(), |at| history.clone().differing(at));
                 let revision = m.revision.unwrap_or(history.last());
                 let reset = m.state == State::Reset;
@@ -173,7 +173,7 @@ impl Lab {
                 }
             })
             .collect();
-        let mut range = Lab {
+        let mut lab = Lab {
             scenario,
             cluster,
             history,
@@ -191,12 +191,12 @@ impl Lab {
             _mark: mark,
             dir,
         };
-        range.furnish()?;
-        Ok(range)
+        lab.set_up()?;
+        Ok(lab)
     }
 
-    /// Makes the directories and files, and starts whoever runs.
-    fn furnish(&mut self) -> Result<()> {
+    /// Makes the directories and files, and starts the members that run.
+    fn set_up(&mut self) -> Result<()> {
         for at in 0..self.olds.len() {
             let state = self.olds.get(at).map(|old| old.state);
             if state != Some(State::Gone) {
@@ -224,13 +224,13 @@ impl Lab {
         Ok(())
     }
 
-    /// Ends everybody and removes the directory. Whoever still holds the range, a thread that waits for an answer, has
-    /// nothing more to do with it.
+    /// Stops all members and removes the directory. A thread that still holds the lab, waiting for an answer, no longer uses
+    /// it.
     pub fn clear(&mut self) {
         self.take_down();
         self.olds.iter_mut().for_each(Old::end);
         self._ports = None;
-        // a thread may be making something in there at this moment; what it finds missing then ends it
+        // a thread may be creating a file in it at this moment; a missing directory then ends it
         for _ in 0..3 {
             match fs::remove_dir_all(self.root()) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {}
@@ -239,32 +239,32 @@ impl Lab {
         }
     }
 
-    /// The directory that holds everything.
+    /// Returns the directory of the exercise.
     pub fn root(&self) -> &Path {
         self.dir.path()
     }
 
-    /// What is practised.
+    /// Returns the scenario.
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
     }
 
-    /// The history of the cluster that was.
+    /// Returns the history of the old cluster.
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// The newest revision that can be had.
+    /// Returns the newest recoverable revision.
     pub fn best(&self) -> i64 {
         self.scenario.cluster.best.unwrap_or(self.history.last())
     }
 
-    /// The client URLs of the old members, the dead ones among them.
+    /// Returns the client URLs of all old members, including lost ones.
     pub fn endpoints(&self) -> Vec<String> {
         self.olds.iter().map(|old| old.client.clone()).collect()
     }
 
-    /// Everything of the exercise that may be asked: client and peer URLs, by address and by name.
+    /// Returns all URLs that may be contacted: client and peer URLs, by address and by name.
     pub fn urls(&self) -> Vec<String> {
         let all =
             self.olds.iter().map(|old| (&old.peer, &old.client)).chain(self.spares.iter().map(|(_, p, c)| (p, c)));
@@ -273,25 +273,25 @@ impl Lab {
             .collect()
     }
 
-    /// Data directories that the wizard is told of, as an operator names those of members that do not run.
+    /// Returns the data directories that the wizard starts with, as given by an operator with `--data-dir`.
     pub fn data_dirs(&self) -> Vec<DataDir> {
         let there = self.olds.iter().filter(|old| old.state == State::Stopped || old.place.wal.is_some());
         let there = there.filter(|old| old.state != State::Gone);
         there.map(|old| DataDir { data: old.place.data.clone(), wal: old.place.wal.clone() }).collect()
     }
 
-    /// The old member that runs on this directory.
+    /// Returns the old member that runs on this directory.
     pub fn runner_of(&self, data_dir: &Path) -> Option<String> {
         let runs = |old: &&Old| old.running.is_some() && old.place.data == data_dir;
         self.olds.iter().find(runs).map(|old| old.name.clone())
     }
 
-    /// Whether an old member runs.
+    /// Returns whether an old member runs.
     pub fn runs(&self, name: &str) -> bool {
         self.olds.iter().any(|old| old.name == name && old.running.is_some())
     }
 
-    /// True while a majority of the old members runs and has a leader.
+    /// Returns whether a majority of the old members runs and has a leader.
     pub fn has_quorum(&self) -> bool {
         let serves = |old: &&Old| match &old.running {
             Some(Running::Simulated(member)) => matches!(member.mode(), Mode::Serving { .. }),
@@ -301,12 +301,12 @@ impl Lab {
         self.olds.iter().filter(|old| old.state != State::Reset).any(|old| serves(&old))
     }
 
-    /// True while nothing more fits on the disk of the new directories.
+    /// Returns whether the disk of the new directories is full.
     pub fn disk_is_full(&self) -> bool {
         self.disk_full
     }
 
-    /// The inventory, as it was typed.
+    /// Returns the inventory, as typed.
     pub fn inventory(&self) -> Vec<inventory::InventoryHost> {
         let entries = self.scenario.inventory.iter().map(|entry| inventory::InventoryHost {
             name: self.expand(&entry.name),
@@ -318,17 +318,17 @@ impl Lab {
         entries.collect()
     }
 
-    /// Where snapshots are to be looked for.
+    /// Returns the directories to search for snapshots.
     pub fn places(&self) -> Vec<PathBuf> {
         vec![self.root().join("backup"), self.root().join("old")]
     }
 
-    /// Where the new data directories go.
+    /// Returns the parent of the new data directories.
     pub fn base_dir(&self) -> PathBuf {
         self.root().join("restored")
     }
 
-    /// Fills in what is known only when the range stands: `{dir}`, `{m1.peer}`, `{m1.client}`.
+    /// Replaces the placeholders `{dir}`, `{m1.peer}` and `{m1.client}`, which are known once the lab is built.
     pub fn expand(&self, text: &str) -> String {
         let mut text = text.replace("{dir}", &self.root().to_string_lossy());
         let olds = self.olds.iter().map(|old| (&old.name, &old.peer, &old.client));
@@ -345,27 +345,27 @@ impl Lab {
         text
     }
 
-    /// The members that came up from restored directories.
+    /// Returns the members that run on restored directories.
     pub fn restored(&self) -> &[Restored] {
         &self.restored
     }
 
-    /// The plan whose members all stand.
+    /// Returns the plan whose members are all installed.
     pub fn plan(&self) -> Option<&Plan> {
         self.plan.as_ref()
     }
 
-    /// Why the restored members did not come up, where they did not.
+    /// Returns why the restored members did not come up, if so.
     pub fn trouble(&self) -> Option<&Error> {
         self.trouble.as_ref()
     }
 
-    /// What was changed of what lay there at the beginning, apart from what was done to the range.
+    /// Returns the original files that were changed, other than by the lab itself.
     ///
     /// # Errors
-    /// When it cannot be looked at.
+    /// If a file cannot be read.
     pub fn touched(&self) -> Result<Vec<PathBuf>> {
-        // what its own etcd does to a directory while it runs is nobody's meddling
+        // a running etcd changes its own directory
         let own = |path: &PathBuf| {
             self.olds.iter().any(|old| {
                 let dirs = [Some(&old.place.data), old.place.wal.as_ref()];
@@ -376,12 +376,12 @@ impl Lab {
         Ok(self.prints.changed()?.into_iter().filter(|path| !own(path)).collect())
     }
 
-    fn book(&self, cluster: &Cluster, revision: i64) -> Book {
-        let mut book = cluster.book(revision);
-        book.nospace = self.scenario.cluster.nospace.iter().filter_map(|name| cluster.id_of(name)).collect();
+    fn meta(&self, cluster: &Cluster, revision: i64) -> DatabaseMeta {
+        let mut meta = cluster.meta(revision);
+        meta.nospace = self.scenario.cluster.nospace.iter().filter_map(|name| cluster.id_of(name)).collect();
         for zombie in &self.scenario.cluster.zombies {
             let urls = vec![zombie.peer.clone()];
-            book.members.push(crate::etcd::membership::Member {
+            meta.members.push(crate::etcd::membership::Member {
                 id: crate::etcd::membership::member_id(&urls, "the cluster before").0,
                 peer_urls: urls,
                 is_learner: false,
@@ -389,14 +389,14 @@ impl Lab {
                 client_urls: vec![zombie.client.clone()],
             });
         }
-        book
+        meta
     }
 }
 
-/// The whole history: the asset's, and what the scenario makes up behind it.
+/// Returns the whole history: that of the database, and the generated writes after it.
 fn history(scenario: &Scenario, dir: &Path) -> Result<History> {
     let bytes = scenario::library::database(&scenario.cluster.database)
-        .ok_or_else(|| Error::new(ErrorKind::Bug, format!("there is no database {}", scenario.cluster.database)))?;
+        .ok_or_else(|| Error::new(ErrorKind::Bug, format!("no database is named {}", scenario.cluster.database)))?;
     let path = dir.join("history.db");
     fs::write(&path, bytes).map_err(|e| creation_trouble("write", &path, &e))?;
     let history = History::read(&path);
@@ -406,7 +406,7 @@ fn history(scenario: &Scenario, dir: &Path) -> Result<History> {
     Ok(history)
 }
 
-/// Where the search for ports begins: by name and seed, so that exercises side by side do not meet.
+/// Returns where the search for ports starts: by name and seed, so that concurrent exercises do not collide.
 fn seed(scenario: &Scenario) -> u64 {
     scenario.name.bytes().fold(scenario.cluster.seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
 }

@@ -1,5 +1,5 @@
-//! What a simulated member answers from: a data directory, read-only. An index of revisions is kept
-//! in memory, the rows stay in the file. What is written to a member that serves is kept in memory, too ([`written`]).
+//! The store of a simulated member: a data directory, read-only. An index of revisions is in memory, the rows stay in the file.
+//! Later writes are kept in memory, too ([`written`]).
 //!
 //! The semantics are etcd's: `server/storage/mvcc` for ranges at a revision and for HashKV.
 
@@ -36,7 +36,7 @@ use crate::{
     text::Shown,
 };
 
-/// Who a member is and how far its log goes; it stands in the WAL, not in the database.
+/// A member's identity and the end of its log, from the WAL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Identity {
     /// The cluster's ID.
@@ -56,14 +56,14 @@ struct Change {
     tombstone: bool,
 }
 
-/// Why a question has no answer.
+/// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
-    /// The revision was compacted away.
+    /// The revision is compacted.
     Compacted,
-    /// The revision is not there yet.
+    /// The revision is in the future.
     Future,
-    /// The file could not be read; the sentence names the place.
+    /// The file could not be read; the text names the place.
     Damaged(String),
 }
 
@@ -76,9 +76,9 @@ impl From<bbolt::Error> for Refused {
 /// The keys of a range at one revision.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Found {
-    /// How many keys there are, whatever the limit.
+    /// The number of keys, whatever the limit.
     pub count: usize,
-    /// The rows, in the order of keys, at most as many as asked for.
+    /// The rows, sorted by key, up to the limit.
     pub rows: Vec<PbKeyValue>,
 }
 
@@ -88,7 +88,7 @@ pub struct Store {
     key: Option<Bucket>,
     /// Where each key changed in the file.
     index: BTreeMap<Box<[u8]>, Vec<Change>>,
-    /// What came after the file.
+    /// Writes after the file.
     written: RwLock<Written>,
     db: PathBuf,
     db_bytes: u64,
@@ -103,15 +103,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a data directory, and takes the identity from its WAL; `wal_dir` where the WAL does
-    /// not lie in it.
+    /// Opens a data directory, with the identity from its WAL; `wal_dir` is the WAL directory, if separate.
     ///
     /// # Errors
-    /// When the database or the WAL is not there or damaged; the sentence names the file.
+    /// If the database or the WAL is missing or damaged; the error names the file.
     pub fn open(data_dir: &Path, wal_dir: Option<&Path>) -> Result<Store> {
         let inside = data_dir.join("member/wal");
         let log = wal::read(wal_dir.unwrap_or(&inside)).map_err(|e| {
-            Error::new(ErrorKind::Input, format!("the log of {} cannot be read", data_dir.shown())).why(e)
+            Error::new(ErrorKind::Input, format!("{}: failed to read the WAL", data_dir.shown())).why(e)
         })?;
         let identity = Identity {
             cluster: Id(log.cluster_id),
@@ -119,21 +118,21 @@ impl Store {
             raft_term: log.hard_state.term.unwrap_or_default(),
             raft_index: log.hard_state.commit.unwrap_or_default(),
         };
-        Store::of_file(&data_dir.join("member/snap/db"), identity)
+        Store::from_file(&data_dir.join("member/snap/db"), identity)
     }
 
-    /// Opens a database file or a snapshot, for a member of that identity.
+    /// Opens a database file or a snapshot, for a member with that identity.
     ///
     /// # Errors
-    /// When it is not a database or damaged; the sentence names the file and the place.
-    pub fn of_file(db: &Path, identity: Identity) -> Result<Store> {
+    /// If it is not a database or is damaged; the error names the file and the place.
+    pub fn from_file(db: &Path, identity: Identity) -> Result<Store> {
         let source = Source::open(db)?;
         let view = source.view()?;
         let damaged = |refused| {
-            let trouble = Error::new(ErrorKind::Input, format!("{} is damaged", db.shown()));
+            let error = Error::new(ErrorKind::Input, format!("{}: damaged database", db.shown()));
             match refused {
-                Refused::Damaged(why) => trouble.why(why),
-                _ => trouble,
+                Refused::Damaged(why) => error.why(why),
+                _ => error,
             }
         };
         let mut store = Store {
@@ -157,7 +156,7 @@ impl Store {
     }
 
     fn load(&mut self) -> std::result::Result<(), Refused> {
-        let bad = |bucket: &str| Refused::Damaged(format!("bucket {bucket}: a row does not decode"));
+        let bad = |bucket: &str| Refused::Damaged(format!("bucket {bucket}: invalid row"));
         for (name, bucket) in self.view.buckets()? {
             let mut rows = self.view.cursor(&bucket);
             while let Some(row) = rows.next()? {
@@ -199,7 +198,7 @@ impl Store {
         Ok(())
     }
 
-    /// Who it is.
+    /// Returns the identity.
     pub fn identity(&self) -> Identity {
         self.identity
     }
@@ -208,67 +207,67 @@ impl Store {
         self.written.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest revision.
+    /// Returns the newest revision.
     pub fn revision(&self) -> i64 {
         self.later().last().unwrap_or(self.revision)
     }
 
-    /// How many writes came after the file.
+    /// Returns the number of writes after the file.
     pub fn written(&self) -> u64 {
         self.later().count()
     }
 
-    /// The revision up to which it is compacted, -1 for none.
+    /// Returns the compact revision, -1 for none.
     pub fn compacted(&self) -> i64 {
         self.compacted
     }
 
-    /// The last applied raft index.
+    /// Returns the consistent index.
     pub fn consistent_index(&self) -> u64 {
         self.consistent_index
     }
 
-    /// `3.6.0` from 3.6 on, empty before.
+    /// Returns the storage version: `3.6.0` from 3.6 on, empty before.
     pub fn storage_version(&self) -> &str {
         &self.storage_version
     }
 
-    /// The members of the `members` bucket.
+    /// Returns the members of the `members` bucket.
     pub fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// The leases.
+    /// Returns the leases.
     pub fn leases(&self) -> &[Lease] {
         &self.leases
     }
 
-    /// The alarms.
+    /// Returns the alarms.
     pub fn alarms(&self) -> &[AlarmMember] {
         &self.alarms
     }
 
-    /// Bytes of the database file, without a trailer.
+    /// Returns the size of the database file in bytes, without a checksum.
     pub fn db_bytes(&self) -> u64 {
         self.db_bytes
     }
 
-    /// Bytes that its pages take.
+    /// Returns the size of the used pages in bytes.
     pub fn used_bytes(&self) -> u64 {
         self.view.used_bytes()
     }
 
-    /// The keys from `key` to `end` (empty: only `key`; one zero byte: all from `key` on) as they
-    /// stood at revision `at` (0 or less: the newest), and at most `most` of their rows.
+    /// Returns the keys from `key` to `end` (empty: only `key`; one zero byte: all from `key` on) at revision `at` (0 or less:
+    /// the newest), and at most `most` of their rows.
     ///
     /// # Errors
-    /// When the revision is compacted or in the future, or a row cannot be read.
+    /// If the revision is compacted or in the future, or a row cannot be read.
     pub fn range(&self, key: &[u8], end: &[u8], at: i64, most: usize) -> std::result::Result<Found, Refused> {
         let at = self.revision_asked(at)?;
         let bounds: (Bound<&[u8]>, Bound<&[u8]>) = match end {
             [] => (Bound::Included(key), Bound::Included(key)),
             [0] => (Bound::Included(key), Bound::Unbounded),
-            // BTreeMap refuses such bounds with a panic
+            // BTreeMap panics on such bounds
             end if end <= key => return Ok(Found::default()),
             end => (Bound::Included(key), Bound::Excluded(end)),
         };
@@ -303,20 +302,20 @@ impl Store {
     }
 
     fn row(&self, at: Revision) -> std::result::Result<PbKeyValue, Refused> {
-        let gone = || Refused::Damaged(format!("the row of revision {}.{} cannot be read", at.main, at.sub));
+        let gone = || Refused::Damaged(format!("failed to read the row of revision {}.{}", at.main, at.sub));
         let bucket = self.key.as_ref().ok_or_else(gone)?;
         let value = self.view.get(bucket, &at.to_bytes())?.ok_or_else(gone)?;
         PbKeyValue::decode(value.as_slice()).map_err(|_| gone())
     }
 
-    /// etcd's HashKV up to revision `at` (0 or less: the newest).
+    /// Returns etcd's HashKV up to revision `at` (0 or less: the newest).
     ///
     /// # Errors
-    /// As for [`Store::range`].
+    /// As [`Store::range`].
     pub fn hash_kv(&self, at: i64) -> std::result::Result<HashKv, Refused> {
         let at = self.revision_asked(at)?;
         let of_file = self.hash_of_file(at.min(self.revision))?;
-        // what came after the file has its rows behind the file's
+        // later rows are hashed after those of the file
         Ok(HashKv { hash: self.later().hash(of_file.hash, at), revision: at, ..of_file })
     }
 
@@ -325,14 +324,14 @@ impl Store {
             hashkv::Refused::Compacted(_) => Refused::Compacted,
             hashkv::Refused::Future(_) => Refused::Future,
             hashkv::Refused::Damaged(why) => Refused::Damaged(why),
-            hashkv::Refused::Stopped(trouble) => Refused::Damaged(trouble.to_string()),
+            hashkv::Refused::Stopped(error) => Refused::Damaged(error.to_string()),
         })
     }
 
-    /// Writes these changes at the next revision; what came of each comes back as a watch sees it.
+    /// Writes these changes at the next revision. Returns the events that a watch receives.
     ///
     /// # Errors
-    /// When a row that they change cannot be read.
+    /// If a row that they change cannot be read.
     pub fn write(&self, changes: &[written::Change]) -> std::result::Result<Vec<PbEvent>, Refused> {
         let main = self.revision() + 1;
         let mut rows = Vec::new();
@@ -343,13 +342,13 @@ impl Store {
         Ok(self.written.write().unwrap_or_else(PoisonError::into_inner).add(main, rows))
     }
 
-    /// Bytes of a snapshot copy, without the trailer.
+    /// Returns the size of a snapshot in bytes, without the checksum.
     pub fn copy_bytes(&self) -> u64 {
         self.view.used_bytes()
     }
 
-    /// The first two pages of a snapshot copy, as bbolt's `Tx.WriteTo` makes them: both metas hold
-    /// the same, the second with the transaction before. All after them is as it is in the file.
+    /// Returns the first two pages of a snapshot, as bbolt's `Tx.WriteTo` writes them: both meta pages are the same, the second
+    /// with the transaction ID before. All pages after them are as in the file.
     pub fn copy_head(&self) -> Vec<u8> {
         let meta = *self.view.meta();
         let mut head = meta.encode(0);
@@ -357,14 +356,14 @@ impl Store {
         head
     }
 
-    /// Fills `into` from the file's bytes at `offset`.
+    /// Fills `into` with the file's bytes at `offset`.
     ///
     /// # Errors
-    /// In a sentence that names the file.
+    /// If the file cannot be read; the error names it.
     pub fn copy_tail(&self, into: &mut [u8], offset: u64) -> std::result::Result<(), String> {
         self.view
             .source()
             .read_exact_at(into, offset)
-            .map_err(|e| format!("{}: {} bytes at {offset} cannot be read: {e}", self.db.shown(), into.len()))
+            .map_err(|e| format!("{}: failed to read {} bytes at offset {offset}: {e}", self.db.shown(), into.len()))
     }
 }

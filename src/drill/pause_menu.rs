@@ -1,5 +1,5 @@
-//! The coach's desk: where one is after leaving the wizard in the middle of an exercise. The clock stands still; there are
-//! hints, hands at the hosts, the way back, a reset, and the end. Lines in, lines out, no screen.
+//! The pause menu, shown after the trainee leaves the wizard during an exercise. The clock is stopped; the menu offers hints,
+//! actions at the hosts, the way back, a reset, and the end. It reads and prints lines.
 
 use super::session::{Exercise, State, TraineeInput, What};
 use crate::{error::Result, tui::Step};
@@ -9,26 +9,26 @@ use crate::{error::Result, tui::Step};
 pub enum Choice {
     /// Back into the wizard.
     Back,
-    /// The same cluster anew.
+    /// A reset to the same cluster.
     Reset,
-    /// The end.
+    /// The end of the exercise.
     Done,
 }
 
 const PROMPT: &str = "coach> ";
 
-/// Sits down at the desk, coming from `step`, until the trainee knows how to go on. Who hangs up has done. `next` waits for
-/// the next line.
+/// Runs the menu until the trainee has chosen what comes next; `step` is the wizard's step. A closed terminal ends the
+/// exercise. `next` waits for the next line.
 ///
 /// # Errors
-/// When nothing can be printed or read.
-pub fn desk(
+/// If printing or reading fails.
+pub fn run(
     exercise: &Exercise,
     step: Step,
     next: &mut dyn FnMut() -> Result<TraineeInput>,
     print: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<Choice> {
-    stop(&mut exercise.lock());
+    pause(&mut exercise.lock());
     print(&menu(&exercise.lock()))?;
     print(PROMPT)?;
     let choice = loop {
@@ -50,60 +50,62 @@ pub fn desk(
             ["d" | "q"] => break Choice::Done,
             ["h"] => {
                 let tip = super::coach::tip(&mut exercise.lock(), step);
-                print(&tip.map_or("That is all there is to say about this step.\n".into(), |tip| format!("{tip}\n")))?;
+                print(&tip.map_or("There are no more hints for this step.\n".into(), |tip| format!("{tip}\n")))?;
             }
             ["s"] => print(&format!("{}\n", super::Drill::brief_of(&exercise.lock())))?,
-            ["a"] => print(&hands(&exercise.lock()))?,
+            ["a"] => print(&actions(&exercise.lock()))?,
             ["a", number] => print(&act(&mut exercise.lock(), number))?,
             _ => print(&menu(&exercise.lock()))?,
         }
         print(PROMPT)?;
     };
     if choice == Choice::Back {
-        go(&mut exercise.lock());
+        resume(&mut exercise.lock());
     }
     Ok(choice)
 }
 
-fn stop(state: &mut State) {
-    state.note(What::Pause, "the clock stands still");
+fn pause(state: &mut State) {
+    state.note(What::Pause, "paused");
     state.clock.stop();
 }
 
-fn go(state: &mut State) {
+fn resume(state: &mut State) {
     state.clock.go();
-    state.note(What::Pause, "the clock goes on");
+    state.note(What::Pause, "resumed");
 }
 
 fn menu(state: &State) -> String {
     let seconds = state.clock.elapsed().as_secs();
-    let hands = match state.range.scenario().hands.len() {
+    let actions = match state.range.scenario().actions.len() {
         0 => String::new(),
-        n => format!("  a   have something done at the hosts ({n}); a 1 does the first\n"),
+        n => format!("  a   list what can be done at the hosts ({n}); a 1 does the first\n"),
     };
     format!(
-        "\nThe clock stands still at {:02}:{:02}.\n  b   back into the wizard, as it was\n  h   a hint for where you were\n{hands}  \
-         s   the story once more\n  r   reset: the same cluster anew\n  d   done: how it went\n",
+        "\nPaused at {:02}:{:02}.\n  b   back to the wizard, as you left it\n  h   a hint for the step you were at\n{actions}  \
+         s   show the story again\n  r   reset: start again with the same cluster\n  d   done: end the exercise and show the debrief\n",
         seconds / 60,
         seconds % 60
     )
 }
 
-fn hands(state: &State) -> String {
-    let hands = &state.range.scenario().hands;
-    if hands.is_empty() {
-        return "There is nobody at the hosts who could do anything.\n".into();
+fn actions(state: &State) -> String {
+    let actions = &state.range.scenario().actions;
+    if actions.is_empty() {
+        return "Nothing can be done at the hosts in this exercise.\n".into();
     }
-    let each = hands.iter().enumerate().map(|(n, hand)| format!("  a {}  {}\n", n + 1, state.range.expand(&hand.says)));
+    let each =
+        actions.iter().enumerate().map(|(n, action)| format!("  a {}  {}\n", n + 1, state.range.expand(&action.says)));
     each.collect()
 }
 
 fn act(state: &mut State, number: &str) -> String {
-    let hand = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-    let Some(hand) = hand.and_then(|n| state.range.scenario().hands.get(n).cloned()) else { return hands(state) };
-    match state.hand(&hand.act) {
+    let at = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+    let action = at.and_then(|n| state.range.scenario().actions.get(n).cloned());
+    let Some(action) = action else { return actions(state) };
+    match state.act_at_host(&action.act) {
         Ok(gives) => format!("{gives}\n"),
-        Err(trouble) => format!("It could not be done: {trouble}\n"),
+        Err(error) => format!("Failed: {error}\n"),
     }
 }
 
@@ -113,14 +115,14 @@ mod tests {
     use super::*;
     use crate::drill::{Drill, scenario::library};
 
-    fn at_desk(drill: &Drill, step: Step, typed: &str) -> (Choice, String) {
+    fn in_menu(drill: &Drill, step: Step, typed: &str) -> (Choice, String) {
         let typed = typed.lines().map(|line| TraineeInput::Typed(line.into()));
         hearing(drill, step, typed.collect())
     }
 
     fn hearing(drill: &Drill, step: Step, lines: Vec<TraineeInput>) -> (Choice, String) {
         let (mut said, mut lines) = (String::new(), lines.into_iter());
-        let choice = desk(&drill.exercise, step, &mut || Ok(lines.next().unwrap_or(TraineeInput::Hung)), &mut |text| {
+        let choice = run(&drill.exercise, step, &mut || Ok(lines.next().unwrap_or(TraineeInput::Hung)), &mut |text| {
             said.push_str(text);
             Ok(())
         });
@@ -128,38 +130,38 @@ mod tests {
     }
 
     #[test]
-    fn a_game_master_is_heard_at_the_desk_and_may_end_it() {
+    fn an_instructor_reaches_the_menu_and_may_end_it() {
         let drill = Drill::set_up(library::find("wait-and-see", None).unwrap(), Default::default()).unwrap();
-        let told = TraineeInput::Told("Game master: the phone rings".into());
+        let told = TraineeInput::Told("Instructor: the phone rings".into());
         let (choice, said) =
             hearing(&drill, Step::Detect, vec![told, TraineeInput::Ended, TraineeInput::Typed("b".into())]);
         assert_eq!(choice, Choice::Done);
-        assert!(said.ends_with("Game master: the phone rings\ncoach> \n"), "{said}");
+        assert!(said.ends_with("Instructor: the phone rings\ncoach> \n"), "{said}");
     }
 
     #[test]
-    fn the_desk_stops_the_clock_gives_hints_and_lends_hands() {
+    fn the_menu_stops_the_clock_gives_hints_and_acts() {
         let scenario = library::find("wait-and-see", None).unwrap();
         let drill = Drill::set_up(scenario, Default::default()).unwrap();
-        let (choice, said) = at_desk(&drill, Step::Detect, "h\nh\nh\nhuh\na\na 7\na 1\nb\n");
+        let (choice, said) = in_menu(&drill, Step::Detect, "h\nh\nh\nhuh\na\na 7\na 1\nb\n");
         assert_eq!(choice, Choice::Back);
         for part in [
             "What is enough for a quorum",
-            "Its disk is whole",
-            "That is all",
-            "reset: the same",
+            "Its disk is intact",
+            "no more hints",
+            "reset: start again",
             "a 1  Start etcd",
             "runs. Its unit",
         ] {
             assert!(said.contains(part), "{part:?} is not in:\n{said}");
         }
         let state = drill.exercise.lock();
-        assert!(state.range.has_quorum() && !state.clock.stands());
+        assert!(state.range.has_quorum() && !state.clock.is_stopped());
         assert_eq!(state.timeline.iter().filter(|h| h.what == What::Tip).count(), 2);
         drop(state);
-        let (choice, _) = at_desk(&drill, Step::Detect, "");
-        assert_eq!(choice, Choice::Done, "who hangs up has done");
-        assert!(drill.exercise.lock().clock.stands());
-        assert_eq!(at_desk(&drill, Step::Detect, "r\n").0, Choice::Reset);
+        let (choice, _) = in_menu(&drill, Step::Detect, "");
+        assert_eq!(choice, Choice::Done, "a closed terminal ends the exercise");
+        assert!(drill.exercise.lock().clock.is_stopped());
+        assert_eq!(in_menu(&drill, Step::Detect, "r\n").0, Choice::Reset);
     }
 }

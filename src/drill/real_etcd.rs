@@ -1,4 +1,4 @@
-//! Real etcd for an exercise: where the program lies, which it is, and whether a scenario can be played on it.
+//! Real etcd for an exercise: finds the program and its version, and checks whether a scenario can run on it.
 
 pub mod allowed_flags;
 pub mod process;
@@ -22,7 +22,7 @@ use crate::{
     text::Shown,
 };
 
-/// How long a real member may take until it answers, or has a leader. Nothing waits so long unless something is wrong.
+/// The timeout until a real member answers, or has a leader.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A real etcd on this machine.
@@ -33,7 +33,7 @@ pub struct Etcd {
     pub version: String,
     /// `3.6`
     pub minor: Minor,
-    /// Asks the members that run.
+    /// Probes the running members.
     pub members: Members,
 }
 
@@ -44,46 +44,46 @@ impl fmt::Debug for Etcd {
 }
 
 impl Etcd {
-    /// The one that was named, else the first of the PATH.
+    /// Returns the given etcd, else the first in PATH.
     ///
     /// # Errors
-    /// When there is none, it does not say its version, or it is one that no exercise runs on.
+    /// If none is found, it does not print its version, or its version is not supported.
     pub fn find(named: Option<&Path>) -> Result<Etcd> {
         let on_path = || {
             let dirs = env::var_os("PATH").unwrap_or_default();
             env::split_paths(&dirs).map(|dir| dir.join("etcd")).find(|path| path.is_file())
         };
         let path = named.map(Path::to_path_buf).or_else(on_path).ok_or_else(|| {
-            Error::new(ErrorKind::Input, "--real needs an etcd, and there is none on the PATH")
-                .hint("Name the program with --etcd PATH, or leave --real out: then members are simulated.")
+            Error::new(ErrorKind::Input, "--real: no etcd found in PATH")
+                .hint("Give the program with --etcd PATH, or omit --real to use simulated members.")
         })?;
-        // it runs elsewhere than here
+        // it runs in another directory
         let path = std::path::absolute(&path).unwrap_or(path);
-        let told = Command::new(&path).arg("--version").stdin(Stdio::null()).output();
-        let told = told.map_err(|e| no_etcd(&path).why(e))?;
-        let said = String::from_utf8_lossy(&told.stdout).into_owned();
-        let version = said.lines().find_map(|line| line.strip_prefix("etcd Version:")).map(str::trim);
-        let version = version.ok_or_else(|| no_etcd(&path).why("asked for --version, it names none"))?.to_string();
+        let output = Command::new(&path).arg("--version").stdin(Stdio::null()).output();
+        let output = output.map_err(|e| no_etcd(&path).why(e))?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version = printed.lines().find_map(|line| line.strip_prefix("etcd Version:")).map(str::trim);
+        let version = version.ok_or_else(|| no_etcd(&path).why("it prints no version for --version"))?.to_string();
         let minor = version.split('.').take(2).collect::<Vec<_>>().join(".").parse::<Minor>();
         match minor {
             Ok(minor) if minor >= Minor::V3_5 => {
                 Ok(Etcd { path, version, minor, members: Members::new(Default::default())?.without_guesses() })
             }
-            _ => Err(Error::new(ErrorKind::Input, format!("{} is etcd {version}", path.shown()))
-                .why("exercises run on real processes from etcd 3.5 to 3.7")
-                .hint("Name another one with --etcd PATH.")),
+            _ => Err(Error::new(ErrorKind::Input, format!("{}: unsupported etcd version {version}", path.shown()))
+                .why("drills support real etcd 3.5 to 3.7")
+                .hint("Give another one with --etcd PATH.")),
         }
     }
 
-    /// The scenario as it is played on this etcd: the cluster that was ran on this version, too.
+    /// Adapts a scenario to this etcd: the old cluster has this version, too.
     ///
     /// # Errors
-    /// When it needs a state that a real etcd of this version cannot be in; the sentence names what it would need.
+    /// If it needs a state that a real etcd of this version cannot be in; the cause names what it needs.
     pub fn fit(&self, mut scenario: Scenario) -> Result<Scenario> {
         if let Some(why) = self.cannot(&scenario) {
-            return Err(Error::new(ErrorKind::Refused, format!("{} cannot be played on real etcd", scenario.name))
+            return Err(Error::new(ErrorKind::Refused, format!("{}: cannot run on real etcd", scenario.name))
                 .why(why)
-                .hint("Without --real it is played with simulated members."));
+                .hint("Omit --real to run it with simulated members."));
         }
         if scenario.cluster.target.is_none() {
             scenario.cluster.etcd = self.minor;
@@ -91,9 +91,10 @@ impl Etcd {
         Ok(scenario)
     }
 
-    /// Why not: what it would need.
+    /// Returns why a scenario cannot run on this etcd: what it needs.
     fn cannot(&self, scenario: &Scenario) -> Option<String> {
-        let acts = scenario.hands.iter().map(|hand| &hand.act).chain(scenario.injects.iter().flat_map(|i| &i.acts));
+        let acts =
+            scenario.actions.iter().map(|action| &action.act).chain(scenario.injects.iter().flat_map(|i| &i.acts));
         let started: Vec<&String> = acts
             .filter_map(|act| match act {
                 Act::Start(name) | Act::Replay(name) => Some(name),
@@ -102,15 +103,12 @@ impl Etcd {
             .collect();
         let at_once = |state| matches!(state, State::Alone | State::Reset);
         if let Some(target) = scenario.cluster.target.filter(|target| *target != self.minor) {
-            return Some(format!(
-                "it would need etcd {target}, for which its plan is written, and this is {}",
-                self.version
-            ));
+            return Some(format!("its plan is for etcd {target}, and this is {}", self.version));
         }
         if scenario.cluster.tls {
             return Some(
-                "its certificates are for one host each, and it would need hosts that dial from an address of their own; \
-                 on loopback every etcd dials from 127.0.0.1, and etcd refuses a peer whose certificate is for another \
+                "its certificates are for one host each, so it needs hosts that connect from their own addresses; on \
+                 loopback every etcd connects from 127.0.0.1, and etcd rejects a peer whose certificate is for another \
                  address"
                     .into(),
             );
@@ -121,8 +119,7 @@ impl Etcd {
             && let Some(other) = alone.find(|member| last(member) != last(first))
         {
             return Some(format!(
-                "{} and {} run with unlike revisions; they would need to have been parted from each other while they \
-                 ran, as real members that start together even out",
+                "{} and {} run at different revisions; real members that start together catch up with each other",
                 first.name, other.name
             ));
         }
@@ -133,29 +130,30 @@ impl Etcd {
             }
             if scenario.cluster.etcd != self.minor && scenario.cluster.target.is_some() {
                 return Some(format!(
-                    "it would need etcd {} for {name} beside the one of its plan",
+                    "it needs etcd {} for {name}, in addition to the version of its plan",
                     scenario.cluster.etcd
                 ));
             }
             if member.damage == Some(Damage::FirstMeta) {
                 return Some(format!(
-                    "{name} would need its torn meta page mended by a start without the others; a real etcd opens the \
-                     file by the whole one, and mends the torn one only when it writes on"
+                    "{name} needs its torn meta page repaired by a start without the others; a real etcd opens the file \
+                     with the intact one, and repairs the torn one only with its next write"
                 ));
             }
             if member.damage == Some(Damage::Page) {
                 return Some(format!(
-                    "{name} runs on a database with a damaged page; it would need a whole one to start"
+                    "{name} runs on a database with a damaged page; a real etcd needs an intact one to start"
                 ));
             }
         }
         None
     }
 
-    /// Waits until the member at `endpoint` answers so that `enough` is satisfied; `ended` tells that its process is gone.
+    /// Waits until the answer of the member at `endpoint` satisfies `enough`; `ended` returns the last log line once its process
+    /// has ended.
     ///
     /// # Errors
-    /// When it ends or the patience does, with what was heard last.
+    /// If the process ends, or at the timeout, with the last answer.
     pub fn wait(
         &self,
         endpoint: &str,
@@ -164,18 +162,18 @@ impl Etcd {
     ) -> Result<Box<MemberStatus>> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let heard = match self.members.ask(endpoint) {
+            let last = match self.members.ask(endpoint) {
                 Answer::Says(says) if enough(&says) => return Ok(says),
                 Answer::Says(says) => says.errors.join("; "),
                 Answer::Silent { details, .. } => details,
                 Answer::Asking => String::new(),
             };
-            let trouble = |what: &str| Error::new(ErrorKind::Failed, format!("the real etcd at {endpoint} {what}"));
+            let error = |what: &str| Error::new(ErrorKind::Failed, format!("{endpoint}: the real etcd {what}"));
             if let Some(log) = ended() {
-                return Err(trouble("ended").why(log));
+                return Err(error("ended").why(log));
             }
             if Instant::now() > until {
-                return Err(trouble("does not serve").why(heard));
+                return Err(error("does not serve").why(last));
             }
             // there is no event to wait for: a port opens, a leader is elected
             thread::sleep(Duration::from_millis(100));
@@ -184,5 +182,6 @@ impl Etcd {
 }
 
 fn no_etcd(path: &Path) -> Error {
-    Error::new(ErrorKind::Input, format!("{} is not an etcd", path.shown())).hint("Name the program with --etcd PATH.")
+    Error::new(ErrorKind::Input, format!("{}: not an etcd program", path.shown()))
+        .hint("Give the program with --etcd PATH.")
 }

@@ -1,9 +1,8 @@
 //! The system of an exercise: any other, confined to the exercise's directory and members.
 //!
-//! It differs from the real one in what surrounds the wizard: the range's hosts have configurations and running
-//! members, the clock is the exercise's, the disk may be full, and once every member of a plan is restored, members come
-//! up on the new directories as real ones would when their commands are run. What is done through it is told to the
-//! exercise.
+//! It differs from the real one in the surroundings of the wizard: the lab's hosts have configurations and running members,
+//! the clock is the exercise's, the disk may be full, and once every member of a plan is installed, members start on the new
+//! directories as real ones would with their launch commands. What is done through it is recorded in the exercise.
 
 mod bounds;
 mod cluster;
@@ -27,7 +26,7 @@ use crate::{
     system::{System, member_ops::PlannedMember},
 };
 
-/// What is free on the range's disk while it is full.
+/// The free space on the lab's disk while it is full, in bytes.
 const FREE_OF_A_FULL_DISK: u64 = 12_000_000;
 
 /// A system within the bounds of an exercise.
@@ -51,10 +50,10 @@ impl<W: System> Sandbox<W> {
         dirs.into_iter().flatten().try_for_each(|dir| self.bounds.build(dir))
     }
 
-    /// A member's directory is about to be built.
+    /// Records that a member's directory is about to be built.
     ///
     /// # Errors
-    /// When the exercise's disk is full.
+    /// If the exercise's disk is full.
     fn begins(&self, plan: &Plan, name: &str) -> Result<()> {
         let mut exercise = self.exercise.lock();
         exercise.begun();
@@ -66,19 +65,19 @@ impl<W: System> Sandbox<W> {
         space::check(&place, FREE_OF_A_FULL_DISK, Needed::of_plan(plan).total())
     }
 
-    /// A member is in place; when all of a plan are, they come up.
+    /// Records that a member is installed; once all members of a plan are, they start.
     fn stands(&self, plan: &Plan, name: &str) {
         let mut exercise = self.exercise.lock();
         if exercise.standing.0 != plan.token {
             exercise.standing = (plan.token.clone(), BTreeSet::new());
         }
         exercise.standing.1.insert(name.to_string());
-        exercise.note(What::Restore, format!("{name} stands, as read back"));
+        exercise.note(What::Restore, format!("{name} installed and verified"));
         let all = plan.members.iter().all(|m| exercise.standing.1.contains(&m.name));
         let rising = if all { exercise.range.bring_up(plan) } else { None };
         exercise.stir();
         drop(exercise);
-        // real ones take their time, and the coach goes on meanwhile
+        // real members take time to start, and the coach continues meanwhile
         if let Some(rising) = rising {
             let risen = rising.wait();
             let mut exercise = self.exercise.lock();

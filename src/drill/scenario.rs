@@ -1,8 +1,7 @@
-//! A scenario: the cluster that was, how it is broken, what happens meanwhile, what the coach says, what must have come
-//! of it, and the ways through it, right and wrong. One YAML file; those in `assets/scenarios` are part of the program.
+//! A scenario: the old cluster, how it is broken, the injects, the coach's hints, the objectives, the expert's path and the
+//! wrong ways. One YAML file; those in `assets/scenarios` are part of the program.
 //!
-//! What is said in words there (conditions, acts, strides) is read by [`grammar`]; what one field means for another is
-//! checked by [`check`].
+//! Phrases (conditions, acts, strides) are parsed by [`grammar`]; [`check`] checks fields against each other.
 
 pub mod check;
 pub mod grammar;
@@ -22,131 +21,131 @@ use crate::{
     yaml,
 };
 
-/// The form of the files that this requorum reads.
+/// The version of scenario files that this requorum reads.
 pub const VERSION: u32 = 2;
 
 /// A practice cluster and what is practised on it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// The form of this file: 2.
+    /// The version of the file format: 2.
     pub version: u32,
-    /// What it is called on the command line.
+    /// The name on the command line.
     pub name: String,
-    /// What it is called on the screen.
+    /// The title on the screen.
     pub title: String,
-    /// From 1, for a first time, to 5.
+    /// From 1 (beginner) to 5.
     pub difficulty: u8,
-    /// How long it takes somebody who knows the wizard.
+    /// How long it takes a person who knows the wizard.
     pub minutes: u32,
-    /// The symptoms, as a pager would tell them.
+    /// The symptoms, as a pager would report them.
     pub brief: String,
-    /// The cluster that was.
+    /// The old cluster.
     pub cluster: Cluster,
     /// Its members.
     pub members: Vec<Member>,
     /// The files in the backup directory.
     #[serde(default)]
     pub backups: Vec<Backup>,
-    /// Data directories besides those of the members that run or stand still.
+    /// Data directories besides those of the old members.
     #[serde(default)]
     pub disks: Vec<Disk>,
     /// Further files: configurations, certificates, keys.
     #[serde(default)]
     pub files: Vec<File>,
-    /// Who shall be in the new cluster, as somebody else typed it.
+    /// A prepared inventory of the new members.
     #[serde(default)]
     pub inventory: Vec<InventoryRow>,
     /// What the trainee can have done at the hosts.
-    #[serde(default)]
-    pub hands: Vec<TraineeAction>,
-    /// What happens meanwhile.
+    #[serde(default, alias = "hands")]
+    pub actions: Vec<TraineeAction>,
+    /// Events during the exercise.
     #[serde(default)]
     pub injects: Vec<Inject>,
-    /// What the coach says at each step, always: for a first time.
+    /// The coach's note at each step, always shown: for beginners.
     #[serde(default)]
     pub notes: BTreeMap<StepName, String>,
-    /// What the coach says at each step when asked, one after the other.
+    /// The hints that the trainee can ask for at each step, one after the other.
     #[serde(default)]
     pub tips: BTreeMap<StepName, Vec<String>>,
-    /// What the coach says when a mistake shows.
+    /// The hints that are shown when a mistake is visible.
     #[serde(default)]
     pub hints: Vec<Hint>,
-    /// What cannot be undone.
+    /// Unsafe acts, which cannot be undone and fail the exercise.
     #[serde(default)]
     pub fails: Vec<Check>,
-    /// What must have come of it.
+    /// The objectives.
     pub goals: Vec<Check>,
     /// The expert's path.
     pub path: Vec<Leg>,
-    /// Ways that must not lead there.
+    /// Ways that must not pass.
     #[serde(default)]
     pub wrong: Vec<Wrong>,
-    /// What is to be learnt from it.
+    /// The lesson.
     pub debrief: String,
-    /// Where it really happened.
+    /// Links to real incidents.
     #[serde(default)]
     pub links: Vec<String>,
 }
 
-/// The cluster that was.
+/// The old cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cluster {
-    /// What its operators call it.
+    /// The label.
     pub label: String,
-    /// The token from which its IDs were made.
+    /// The token from which its IDs are computed.
     pub token: String,
-    /// The etcd that ran on it.
+    /// The etcd version of the old members.
     pub etcd: Minor,
-    /// The etcd that will run on the result; the same where it is not named.
+    /// The etcd version of the new members; the same if unset.
     #[serde(default)]
     pub target: Option<Minor>,
-    /// A snapshot in `assets/scenarios`: the history's beginning.
+    /// A snapshot in `assets/scenarios`: the start of the history.
     pub database: String,
-    /// Decides what is made up: the writes, the ports.
+    /// The seed of the generated writes and of the ports.
     #[serde(default)]
     pub seed: u64,
-    /// What was written behind it.
+    /// What was written after it.
     #[serde(default)]
     pub writes: Vec<Writes>,
-    /// The newest revision that can be had; the history's last where it is not named.
+    /// The newest recoverable revision; the history's last if unset.
     #[serde(default)]
     pub best: Option<i64>,
     /// Members that have raised NOSPACE.
     #[serde(default)]
     pub nospace: Vec<String>,
-    /// Members of a former cluster that an old restore left in the database.
+    /// Members of an earlier cluster that an old restore left in the database.
     #[serde(default)]
     pub zombies: Vec<Zombie>,
-    /// Hosts that stand ready for new members, each with an address of its own.
+    /// Spare hosts for new members, each with its own address.
     #[serde(default)]
     pub spares: Vec<String>,
-    /// True where the peer URLs are https.
+    /// True if the peer URLs are https.
     #[serde(default)]
     pub tls: bool,
-    /// True where the members' peer URLs are names that have to be looked up.
+    /// True if the members' peer URLs are host names.
     #[serde(default)]
     pub by_name: bool,
 }
 
-/// A run of writes, each a revision of its own.
+/// A series of writes, one revision each.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Writes {
     /// How many.
     pub count: u32,
-    /// What their keys begin with; a number follows.
+    /// The prefix of their keys; a number follows.
     pub prefix: String,
-    /// How many different keys, over which they go round; one for each write where it is not named.
+    /// The number of different keys, written in turn; one for each write if unset.
     #[serde(default)]
     pub keys: Option<u32>,
-    /// What their values begin with; something made up follows.
+    /// The prefix of their values; generated text follows.
     #[serde(default)]
     pub value: String,
 }
 
-/// A member of a former cluster.
+/// A member of an earlier cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Zombie {
@@ -158,45 +157,45 @@ pub struct Zombie {
     pub client: String,
 }
 
-/// A member of the cluster that was.
+/// A member of the old cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
     /// Its name.
     pub name: String,
-    /// What became of it.
+    /// Its state.
     pub state: State,
-    /// The last revision that it has; the cluster's where it is not named.
+    /// The last revision in its database; the cluster's if unset.
     #[serde(default)]
     pub revision: Option<i64>,
-    /// The last revision in its log, where that goes on past its database.
+    /// The last revision in its WAL, if that is newer than its database.
     #[serde(default)]
     pub log: Option<i64>,
-    /// The revision at which it holds another value than the others.
+    /// The revision at which its value differs from the others'.
     #[serde(default)]
     pub differs_at: Option<i64>,
-    /// True for one that does not vote.
+    /// True for a learner.
     #[serde(default)]
     pub learner: bool,
-    /// True where its log lies in a directory of its own, `old/NAME.wal`.
-    #[serde(default)]
-    pub wal_apart: bool,
+    /// True if it has a WAL directory, `old/NAME.wal`.
+    #[serde(default, alias = "wal_apart")]
+    pub separate_wal: bool,
     /// What is wrong with its database.
     #[serde(default)]
     pub damage: Option<Damage>,
 }
 
-/// What became of a member.
+/// The state of an old member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Host and disk are gone.
+    /// Host and disk are lost.
     Gone,
-    /// It runs, and knows no leader.
+    /// Running, without a leader.
     Alone,
-    /// It does not run; its disk is there.
+    /// Not running; its disk is there.
     Stopped,
-    /// It runs as a new cluster of its own, which somebody made by a reset.
+    /// Restarted as a new, empty cluster of one.
     Reset,
 }
 
@@ -204,9 +203,9 @@ pub enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Damage {
-    /// A page in the middle holds something else.
+    /// A page in the middle has wrong content.
     Page,
-    /// The first of the two meta pages was torn while it was written.
+    /// The first of the two meta pages is torn.
     FirstMeta,
 }
 
@@ -220,13 +219,13 @@ pub struct Backup {
     pub revision: i64,
     /// Its age.
     pub minutes_old: u64,
-    /// Whose data it is, where that matters; else the cluster's.
+    /// The member whose data it is; the cluster's if unset.
     #[serde(default)]
     pub of: Option<String>,
-    /// True for a copy of `member/snap/db`, which carries no checksum.
+    /// True for a copy of `member/snap/db`, which has no checksum.
     #[serde(default)]
     pub raw: bool,
-    /// The length to which it is cut, in bytes: a transfer that broke off.
+    /// The length to which it is truncated, in bytes: an interrupted transfer.
     #[serde(default)]
     pub cut_to: Option<u64>,
     /// What is wrong with it.
@@ -235,7 +234,7 @@ pub struct Backup {
     /// The archive that it is in.
     #[serde(default)]
     pub pack: Option<Pack>,
-    /// True where it is not there from the beginning; an act places it.
+    /// True if it is not there at the start; an act places it.
     #[serde(default)]
     pub later: bool,
 }
@@ -256,14 +255,14 @@ pub enum Pack {
 pub struct Disk {
     /// The directory's name.
     pub name: String,
-    /// Whose it is.
+    /// The member that it belongs to.
     pub of: String,
     /// The last revision in its database.
     pub revision: i64,
-    /// True where it is of a cluster of its own that somebody made by a reset.
+    /// True if it belongs to the new cluster that a reset made.
     #[serde(default)]
     pub reset: bool,
-    /// True where it is not there from the beginning; an act places it.
+    /// True if it is not there at the start; an act places it.
     #[serde(default)]
     pub later: bool,
 }
@@ -274,18 +273,18 @@ pub struct Disk {
 pub struct File {
     /// Its path in the exercise's directory.
     pub path: String,
-    /// What stands in it.
+    /// Its content.
     #[serde(default)]
     pub text: Option<String>,
-    /// A file of `assets/scenarios` whose content it has.
+    /// The file of `assets/scenarios` with its content.
     #[serde(default)]
     pub from: Option<String>,
-    /// True where it is not there from the beginning; an act places it, if need be over the one of the same path.
+    /// True if it is not there at the start; an act places it, and replaces a file with the same path.
     #[serde(default)]
     pub later: bool,
 }
 
-/// A line of the inventory, its cells as they were typed.
+/// A row of the inventory, its cells as typed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InventoryRow {
@@ -302,62 +301,62 @@ pub struct InventoryRow {
     pub dir: String,
 }
 
-/// Something that the trainee can have done.
+/// An action at a host that the trainee can ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TraineeAction {
     /// What is done.
     #[serde(rename = "do")]
     pub act: Act,
-    /// What it is, in words.
+    /// The description.
     pub says: String,
-    /// What came of it, in words.
+    /// The answer.
     pub gives: String,
-    /// True where nothing but the words comes of it.
-    #[serde(default)]
-    pub in_vain: bool,
+    /// True if nothing happens but the answer.
+    #[serde(default, alias = "in_vain")]
+    pub no_effect: bool,
 }
 
-/// Something that happens meanwhile, once.
+/// An inject: an event during the exercise, once.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inject {
-    /// What the game master calls it.
+    /// The name by which the instructor triggers it.
     pub name: String,
-    /// When it comes by itself; never where it is not named.
+    /// When it is triggered automatically; never if unset.
     #[serde(default = "Condition::never")]
     pub when: Condition,
     /// What happens.
     #[serde(rename = "do", default)]
     pub acts: Vec<Act>,
-    /// What the trainee hears of it; nothing where it is empty.
+    /// What the trainee is shown; nothing if empty.
     #[serde(default)]
     pub says: String,
 }
 
-/// A sentence for those who make a certain mistake.
+/// A hint for a certain mistake.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hint {
     /// The mistake.
     #[serde(rename = "if")]
     pub when: Condition,
-    /// The sentence.
+    /// The hint.
     pub says: String,
 }
 
-/// A condition that decides, with a sentence for it.
+/// An objective or an unsafe act: a condition and its description.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// The condition.
     #[serde(rename = "if")]
     pub when: Condition,
-    /// What it means, in words.
+    /// The description.
     pub says: String,
 }
 
-/// A leg of the expert's path.
+/// A part of the expert's path.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leg {
@@ -368,23 +367,23 @@ pub struct Leg {
     pub why: String,
 }
 
-/// A way that must not lead to the goals.
+/// A wrong way, which must not pass.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wrong {
-    /// What the mistake is.
+    /// The mistake.
     pub name: String,
     /// What is done.
     #[serde(rename = "do")]
     pub strides: Vec<Stride>,
-    /// The goal that is missed, or what cannot be undone: the condition as it stands there.
+    /// The condition of the objective that is missed, or of the unsafe act.
     pub because: Condition,
 }
 
-/// Reads a scenario; `file` is what messages call it.
+/// Parses a scenario; `file` is its name in messages.
 ///
 /// # Errors
-/// In a sentence that names the file, the line and the field.
+/// Names the file, the line and the field that is wrong.
 pub fn parse(file: &str, text: &str) -> Result<Scenario> {
     let scenario: Scenario = yaml::from_str(text).map_err(|e| {
         let line = e.line.map(|line| format!(", line {line}")).unwrap_or_default();
@@ -397,7 +396,7 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario> {
 }
 
 fn wrong(place: String, why: String) -> Error {
-    Error::new(ErrorKind::Input, format!("{place}: this is not a scenario"))
+    Error::new(ErrorKind::Input, format!("{place}: invalid scenario"))
         .why(why)
         .hint("`requorum drill new NAME` writes a template in which every field is explained.")
 }

@@ -1,5 +1,4 @@
-//! What a user has practised: a small file in the user's own directory for state. It is never needed; without it the list
-//! only shows nothing done.
+//! A user's results: a small file in the user's state directory. It is optional; without it the list shows no results.
 
 use std::{collections::BTreeMap, fs, io::Write, path::Path};
 
@@ -12,51 +11,51 @@ use crate::{
     text::Shown,
 };
 
-/// The file's name in the directory for state.
+/// The file's name in the state directory.
 pub const FILE: &str = "drills.json";
 
 /// All scenarios that were tried, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress(pub BTreeMap<String, Tried>);
 
-/// One scenario that was tried.
+/// The results of one scenario.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
-    /// How often it was ended.
+    /// How often it was finished.
     pub ended: u32,
     /// How often it was passed.
     pub passed: u32,
-    /// The best that was passed: fewest writes lost, then least time.
+    /// The best result: fewest writes lost, then least time.
     pub best: Option<Best>,
 }
 
-/// The best of one scenario.
+/// The best result of one scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Best {
-    /// Writes that were lost against the best possible.
+    /// Writes lost compared with the best possible.
     pub lost: i64,
     /// Seconds.
     pub seconds: u64,
 }
 
 impl Progress {
-    /// Reads it; where there is none, nothing was done yet.
+    /// Reads the file; returns no results if it does not exist.
     ///
     /// # Errors
-    /// When it is there and is none.
+    /// If the file exists but cannot be read or parsed.
     pub fn read(path: &Path) -> Result<Progress> {
         match fs::read(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Progress::default()),
             Err(e) => Err(io_trouble("read", path, &e)),
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| {
-                Error::new(ErrorKind::Input, format!("{} is not what requorum drill wrote", path.shown()))
+                Error::new(ErrorKind::Input, format!("{}: invalid results file", path.shown()))
                     .why(e)
-                    .hint("Move it aside; a new one is begun then.")
+                    .hint("Move it away; a new one is started then.")
             }),
         }
     }
 
-    /// Takes down how an exercise ended.
+    /// Adds the result of an exercise.
     pub fn add(&mut self, debrief: &Debrief) {
         let tried = self.0.entry(debrief.scenario.clone()).or_default();
         tried.ended += 1;
@@ -67,10 +66,10 @@ impl Progress {
         }
     }
 
-    /// Writes it, whole or not at all.
+    /// Writes the file atomically.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let fail = |e| creation_trouble("write", path, &e);
         let dir = path.parent().unwrap_or(Path::new("."));
@@ -88,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_is_the_one_that_lost_least_and_then_was_quickest() {
+    fn the_best_score_lost_least_then_was_quickest() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state/drills.json");
         assert_eq!(Progress::read(&path).unwrap(), Progress::default());

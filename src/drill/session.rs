@@ -1,5 +1,5 @@
-//! An exercise under way: the range, the clock that can stand still, what happened so far, and what is still to come.
-//! Everybody who has a part in it (the world, the coach, a game master) shares one.
+//! A running exercise: the lab, the clock, the timeline, and the injects still to come. The sandbox, the coach and the
+//! instructor share one.
 
 pub mod clock;
 pub mod objectives;
@@ -25,33 +25,34 @@ use crate::{
     tui::Step,
 };
 
-/// What a line of the timeline is about.
+/// The kind of a timeline line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
-    /// The wizard came to another step.
+    /// The wizard went to another step.
     Step,
-    /// Members were asked.
+    /// Members were probed.
     Asked,
     /// A source was chosen, or a snapshot saved.
     Source,
     /// The trainee had something done at a host.
-    Hand,
-    /// Something happened.
+    #[serde(alias = "hand")]
+    Action,
+    /// An inject happened.
     Inject,
-    /// The game master said something.
+    /// The instructor sent a message.
     Note,
-    /// The coach said something because a mistake showed.
+    /// A hint was shown because of a mistake.
     Hint,
-    /// The trainee asked the coach.
+    /// The trainee asked for a hint.
     Tip,
-    /// A fence was overridden.
+    /// A blocker was overridden.
     Override,
-    /// A restore was begun, or a member stands, or could not be built.
+    /// A restore was started, or a member was installed, or could not be built.
     Restore,
-    /// The wizard says whether what came up is as planned.
+    /// The wizard finished a verification.
     Proof,
-    /// The clock stood still, or went on.
+    /// The exercise was paused or resumed.
     Pause,
     /// The exercise was ended.
     End,
@@ -60,83 +61,83 @@ pub enum What {
 /// A line of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Happened {
-    /// Milliseconds of the exercise's clock.
+    /// Milliseconds on the exercise's clock.
     pub at_ms: u64,
-    /// What it is about.
+    /// Its kind.
     pub what: What,
-    /// In words.
+    /// Its text.
     pub text: String,
 }
 
-/// Somebody who hears every line of the timeline as it is written.
+/// Receives every line of the timeline.
 pub trait Listener: Send + std::fmt::Debug {
-    /// A line was written.
-    fn hears(&self, happened: &Happened);
+    /// Is called for every new line.
+    fn on_line(&self, happened: &Happened);
 }
 
-/// What reaches the trainee away from the wizard, at the coach's desk or over the story.
+/// What reaches the trainee outside the wizard: in the pause menu, or while the story is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TraineeInput {
-    /// What was typed, without its end.
+    /// A typed line, without its end.
     Typed(String),
-    /// The terminal is gone, or a signal asks to end.
+    /// The terminal is closed, or a signal asks to end.
     Hung,
-    /// Somebody says something.
+    /// A message from the instructor or of an inject.
     Told(String),
-    /// The exercise was ended from outside.
+    /// The instructor ended the exercise.
     Ended,
 }
 
-/// An exercise under way.
+/// A running exercise.
 #[derive(Debug)]
 pub struct Exercise(Mutex<State>);
 
-/// All that it knows.
+/// The state of an exercise.
 #[derive(Debug)]
 pub struct State {
-    /// The range.
+    /// The lab.
     pub range: Lab,
     /// This machine.
     pub system: Arc<Local>,
     /// What of it the exercise may touch.
     pub bounds: Bounds,
-    /// Its clock.
+    /// The clock.
     pub clock: Clock,
-    /// What the wizard showed last.
+    /// What the wizard shows.
     pub seen: ScreenFacts,
     /// Everything that happened, in order.
     pub timeline: Vec<Happened>,
-    /// When each step was reached first.
+    /// When each step was first reached.
     pub reached: BTreeMap<Step, Duration>,
-    /// Names of the injects that came.
-    pub came: BTreeSet<String>,
-    /// What cannot be undone and happened.
+    /// Names of the injects that happened.
+    pub triggered: BTreeSet<String>,
+    /// Unsafe acts, which cannot be undone.
     pub failed: Vec<String>,
-    /// The sentence that the trainee heard last, and when, until it was read.
+    /// The last message to the trainee and its time, until it was read.
     pub heard: Option<(Duration, String)>,
     /// Hints that were shown, in order.
     pub hinted: Vec<String>,
-    /// How many tips were given at each step.
+    /// How many hints were asked for at each step.
     pub tips: BTreeMap<Step, usize>,
-    /// How often the members were asked, all at once.
+    /// How often the members were probed.
     pub asked: u32,
-    /// True once it was asked whether an old member still answers.
+    /// True once the old members were probed before the restore.
     pub knocked: bool,
     /// True once a snapshot was saved from a member.
     pub saved: bool,
-    /// Names of the old members that ran when a restore was begun; none before that.
+    /// Names of the old members that ran when a restore was started; none before that.
     pub ran_at_begin: Option<Vec<String>>,
-    /// Texts that were typed to lift fences.
+    /// Override texts that were typed.
     pub overridden: Vec<String>,
-    /// The token of the plan that is being carried out, and who of it stands.
+    /// The token of the plan that is being executed, and the names of its installed members.
     pub standing: (String, BTreeSet<String>),
-    /// True once it was ended from outside.
+    /// True once the instructor ended it.
     pub ended: bool,
-    /// True where nobody watches: waiting puts the clock forward instead.
+    /// True if no person is waiting: pauses move the clock forward instead.
     pub hurried: bool,
-    /// Who hears of every line.
+    /// Receives every line of the timeline.
     pub listener: Option<Box<dyn Listener>>,
-    /// Where the trainee listens while away from the wizard.
+    /// Where messages go while the trainee is outside the wizard.
     pub desk: Option<Sender<TraineeInput>>,
 }
 
@@ -151,7 +152,7 @@ impl Exercise {
             seen: ScreenFacts::default(),
             timeline: Vec::new(),
             reached: BTreeMap::new(),
-            came: BTreeSet::new(),
+            triggered: BTreeSet::new(),
             failed: Vec::new(),
             heard: None,
             hinted: Vec::new(),
@@ -169,116 +170,114 @@ impl Exercise {
         }))
     }
 
-    /// All that it knows, nobody else at it meanwhile.
+    /// Locks the state.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// Milliseconds of its clock.
+    /// Returns the milliseconds on the clock.
     pub fn now_ms(&self) -> u64 {
         u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Writes a line of the timeline.
+    /// Adds a line to the timeline.
     pub fn note(&mut self, what: What, text: impl Into<String>) {
         let happened = Happened { at_ms: self.now_ms(), what, text: text.into() };
         if let Some(listener) = &self.listener {
-            listener.hears(&happened);
+            listener.on_line(&happened);
         }
         self.timeline.push(happened);
     }
 
-    /// Somebody outside says something: it stands at the foot of the wizard, and at the desk it is printed at once.
-    pub fn call(&mut self, text: &str) {
-        self.hears(text);
+    /// Shows a message from outside: at the foot of the wizard, or in the pause menu.
+    pub fn announce(&mut self, text: &str) {
+        self.show(text);
         let words = self.range.expand(text);
-        self.at_desk(TraineeInput::Told(words));
+        self.send_outside(TraineeInput::Told(words));
     }
 
-    /// Ends the exercise from outside.
+    /// Ends the exercise on the instructor's request.
     pub fn end(&mut self, text: &str) {
         self.note(What::End, text);
         self.ended = true;
-        self.at_desk(TraineeInput::Ended);
+        self.send_outside(TraineeInput::Ended);
     }
 
-    fn at_desk(&self, line: TraineeInput) {
+    fn send_outside(&self, line: TraineeInput) {
         if let Some(desk) = &self.desk {
-            // who left it meanwhile reads it in the wizard
+            // if the trainee is back in the wizard, it is shown there
             let _ = desk.send(line);
         }
     }
 
-    /// The trainee hears a sentence; the timeline does not tell of it.
-    pub fn hears(&mut self, text: &str) {
+    /// Shows the trainee a message, without a line in the timeline.
+    pub fn show(&mut self, text: &str) {
         self.heard = Some((self.clock.elapsed(), text.into()));
     }
 
-    /// Something is said to the trainee.
-    pub fn tell(&mut self, what: What, text: &str) {
-        self.note(what, text);
-        self.hears(text);
-    }
-
-    /// The trainee has something done at a host; what came of it comes back.
+    /// Does something at a host for the trainee. Returns the answer.
     ///
     /// # Errors
-    /// When it is none of the scenario's hands, or cannot be done.
-    pub fn hand(&mut self, act: &Act) -> Result<String> {
-        let Some(hand) = self.range.scenario().hands.iter().find(|hand| hand.act == *act).cloned() else {
-            let all: Vec<String> = self.range.scenario().hands.iter().map(|hand| hand.act.to_string()).collect();
-            let hint = if all.is_empty() { "Nothing can.".into() } else { format!("There is: {}.", all.join("; ")) };
-            return Err(Error::new(ErrorKind::Usage, format!("\"{act}\" cannot be done here")).hint(hint));
+    /// If it is not among the scenario's actions, or fails.
+    pub fn act_at_host(&mut self, act: &Act) -> Result<String> {
+        let actions = &self.range.scenario().actions;
+        let Some(action) = actions.iter().find(|action| action.act == *act).cloned() else {
+            let all: Vec<String> = actions.iter().map(|action| action.act.to_string()).collect();
+            let hint = match all.is_empty() {
+                true => "This exercise has no actions at the hosts.".into(),
+                false => format!("Possible actions: {}.", all.join("; ")),
+            };
+            return Err(Error::new(ErrorKind::Usage, format!("\"{act}\": not possible in this exercise")).hint(hint));
         };
-        if !hand.in_vain {
-            self.range.act(&hand.act)?;
+        if !action.no_effect {
+            self.range.act(&action.act)?;
         }
-        self.note(What::Hand, format!("{}: {}", hand.act, hand.gives));
-        self.hears(&hand.gives);
+        self.note(What::Action, format!("{}: {}", action.act, action.gives));
+        self.show(&action.gives);
         self.stir();
-        Ok(hand.gives)
+        Ok(action.gives)
     }
 
-    /// Lets an inject come now.
+    /// Triggers an inject now.
     ///
     /// # Errors
-    /// When there is none of that name, or it cannot be done.
+    /// If no inject has that name, or it fails.
     pub fn inject(&mut self, name: &str) -> Result<()> {
         let Some(inject) = self.range.scenario().injects.iter().find(|i| i.name == name).cloned() else {
             let all: Vec<String> = self.range.scenario().injects.iter().map(|i| i.name.clone()).collect();
-            return Err(Error::new(ErrorKind::Usage, format!("there is no inject called {name:?}"))
-                .hint(format!("There is: {}.", all.join(", "))));
+            return Err(Error::new(ErrorKind::Usage, format!("{name:?}: no such inject"))
+                .hint(format!("Injects: {}.", all.join(", "))));
         };
-        self.let_come(&inject)
+        self.trigger(&inject)
     }
 
-    fn let_come(&mut self, inject: &Inject) -> Result<()> {
-        if !self.came.insert(inject.name.clone()) {
+    fn trigger(&mut self, inject: &Inject) -> Result<()> {
+        if !self.triggered.insert(inject.name.clone()) {
             return Ok(());
         }
         for act in &inject.acts {
             self.range.act(act)?;
         }
-        let said = if inject.says.is_empty() { "the trainee hears nothing of it" } else { &inject.says };
-        self.note(What::Inject, format!("{}: {said}", inject.name));
+        let shown = if inject.says.is_empty() { "the trainee is not told" } else { &inject.says };
+        self.note(What::Inject, format!("{}: {shown}", inject.name));
         if !inject.says.is_empty() {
-            self.call(&inject.says);
+            self.announce(&inject.says);
         }
         Ok(())
     }
 
-    /// Looks whether something is due: injects, and what cannot be undone. Called after everything that happens.
+    /// Triggers the injects that are due and records unsafe acts. To be called after every event.
     pub fn stir(&mut self) {
-        if self.clock.stands() {
+        if self.clock.is_stopped() {
             return;
         }
         let scenario = self.range.scenario().clone();
         for inject in &scenario.injects {
-            let due = !self.came.contains(&inject.name) && self.holds(&inject.when);
-            if due && let Err(trouble) = self.let_come(inject) {
-                self.note(What::Inject, format!("{} did not come: {trouble}", inject.name));
+            let due = !self.triggered.contains(&inject.name) && self.holds(&inject.when);
+            if due && let Err(error) = self.trigger(inject) {
+                self.note(What::Inject, format!("{} failed: {error}", inject.name));
             }
         }
         for fail in &scenario.fails {
@@ -288,25 +287,25 @@ impl State {
         }
     }
 
-    /// A restore is begun.
+    /// Records that a restore is started.
     pub fn begun(&mut self) {
         if self.ran_at_begin.is_some() {
             return;
         }
         let names = self.range.scenario().members.iter().map(|m| m.name.clone());
         let ran: Vec<String> = names.filter(|name| self.range.runs(name)).collect();
-        let words = if ran.is_empty() { String::new() } else { format!("; {} still ran", ran.join(", ")) };
-        self.note(What::Restore, format!("a restore was begun{words}"));
+        let words = if ran.is_empty() { String::new() } else { format!("; {} still running", ran.join(", ")) };
+        self.note(What::Restore, format!("a restore was started{words}"));
         self.ran_at_begin = Some(ran);
         self.stir();
     }
 
-    /// Whether a condition holds now.
+    /// Returns whether a condition is true now.
     pub fn holds(&self, condition: &Condition) -> bool {
         condition.facts.iter().all(|(fact, wanted)| self.fact(fact).0 == *wanted)
     }
 
-    /// What is true of a fact, with what shows it.
+    /// Returns whether a fact is true, with the evidence.
     pub fn fact(&self, fact: &Fact) -> (bool, String) {
         objectives::fact(self, fact)
     }

@@ -1,9 +1,8 @@
 //! A simulated member: a small gRPC etcd server on loopback that answers from a real data
-//! directory, and says of itself that it is simulated.
+//! directory, and reports itself as simulated.
 //!
-//! It answers what leads an operator through a recovery: status, members, reads, HashKV and the
-//! snapshot's stream. Members that serve share one log ([`sequencer`]), so that writes and watches work. It asks for no
-//! passwords and speaks no TLS.
+//! It answers the requests of a recovery: status, members, reads, HashKV and the snapshot's stream. Members that serve share
+//! one log ([`sequencer`]), so that writes and watches work. It has no authentication and no TLS.
 
 pub mod sequencer;
 mod services;
@@ -32,17 +31,17 @@ use crate::{
     etcd::membership::Id,
 };
 
-/// What stands among the errors of its status, so that nobody takes it for a real one.
+/// An error in its status that marks it as simulated.
 pub const SIMULATED: &str = "simulated by requorum drill";
 
-/// How the member stands in its cluster.
+/// The state of a member in its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// It has lost its quorum: it knows no leader, and what needs one runs into a timeout.
+    /// Quorum is lost: it has no leader, and requests that need one time out.
     Lone,
     /// Its cluster serves.
     Serving {
-        /// The member that leads.
+        /// The leader.
         leader: Id,
     },
 }
@@ -52,18 +51,17 @@ pub enum Mode {
 pub struct Options {
     /// The loopback address.
     pub address: IpAddr,
-    /// The port there; 0 for any that is free.
+    /// The port; 0 for any free one.
     pub port: u16,
-    /// How it stands at first.
+    /// The initial mode.
     pub mode: Mode,
-    /// The version that it gives.
+    /// The reported version.
     pub version: String,
-    /// How long it lets those wait who ask for what only a quorum can do. etcd's 7 s by default.
+    /// The timeout of requests that need quorum; etcd's 7 s by default.
     pub patience: Duration,
-    /// Client URLs by member ID, where the database knows none: a real member publishes its own
-    /// when it starts.
+    /// Client URLs by member ID, if the database has none: a real member publishes its own when it starts.
     pub client_urls: Vec<(Id, Vec<String>)>,
-    /// The log that it shares with the others; without one it takes no writes.
+    /// The log shared by all members; without one it accepts no writes.
     pub sequencer: Option<Arc<Sequencer>>,
 }
 
@@ -98,24 +96,24 @@ impl fmt::Debug for Member {
 }
 
 impl Member {
-    /// Starts a member over `store`.
+    /// Starts a member on `store`.
     ///
     /// # Errors
-    /// When the port is taken or no thread can be started.
+    /// If the port is in use or no thread can be started.
     pub fn start(store: Arc<Store>, options: Options) -> Result<Member> {
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("drill-member")
             .enable_all()
             .build()
-            .map_err(|e| Error::new(ErrorKind::Failed, "a simulated member cannot be started").why(e))?;
+            .map_err(|e| Error::new(ErrorKind::Failed, "failed to start a simulated member").why(e))?;
         let wanted = SocketAddr::from((options.address, options.port));
-        // not by the runtime: whoever starts a member may be inside one, and would have to wait for ours there
+        // not bound by the runtime: the caller may be inside another runtime, which must not block
         let bound = TcpListener::bind(wanted).and_then(|l| l.set_nonblocking(true).map(|()| l));
         let (listener, address) = bound.and_then(|l| l.local_addr().map(|at| (l, at))).map_err(|e| {
-            Error::new(ErrorKind::Failed, format!("a simulated member cannot listen on {wanted}"))
+            Error::new(ErrorKind::Failed, format!("{wanted}: a simulated member cannot listen"))
                 .why(e)
-                .hint("End what listens on that port, or begin the drill anew on other ports.")
+                .hint("Stop the process that listens on this port, or start the drill with another --seed.")
         })?;
         let mode = Arc::new(RwLock::new(options.mode));
         let service = Service::new(store.clone(), mode.clone(), options);
@@ -127,7 +125,7 @@ impl Member {
         let (stop, stopped) = oneshot::channel();
         let (closing, closed) = mpsc::channel();
         runtime.spawn(async move {
-            // not gracefully: a member that is stopped does not wait for those who watch it
+            // not gracefully: a stopped member does not wait for its watches
             if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
                 tokio::select! {
                     _ = router.serve_with_incoming(TcpListenerStream::new(listener)) => {}
@@ -139,33 +137,32 @@ impl Member {
         Ok(Member { address, store, mode, runtime: Some(runtime), stop: Some(stop), closed })
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its client URL.
+    /// Returns the client URL.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What it answers from.
+    /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// What it answers from, to be kept beyond the member's life.
+    /// Returns the store, to be kept after the member stops.
     pub fn shared_store(&self) -> Arc<Store> {
         Arc::clone(&self.store)
     }
 
-    /// How it stands now.
+    /// Returns the current mode.
     pub fn mode(&self) -> Mode {
         *self.mode.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes how it stands: a cluster found its quorum, or lost it. Questions that are waiting
-    /// already wait on.
+    /// Changes the mode: a cluster regained or lost quorum. Pending requests keep waiting.
     pub fn set_mode(&self, mode: Mode) {
         *self.mode.write().unwrap_or_else(PoisonError::into_inner) = mode;
     }
@@ -176,7 +173,7 @@ impl Drop for Member {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        // the listener is closed when this comes, so that the port can be taken at once
+        // the listener is closed by then, so that the port is free at once
         let _ = self.closed.recv_timeout(Duration::from_secs(1));
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

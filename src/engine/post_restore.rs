@@ -143,7 +143,7 @@ mod tests {
     /// The hash that is reckoned from the snapshot is that of the directory that is made of it, and of that directory
     /// once it was compacted further.
     #[test]
-    fn the_snapshot_tells_the_hash_of_what_is_restored_from_it() {
+    fn the_snapshot_predicts_the_restored_hash() {
         let dir = tempfile::tempdir().unwrap();
         for (n, (name, bump)) in [("s35.db", 0), ("s35.db", 1000), ("3.4.23-small.db", 7)].into_iter().enumerate() {
             let snapshot = fixture(name);

@@ -156,7 +156,7 @@ fn planted_readings_are_found() {
 }
 
 #[test]
-fn a_failure_on_one_line_has_its_hint_as_a_sentence() {
+fn a_one_line_failure_includes_its_hint() {
     let trouble = || Error::new(ErrorKind::Failed, "cannot read /srv/a");
     for (trouble, line) in [
         (trouble(), "cannot read /srv/a"),

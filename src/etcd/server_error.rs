@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_of_servers_are_known_and_others_are_not() {
+    fn only_known_server_messages_are_recognized() {
         for (message, error) in [
             ("etcdserver: no leader", Some(ServerError::NoLeader)),
             ("etcdserver: mvcc: required revision has been compacted", Some(ServerError::Compacted)),

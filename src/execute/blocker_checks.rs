@@ -1,5 +1,5 @@
-//! The blockers of a plan, evaluated through the world: old members at their URLs, directories, automation. Only what was
-//! evaluated here gives a [`SafetyClearance`], and nothing is installed without one.
+//! The blockers of a plan, evaluated through the world: old members at their URLs, directories, automation. Only what
+//! was evaluated here gives a [`SafetyClearance`], and nothing is installed without one.
 
 use crate::domain::preflight::old_cluster;
 use crate::{
@@ -20,48 +20,48 @@ use crate::{
     system::{Cluster, Files, System},
 };
 
-/// The blockers that were found, and what is only to be known: made by evaluating a plan, here alone.
+/// The blockers and warnings that were found: made by evaluating a plan, only in this module.
 #[derive(Debug)]
 pub struct Blockers(Vec<Blocker>);
 
 impl Blockers {
-    /// All that was found, for those who show it.
+    /// Returns everything that was found, for display.
     pub fn all(&self) -> &[Blocker] {
         &self.0
     }
 
-    /// The same as a list.
+    /// Returns the same as a list.
     pub fn into_vec(self) -> Vec<Blocker> {
         self.0
     }
 
-    /// With these before all others.
+    /// Puts these blockers before all others.
     #[must_use]
     pub fn after(mut self, first: impl IntoIterator<Item = Blocker>) -> Blockers {
         self.0.splice(0..0, first);
         self
     }
 
-    /// The clearance, where nothing blocks that is not in `overrides`, the texts that were typed.
+    /// Returns the clearance if every blocker is overridden by one of `overrides`, the texts that were typed.
     ///
     /// # Errors
-    /// `Refused`, naming the host or directory, with what resolves each blocker as the hint.
+    /// `Refused`, naming the host or directory; the hint says what resolves each blocker.
     pub fn cleared(self, overrides: &[String]) -> Result<SafetyClearance> {
         SafetyClearance(Vec::new()).with(self.0, overrides)
     }
 }
 
-/// Proof that a plan's blockers were evaluated and none of them is in the way: installing takes one, staging takes none.
+/// Proof that a plan's blockers were evaluated and none remains: installing takes one, building in staging takes none.
 #[derive(Debug)]
 pub struct SafetyClearance(Vec<Blocker>);
 
 impl SafetyClearance {
-    /// The blockers that were overridden by a text that was typed.
+    /// Returns the blockers that were overridden by a typed text.
     pub fn overridden(&self) -> impl Iterator<Item = &Blocker> {
         self.0.iter().filter(|fence| fence.typed.is_some())
     }
 
-    /// The same after more was found.
+    /// Adds what was found later.
     ///
     /// # Errors
     /// As [`Blockers::cleared`].
@@ -84,8 +84,9 @@ impl SafetyClearance {
     }
 }
 
-/// Asks everybody, and looks everywhere that has to do with restoring the members `names`; `halted` are old members that
-/// are stopped before anything is put in place. Nothing is written, locked or sent that could change anything.
+/// Evaluates the blockers of restoring the members `names`: asks every old member and inspects every directory and
+/// configuration on this machine. `halted` are old members that are stopped before anything is installed. Read-only:
+/// nothing is written or locked, and no request changes anything.
 pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], system: &dyn System) -> (Observations, Blockers) {
     let members = plan.members.iter().filter(|m| names.contains(&m.name));
     let targets: Vec<DirFacts> = members.map(|m| system.inspect_data_dir(&m.data_dir, m.wal_dir.as_deref())).collect();
@@ -97,7 +98,7 @@ pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], system: &dy
         configs.push((config, dir));
     }
     let dirs = targets.iter().chain(configs.iter().filter_map(|(_, dir)| dir.as_ref()));
-    // Only a directory of these very IDs says something of them; another cluster's is none of the old one.
+    // A directory of another cluster says nothing about the old one.
     let alike = |cluster: Id, member: Id| cluster == plan.cluster_id || plan.members.iter().any(|m| m.id == member);
     for says in dirs.filter_map(|dir| dir.state.says()).filter(|says| alike(says.cluster_id, says.member_id)) {
         known.in_dir(says, plan.made());
@@ -111,8 +112,8 @@ pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], system: &dy
     (seen, Blockers(found))
 }
 
-/// Asks everybody whose directories are on other hosts or are looked at there; `halted` are old members that are stopped
-/// before anything is put in place, and `fresh` says that no member of the plan was put in place anywhere yet.
+/// Evaluates the blockers that need no directory of this machine; `halted` are old members that are stopped before
+/// anything is installed, and `fresh` is true if no member of the plan was installed anywhere yet.
 pub fn ask(plan: &Plan, old: &Old, halted: Vec<Id>, fresh: bool, system: &(impl Cluster + Files + ?Sized)) -> Blockers {
     let mut known = old.clone();
     let doors = probe_endpoints(plan, &mut known, fresh, system);
@@ -121,8 +122,8 @@ pub fn ask(plan: &Plan, old: &Old, halted: Vec<Id>, fresh: bool, system: &(impl 
     Blockers(blockers::fences(plan, &known, &seen))
 }
 
-/// Knocks at all doors. While no member of the plan is in place, whoever answers with the planned cluster's ID is of the
-/// old cluster, which the snapshot need not tell: it may have been saved before that cluster was restored itself.
+/// Probes all endpoints. While no member of the plan is installed, an answer with the planned cluster's ID comes from
+/// the old cluster. The snapshot may not have this ID: it may have been saved before that cluster was itself restored.
 fn probe_endpoints(
     plan: &Plan,
     known: &mut Old,
@@ -139,8 +140,8 @@ fn probe_endpoints(
     doors.into_iter().zip(heard).collect()
 }
 
-/// The clients that keep revisions, as the plan knows them. A plan that knows of none may be of an earlier version: where it
-/// matters, the snapshot is read for them.
+/// Returns the clients that store revisions, as the plan has them. A plan without any may come from an earlier version;
+/// where it matters, they are read from the snapshot.
 fn clients(plan: &Plan, doors: &[(Endpoint, ProbeResult)], files: &(impl Files + ?Sized)) -> Vec<Client> {
     let beyond = |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { revision: Some(r), .. } if revisions::twice(plan, *r).is_some());
     match doors.iter().any(|(door, heard)| door.old && beyond(heard)) {
@@ -149,7 +150,7 @@ fn clients(plan: &Plan, doors: &[(Endpoint, ProbeResult)], files: &(impl Files +
     }
 }
 
-/// The clients that keep revisions and have data in the plan's snapshot.
+/// Returns the clients that store revisions and have data in the plan's snapshot.
 pub fn clients_of(plan: &Plan, files: &(impl Files + ?Sized)) -> Vec<Client> {
     match plan.revisions.is_unknown() {
         true => files.post_restore(plan, &mut |_| Flow::Go).map(|data| data.clients).unwrap_or_default(),
@@ -157,8 +158,8 @@ pub fn clients_of(plan: &Plan, files: &(impl Files + ?Sized)) -> Vec<Client> {
     }
 }
 
-/// What the plan's own snapshot tells of the old cluster, where nobody told more. A snapshot that cannot be read is for
-/// the restore to refuse.
+/// Returns what the plan's own snapshot says about the old cluster, for callers that know no more. An unreadable
+/// snapshot is reported by the restore.
 pub fn of_snapshot(plan: &Plan, endpoints: &[String], files: &dyn Files) -> Old {
     let members = files.snapshot_members(&plan.source.path).unwrap_or_default();
     let removed = files.removed_members(&plan.source.path);

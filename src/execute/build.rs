@@ -1,4 +1,4 @@
-//! A host's members built beside their places: the snapshot there once, then each member from it.
+//! Builds a host's members in staging: the snapshot is sent once, then each member is built from it.
 
 use super::{
     build_claims,
@@ -19,10 +19,10 @@ use crate::{
     system::ssh::Stop,
 };
 
-/// Builds what is not built yet. One member's failure does not keep the others of its host from being tried.
+/// Builds the members that are not built yet. A failure of one member does not stop the others on its host.
 ///
 /// # Errors
-/// The first failure; what was sent stays for the next try.
+/// The first failure; the snapshot stays on the host for the next attempt.
 pub(crate) fn build(
     job: &ExecutionSpec<'_>,
     host: &mut PreparedHost<'_>,
@@ -46,16 +46,16 @@ fn all(
 ) -> Result<()> {
     let stop = || cancel.flow() == Flow::Stop;
     if stop() {
-        return Err(Error::new(ErrorKind::Stopped, format!("{} was not begun: stopped on request", host.host)));
+        return Err(Error::new(ErrorKind::Stopped, format!("{}: not started, stopped on request", host.host)));
     }
     let rows = host.rows(job);
     if let Some((member, _)) = rows.iter().find(|(_, standing)| *standing == MemberState::Undoing) {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("{} is being taken out of its place on {}", member.name, host.host),
+            format!("{} on {}: rollback is not complete", member.name, host.host),
         )
-        .why("an earlier undo was cut off there")
-        .hint("Finish that first, with the same plan; then apply it.")
+        .why("an earlier undo was interrupted")
+        .hint("Finish the undo with the same plan first, then apply.")
         .remedies(&[Remedy::Undo]));
     }
     if rows.iter().all(|(_, standing)| *standing != MemberState::Nothing) {
@@ -91,15 +91,15 @@ fn all(
     }
 }
 
-/// Removes the snapshot that was sent: it has done what it was sent for.
+/// Removes the snapshot that was sent; it is no longer needed.
 fn forget(job: &ExecutionSpec<'_>, host: &mut PreparedHost<'_>, stop: Stop<'_>) -> Result<()> {
     host.hand.ask(&Request::Forget(wanted(job, host)), stop, &mut |_| {}).map(|_| ())
 }
 
-/// Removes what was built, as after a rehearsal.
+/// Removes what was built, as after a dry run.
 ///
 /// # Errors
-/// When the host does not do it.
+/// When the host cannot remove it.
 pub(crate) fn discard(
     job: &ExecutionSpec<'_>,
     host: &mut PreparedHost<'_>,
@@ -124,8 +124,8 @@ fn wanted(job: &ExecutionSpec<'_>, host: &PreparedHost<'_>) -> Wanted {
     }
 }
 
-/// Sees to it that the host has the snapshot: as it is, the rest of it, or, where what it had was not the beginning of
-/// this one, all of it.
+/// Makes sure that the host has the snapshot: sends nothing, the missing rest, or, if the host's part is not the
+/// beginning of this snapshot, all of it.
 fn snapshot(
     job: &ExecutionSpec<'_>,
     host: &mut PreparedHost<'_>,
@@ -154,12 +154,9 @@ fn snapshot(
             }
             _ if from > 0 => from = 0,
             _ => {
-                return Err(Error::new(
-                    ErrorKind::Failed,
-                    format!("the snapshot did not arrive at {name} as it is here"),
-                )
-                .why("its SHA-256 there is another; what arrived was removed")
-                .hint("Look whether the snapshot is being written to, then try again."));
+                return Err(Error::new(ErrorKind::Failed, format!("{name}: the snapshot was damaged in transfer"))
+                    .why("its SHA-256 does not match on the host; the copy was removed")
+                    .hint("Check that nothing is writing to the snapshot, then try again."));
             }
         }
     }

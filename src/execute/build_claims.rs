@@ -1,5 +1,5 @@
-//! What hosts claim to have built, held against the plan on this side: a host that is stale, confused or worse stops
-//! everything before anything is put in place anywhere.
+//! Compares what hosts report as built with the plan on this machine: an outdated, faulty or malicious host stops the
+//! run before anything is installed anywhere.
 
 use super::{prepare::PreparedHost, spec::ExecutionSpec};
 use crate::{
@@ -12,31 +12,29 @@ use crate::{
     text::Shown,
 };
 
-/// Refuses what a host claims of a member where that is not what the plan says.
+/// Refuses what a host reports for a member if it differs from the plan.
 ///
 /// # Errors
-/// `Refused`, naming the member and the host, with the first thing that differs.
+/// `Refused`, naming the member and the host, with the first difference.
 pub(crate) fn fits(job: &ExecutionSpec<'_>, host: &str, member: &Member, claim: &Restored) -> Result<()> {
     let expected = Expected::from_plan(job.plan, &member.name)?;
     let differs = expected.differs(claim).or_else(|| {
         let (found, planned) = (claim.data_dir.shown(), member.data_dir.shown());
-        (claim.data_dir != member.data_dir).then(|| format!("its directory is {found}, planned is {planned}"))
+        (claim.data_dir != member.data_dir).then(|| format!("its directory is {found}, the plan has {planned}"))
     });
     match differs {
         None => Ok(()),
-        Some(why) => {
-            Err(Error::new(ErrorKind::Refused, format!("what {host} says of {} is not what was planned", member.name))
-                .why(why)
-                .hint("Nothing is put in place. Look at that host, and remove what waits there.")
-                .remedies(&[Remedy::Undo]))
-        }
+        Some(why) => Err(Error::new(ErrorKind::Refused, format!("{host}: {} was not built as planned", member.name))
+            .why(why)
+            .hint("Nothing is installed. Inspect that host, and remove what is in staging there.")
+            .remedies(&[Remedy::Undo])),
     }
 }
 
-/// The same for all members of all hosts: none may be without a claim, either.
+/// Checks all members of all hosts; a member without a report is refused as well.
 ///
 /// # Errors
-/// The first that does not fit.
+/// The first member that differs.
 pub(crate) fn all(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>]) -> Result<()> {
     for host in ready {
         for (member, standing) in host.rows(job) {
@@ -47,7 +45,7 @@ pub(crate) fn all(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>]) -> Result
                 MemberState::Nothing | MemberState::Undoing => built,
             };
             let claim = claim.ok_or_else(|| {
-                Error::new(ErrorKind::Refused, format!("{} has not said that {} is built", host.host, member.name))
+                Error::new(ErrorKind::Refused, format!("{}: no report that {} is built", host.host, member.name))
             })?;
             fits(job, &host.host, member, claim)?;
         }

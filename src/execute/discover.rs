@@ -1,5 +1,5 @@
-//! What the hosts of a plan tell of themselves, so that their members are started as before: addresses, and how their etcds
-//! were started.
+//! Asks the hosts of a plan for their addresses and for how their etcds were started, so that their members can be
+//! started the same way.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -19,19 +19,19 @@ use crate::{
     },
 };
 
-/// What could be learned, and what could not, with the host's name.
+/// What was found, and what failed, by host name.
 #[derive(Debug, Default)]
 pub struct Learned {
-    /// What the hosts told.
+    /// What the hosts reported.
     pub hosts: Vec<HostKnown>,
-    /// Why some told nothing, or not all.
+    /// Why a host reported nothing, or only a part.
     pub troubles: Vec<(String, Error)>,
 }
 
-/// Asks these members' hosts, a few at a time; nothing is written but the program, which is removed again.
+/// Asks the hosts of these members, a few at a time. Nothing is written except the program, which is removed again.
 ///
 /// # Errors
-/// When this program cannot be read.
+/// When this program's own file cannot be read.
 pub fn known(plan: &Plan, names: &[String], system: &dyn Hosts, cancel: &Cancel) -> Result<Learned> {
     let groups = hosts::groups(plan, names);
     let program = Program::running()?;
@@ -44,7 +44,7 @@ pub fn known(plan: &Plan, names: &[String], system: &dyn Hosts, cancel: &Cancel)
     Ok(learned)
 }
 
-/// What one host tells, as far as it does.
+/// Returns what one host reports, and the error if it is not all.
 fn ask(host: &str, system: &dyn Hosts, program: &Program, cancel: &Cancel) -> (Option<HostKnown>, Option<Error>) {
     let (addresses, around) = match around(host, Vec::new(), system, program, cancel) {
         Ok(told) => told,
@@ -61,7 +61,7 @@ fn ask(host: &str, system: &dyn Hosts, program: &Program, cancel: &Cancel) -> (O
     }
 }
 
-/// A host's addresses, as a shell there tells them, and what the program finds beside the data, these directories among it.
+/// Returns a host's addresses, from a shell there, and what the program finds on the host, including these directories.
 ///
 /// # Errors
 /// When the host cannot be reached.

@@ -1,4 +1,4 @@
-//! Each event on a host as one line: for people, for programs, and for the journal.
+//! Formats each event on a host as one line: for people, for programs, and for the journal.
 
 use serde_json::{Map, Value, json};
 
@@ -25,18 +25,18 @@ use crate::{
 /// One line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventLine {
-    /// What happened, as programs know it: `sent`.
+    /// The event's name for programs: `sent`.
     pub event: &'static str,
-    /// As what it enters the journal; none where it only goes on.
+    /// The kind of its journal line; none for progress, which is not recorded.
     pub kind: Option<Event>,
-    /// For people, without the host.
+    /// The text for people, without the host.
     pub text: String,
-    /// For programs.
+    /// The data for programs.
     pub data: Value,
 }
 
 impl EventLine {
-    /// The data with the host.
+    /// Returns the data with the host added.
     pub fn on(&self, host: &str) -> Value {
         let mut all = Map::from_iter([("host".to_string(), json!(host))]);
         all.extend(self.data.as_object().cloned().unwrap_or_default());
@@ -45,7 +45,7 @@ impl EventLine {
 }
 
 impl HostEvent {
-    /// The member that it is about; none for what is about the host.
+    /// Returns the member that the event is about; none if it is about the host.
     pub fn member(&self) -> Option<&str> {
         match self {
             HostEvent::Standing(name, _)
@@ -62,7 +62,7 @@ impl HostEvent {
         }
     }
 
-    /// The event as a line.
+    /// Formats the event.
     pub fn line(&self, plan: &Plan) -> EventLine {
         let line = |event, kind, text: String, data| EventLine { event, kind, text, data };
         match self {
@@ -82,30 +82,32 @@ impl HostEvent {
                 line("program", None, text, json!({"done": at, "total": of}))
             }
             HostEvent::Automation(active) => {
-                let each = active.iter().map(|a| format!("{}; this pauses it: {}", a.what, a.pause));
+                let each = active.iter().map(|a| format!("{}; to pause it: {}", a.what, a.pause));
                 let text = each.collect::<Vec<_>>().join("\n");
                 line("automation", Some(Event::Warned), text, json!({"automation": active}))
             }
             HostEvent::Standing(name, standing) => {
                 let (kind, word, text) = match standing {
                     MemberState::Nothing => (None, "nothing", "is not built yet"),
-                    MemberState::Staged(_) => (Some(Event::Looked), "built", "was built by an earlier run, and waits"),
+                    MemberState::Staged(_) => {
+                        (Some(Event::Looked), "built", "was built by an earlier run; waiting in staging")
+                    }
                     MemberState::Moving(_) => {
-                        (Some(Event::Looked), "moving", "was being put in place when an earlier run ended")
+                        (Some(Event::Looked), "moving", "was being installed when an earlier run was interrupted")
                     }
                     MemberState::Undoing => {
-                        (Some(Event::Looked), "undoing", "was being taken out of its place when an earlier run ended")
+                        (Some(Event::Looked), "undoing", "was being rolled back when an earlier run was interrupted")
                     }
-                    MemberState::InPlace(_) => (Some(Event::Looked), "in-place", "is in place already"),
+                    MemberState::InPlace(_) => (Some(Event::Looked), "in-place", "is already installed"),
                 };
                 line("standing", kind, format!("{name} {text}"), json!({"member": name, "standing": word}))
             }
             HostEvent::Runs(halt, _) => {
-                let text = format!("an etcd runs on {}; this stops it: {}", halt.data_dir.shown(), commands(halt));
+                let text = format!("an etcd is running on {}; to stop it: {}", halt.data_dir.shown(), commands(halt));
                 line("runs", Some(Event::Warned), text, json!({"halt": halt}))
             }
             HostEvent::HadIt(path) => {
-                let text = format!("the snapshot is there already, {}", path.shown());
+                let text = format!("snapshot already present: {}", path.shown());
                 line("had-snapshot", Some(Event::Done), text, json!({"path": path}))
             }
             HostEvent::Step(at) => {
@@ -115,10 +117,10 @@ impl HostEvent {
             HostEvent::Sent(sent) => {
                 let on = match sent.from {
                     0 => String::new(),
-                    from => format!(" after {} that were there", size(from)),
+                    from => format!(" after {} already present", size(from)),
                 };
                 let (bytes, packed) = (size(sent.bytes), size(sent.packed));
-                let text = format!("the snapshot was sent, {bytes}{on}, packed {packed}, and is right there");
+                let text = format!("snapshot sent and verified: {bytes}{on}, {packed} compressed");
                 let data = json!({"from": sent.from, "bytes": sent.bytes, "packed": sent.packed});
                 line("sent", Some(Event::Done), text, data)
             }
@@ -128,7 +130,7 @@ impl HostEvent {
             }
             HostEvent::Row(name, RowEvent::Done(r)) => {
                 let text = format!(
-                    "{name}: built beside {}, revision {}, {} keys, member {} of cluster {}, read back and right",
+                    "{name}: built in staging for {}, revision {}, {} keys, member {} of cluster {}; verified",
                     r.data_dir.shown(),
                     r.revision,
                     r.keys,
@@ -142,7 +144,7 @@ impl HostEvent {
                 line("member-failed", Some(Event::Failed), format!("{name}: {trouble}"), data)
             }
             HostEvent::Discarded(name) => {
-                let text = format!("{name}: what was built beside its place is removed");
+                let text = format!("{name}: removed from staging");
                 line("discarded", Some(Event::Done), text, json!({"member": name}))
             }
             HostEvent::Halting(halt) => {
@@ -154,38 +156,38 @@ impl HostEvent {
                 line("halted", Some(Event::Done), text, json!({"halt": halt}))
             }
             HostEvent::Placed(swapped) => {
-                let mut text = format!("{}: in place, looked at again", swapped.name);
+                let mut text = format!("{}: installed and verified", swapped.name);
                 for (from, to) in swapped.aside() {
-                    text += &format!("; what was at {} is now {}", from.shown(), to.shown());
+                    text += &format!("; previous {} moved to {}", from.shown(), to.shown());
                 }
                 line("placed", Some(Event::Done), text, json!({"member": swapped.name, "swapped": swapped}))
             }
             HostEvent::Undone(name, went) => {
                 let each: Vec<String> =
                     went.iter().map(|(from, to)| format!("{} → {}", from.shown(), to.shown())).collect();
-                let text = format!("{name}: out of its place again: {}", each.join(", "));
+                let text = format!("{name}: rolled back: {}", each.join(", "));
                 line("undone", Some(Event::Done), text, json!({"member": name, "undone": went}))
             }
             HostEvent::UndoneBefore(name, went) => {
-                let text = format!("{name}: was taken out of its place before; nothing was done");
+                let text = format!("{name}: was already rolled back; nothing was done");
                 line("undone-before", Some(Event::Done), text, json!({"member": name, "undone": went}))
             }
             HostEvent::ByHand(name, proven) => {
-                line("by-hand", Some(Event::Restored), format!("{proven}, by hand"), json!({"member": name}))
+                line("by-hand", Some(Event::Restored), format!("{proven}; restored by hand"), json!({"member": name}))
             }
             HostEvent::HandOver(name) => {
-                let text = format!("{name}: now run part 2 of its sheet there; its old data is in place until then");
+                let text = format!("{name}: run part 2 of its sheet there now; until then its old data stays in place");
                 line("hand-over", Some(Event::Doing), text, json!({"member": name, "hand_over": true}))
             }
             HostEvent::Starting(name, commands) => {
-                let text = format!("{name}: starting it: {}", commands.join(" && "));
+                let text = format!("{name}: starting: {}", commands.join(" && "));
                 line("starting", Some(Event::Doing), text, json!({"member": name, "commands": commands}))
             }
             HostEvent::Started { member, pid, already } => {
                 let pid_text = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
                 let text = match already {
-                    true => format!("{member}: runs already{pid_text}; nothing was done"),
-                    false => format!("{member}: started; it holds its directory{pid_text}"),
+                    true => format!("{member}: already running{pid_text}; nothing was done"),
+                    false => format!("{member}: started; it has locked its data directory{pid_text}"),
                 };
                 line("started", Some(Event::Done), text, json!({"member": member, "pid": pid, "already": already}))
             }
@@ -208,7 +210,7 @@ fn step(at: &Progress) -> Value {
     json!({"phase": at.phase, "done": at.done, "total": at.total})
 }
 
-/// Each problem with the member that it is about.
+/// Returns each problem with the member that it is about.
 fn said(plan: &Plan, problems: &[Problem]) -> Vec<Value> {
     let member = |p: &Problem| p.row.and_then(|row| plan.members.get(row)).map(|m| m.name.clone());
     let said = |p: &Problem| {
@@ -225,33 +227,36 @@ fn amount(words: &str, step: &Progress) -> String {
     }
 }
 
-/// A host in a few lines.
+/// Formats a host in a few lines.
 fn looked(plan: &Plan, facts: &HostFacts) -> String {
     let root = match facts.root {
         Root::Is => "",
-        Root::Sudo => ", root by sudo",
+        Root::Sudo => ", root via sudo",
         Root::No => ", no root",
     };
     let mut text = format!("{} {}, as {}{root}", facts.system, facts.machine, facts.user);
-    // The last one is where the snapshot is received.
+    // The last place is where the snapshot is received.
     let column =
         |path| plan.members.iter().flat_map(judged::dirs).find(|(_, dir)| *dir == path).map(|(column, _)| column);
     for (place, column) in facts.places.iter().filter_map(|place| Some((place, column(&place.path)?))) {
         let mut after = "";
         let state = match &place.state {
-            PlaceState::Absent => "not there yet".to_string(),
+            PlaceState::Absent => "does not exist yet".to_string(),
             PlaceState::Dir(names) if names.is_empty() => "empty".into(),
             PlaceState::Dir(names) if judged::is_members(column, names) => {
-                after = "; moved aside under a dated name, unless it is this plan's already";
+                after = "; will be moved aside under a dated name, unless this plan installed it";
                 "a member's directory".into()
             }
-            PlaceState::Dir(names) => format!("holds {}", names.first().map(Foreign::as_str).unwrap_or_default()),
-            PlaceState::Closed => "closed".into(),
-            PlaceState::File => "no directory".into(),
+            PlaceState::Dir(names) => format!("contains {}", names.first().map(Foreign::as_str).unwrap_or_default()),
+            PlaceState::Closed => "not readable".into(),
+            PlaceState::File => "not a directory".into(),
         };
         let free = place.free.map(|free| format!(", {} free", size(free))).unwrap_or_default();
-        let there = if place.there == place.path { String::new() } else { format!("; {}", place.there.shown()) };
-        let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
+        let there = match place.there == place.path {
+            true => String::new(),
+            false => format!("; nearest existing directory {}", place.there.shown()),
+        };
+        let owner = if place.owner.is_empty() { String::new() } else { format!(", owner {}", place.owner) };
         text += &format!("\n  {}: {state}{there}{owner}{free}{after}", place.path.shown());
     }
     text

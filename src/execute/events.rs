@@ -1,4 +1,4 @@
-//! What is told while a plan is carried out, and what of it the journal keeps.
+//! The events of carrying out a plan, and what of them the journal records.
 
 use std::{
     collections::BTreeMap,
@@ -29,10 +29,11 @@ use crate::{
     },
 };
 
-/// No line that a host fills is longer in the journal, in bytes: one that floods it must not make it too long to be read.
+/// The longest journal line that a host can cause, in bytes, so that a flood of data does not make the journal
+/// unreadable.
 const LINE_BYTES: usize = 64 << 10;
 
-/// A line's data, or, where that is too long for a journal, what it is about and how long it was.
+/// Returns the data of a line or, if that is too long for a journal, what the line is about and how long the data was.
 fn bounded(data: Value) -> Value {
     let bytes = data.to_string().len();
     match bytes <= LINE_BYTES {
@@ -41,81 +42,81 @@ fn bounded(data: Value) -> Value {
     }
 }
 
-/// What happened.
+/// What happened during a run.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
+#[allow(clippy::large_enum_variant, reason = "nearly all events are of the large variant")]
 pub enum ExecutionEvent {
     /// On one host.
     Host(String, HostEvent),
-    /// Old members and what would start them again were looked at.
+    /// Old members, and what would start them again, were checked.
     Fences(Vec<Blocker>),
-    /// All members are proven, and the old cluster was asked again: what came of it.
+    /// All members are verified, and the final check of the old cluster is done: its result.
     Barrier(String),
 }
 
-/// Where events go, from several threads.
+/// Receives events, from several threads.
 pub type EventSink<'a> = &'a (dyn Fn(ExecutionEvent) + Sync);
 
 /// What happened on one host.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HostEvent {
-    /// It was looked at: what it is, and what is wrong with it for this plan.
+    /// It was inspected: its facts, and its problems with this plan.
     Looked(Box<HostFacts>, Vec<Problem>),
-    /// It could not be looked at.
+    /// It could not be inspected.
     Unreachable(Error),
-    /// The program was sent there: so many of its bytes, of so many.
+    /// Progress of sending the program: bytes sent, bytes in total.
     Program(u64, u64),
-    /// What starts an etcd there again, or fights with whoever changes its files.
+    /// Automation that starts an etcd there again, or that would undo changes of its files.
     Automation(Vec<Automation>),
-    /// How far a member was when this run came to it.
+    /// The state of a member when this run reached it.
     Standing(String, MemberState),
-    /// An etcd runs on a member's directory, and these commands stop it before that is exchanged; its member ID, where
-    /// the directory tells it.
+    /// An etcd runs on a member's directory, and these commands stop it before the directory is replaced; its member
+    /// ID, if the directory has it.
     Runs(RunningEtcd, Option<Id>),
-    /// The snapshot was there already, in this file.
+    /// The snapshot was already present, in this file.
     HadIt(PathBuf),
-    /// The snapshot is being looked for, or sent; or an earlier run waited for.
+    /// Progress of finding or sending the snapshot, or of waiting for an earlier run.
     Step(Progress),
-    /// The snapshot was sent, and is right there.
+    /// The snapshot was sent and verified.
     Sent(Sent),
-    /// One of its members went on.
+    /// Progress of one of its members.
     Row(String, RowEvent),
-    /// What was built for a member was removed again.
+    /// What was built for a member was removed from staging.
     Discarded(String),
-    /// These commands are run now.
+    /// These commands are being run.
     Halting(RunningEtcd),
     /// The etcd is stopped.
     Halted(RunningEtcd),
-    /// A member is in place.
+    /// A member was installed.
     Placed(Swapped),
-    /// A member is out of its place again: from where to where things went.
+    /// A member was rolled back: its renames.
     Undone(String, Renames),
-    /// A member was taken out of its place before: from where to where things went then.
+    /// A member had been rolled back before: its renames then.
     UndoneBefore(String, Renames),
-    /// A member is built there by hand, and its code proves it, in a sentence.
+    /// A member was built there by hand, and its code proves it, as a sentence.
     ByHand(String, String),
-    /// A member that was built by hand is now to be put in place by hand.
+    /// A member that was built by hand is to be installed by hand now.
     HandOver(String),
     /// A member is being started by these commands.
     Starting(String, Vec<String>),
-    /// An etcd holds a member's directory.
+    /// An etcd has locked a member's data directory.
     Started {
         /// The member.
         member: String,
-        /// Its process, where it may be seen.
+        /// Its process ID, if visible.
         pid: Option<u32>,
-        /// True where it did before, so that nothing was done.
+        /// True if it was running before, so that nothing was done.
         already: bool,
     },
-    /// It could not be gone on with.
+    /// The host failed; its remaining steps are skipped.
     Failed(Error),
 }
 
-/// Tells, and writes to the operator's journal.
+/// Reports events to the caller and records them in the operator's journal.
 pub(crate) struct EventReporter<'a> {
     job: &'a ExecutionSpec<'a>,
     hear: EventSink<'a>,
-    /// When each host's last line was written: its acts follow each other, so that is when the next one began.
+    /// When each host's last line was written: steps on a host are sequential, so the next one began then.
     last: Mutex<BTreeMap<String, Instant>>,
 }
 
@@ -124,7 +125,7 @@ impl<'a> EventReporter<'a> {
         EventReporter { job, hear, last: Mutex::default() }
     }
 
-    /// Does `work` between the lines that say what was decided and begun, and how it ended.
+    /// Runs `work` between the journal lines for its decisions and its beginning and the line for its end.
     pub(crate) fn run(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
         let ExecutionSpec { plan, names, run, .. } = self.job;
         self.decided()?;
@@ -139,31 +140,31 @@ impl<'a> EventReporter<'a> {
         )?;
         let outcome = work();
         let (complete, end) = match (&outcome, self.job.until) {
-            (Err(trouble), _) => (false, format!("not complete: {}", trouble.what)),
-            (Ok(()), Goal::InPlace | Goal::Undone) => (true, "done on every host".to_string()),
-            (Ok(()), _) => (false, "done as far as was asked for; nothing is in place".to_string()),
+            (Err(trouble), _) => (false, format!("incomplete: {}", trouble.what)),
+            (Ok(()), Goal::InPlace | Goal::Undone) => (true, "complete on every host".to_string()),
+            (Ok(()), _) => (false, "complete as requested; nothing is installed".to_string()),
         };
         let failed = outcome.as_ref().err();
         let data = json!({
             "plan": run.plan, "run": run.id, "complete": complete, "why": failed.map(|trouble| &trouble.why),
             "fault": failed.and_then(|trouble| trouble.fault),
         });
-        // What failed is said all the same.
+        // The failure is returned even if the journal cannot be written.
         let written = self.note(Event::Ended, &format!("plan {}: {end}", run.plan), data);
         outcome.and(written)
     }
 
-    /// Writes down what was decided.
+    /// Records the decisions.
     pub(crate) fn decided(&self) -> Result<()> {
         self.job.decisions.iter().try_for_each(|(text, data)| self.note(Event::Decided, text, data.clone()))
     }
 
-    /// Writes a line to the journal.
+    /// Adds a line to the journal.
     pub(crate) fn note(&self, kind: Event, text: &str, data: Value) -> Result<()> {
         Journal::at(self.job.system, self.job.journal).add(kind, text, data)
     }
 
-    /// Writes down which fences were overridden, and why.
+    /// Records which blockers were overridden, and why.
     pub(crate) fn overridden(&self, clearance: &SafetyClearance) -> Result<()> {
         for fence in clearance.overridden() {
             let data = json!({"typed": fence.typed, "evidence": fence.evidence, "reason": self.job.reason});
@@ -172,7 +173,7 @@ impl<'a> EventReporter<'a> {
         Ok(())
     }
 
-    /// Tells, without a host.
+    /// Reports an event that is not about a host.
     pub(crate) fn tell(&self, told: ExecutionEvent) {
         if let ExecutionEvent::Fences(fences) = &told {
             for fence in fences.iter().filter(|fence| fence.typed.is_none()) {
@@ -182,8 +183,8 @@ impl<'a> EventReporter<'a> {
         (self.hear)(told);
     }
 
-    /// Tells what happened on a host. What only goes on is not written down; and a line that cannot be written stops no
-    /// act on a host, which has its own journal.
+    /// Reports an event on a host. Progress is not recorded. A journal line that cannot be written does not stop the
+    /// host, which has its own journal.
     pub(crate) fn host(&self, host: &str, event: HostEvent) {
         let line = event.line(self.job.plan);
         if let Some(kind) = line.kind {
@@ -193,7 +194,7 @@ impl<'a> EventReporter<'a> {
                 data["took_ms"] = json!(u64::try_from(before.elapsed().as_millis()).unwrap_or(u64::MAX));
             }
             let data = bounded(data);
-            // What follows the first line of it is for the screen.
+            // The lines after the first are for the screen.
             let text = line.text.lines().next().unwrap_or_default();
             let _ = self.note(kind, &format!("{host}: {text}"), data);
         }

@@ -1,8 +1,8 @@
-//! Carrying out a plan on its hosts: each is looked at before anything is written anywhere; each gets the snapshot once and
-//! builds its members beside their places, side by side; when all are proven and the old cluster is still gone, they are
-//! put in place, host by host.
+//! Carries out a plan on its hosts: every host is inspected before anything is written; each gets the snapshot once and
+//! builds its members in staging, hosts in parallel; when all are verified and the old cluster is still down, they are
+//! installed, host by host.
 //!
-//! Every act leaves its result on the host, so that a run that was cut off is gone on with by running it again.
+//! Every step leaves its result on the host, so running again resumes an interrupted run.
 
 use crate::{
     domain::preflight::old_cluster,
@@ -69,13 +69,13 @@ pub fn run(plan: &Plan, system: &(impl Clock + Hosts + ?Sized)) -> Run {
     }
 }
 
-/// Carries out a plan, or goes on with it.
+/// Carries out a plan, or resumes it.
 ///
 /// # Errors
-/// `Refused` when a host is not ready, an old member is in the way, or an etcd runs that nobody consented to stop:
-/// then nothing was put in place. Otherwise the first failure, after the rest was tried.
+/// `Refused` when a host is not ready, a blocker is not overridden, or a running etcd must be stopped without consent;
+/// nothing was installed then. Otherwise the first failure, after the other hosts were tried.
 pub fn apply(job: &ExecutionSpec<'_>, cancel: &Cancel, hear: EventSink<'_>) -> Result<()> {
-    // who gives a plan names its members
+    // a plan names its members as endpoints
     job.system.trust_endpoints(&job.plan.client_urls());
     let teller = EventReporter::new(job, hear);
     if job.until == Goal::Looked {
@@ -90,7 +90,7 @@ fn execute(job: &ExecutionSpec<'_>, cancel: &Cancel, teller: &EventReporter<'_>)
     let looked = prepare::look(job, cancel, teller)?;
     let mut ready = prepare::ready(job, looked, cancel, teller)?;
     let blockers = blockers(job, &ready, teller);
-    // What only waits in staging disturbs nobody: that needs no clearance.
+    // Members in staging affect nothing in use, so they need no clearance.
     let clearance = match job.until {
         Goal::InPlace => Some(blockers.cleared(job.lifted)?),
         Goal::Looked | Goal::Rehearsed | Goal::Built | Goal::Undone => None,
@@ -123,17 +123,17 @@ fn execute(job: &ExecutionSpec<'_>, cancel: &Cancel, teller: &EventReporter<'_>)
     Ok(())
 }
 
-/// The members that are restored by hand, each with its host.
+/// Returns the members that are restored by hand, each with its host.
 fn hand_members<'p>(job: &ExecutionSpec<'p>) -> impl Iterator<Item = (&'p Member, &'p str)> {
     let names = job.names.iter().filter(|name| job.by_hand.contains_key(*name));
     let members = names.filter_map(|name| job.plan.member(name).ok());
     members.map(|m| (m, if host_address::is_local(&m.host) { host_address::LOCAL } else { m.host.as_str() }))
 }
 
-/// What the codes prove that came back from sheets.
+/// Verifies the codes that the manual scripts printed.
 ///
 /// # Errors
-/// `Input` for one that does not prove its member.
+/// `Input` for a code that does not prove its member.
 fn by_hand(job: &ExecutionSpec<'_>, teller: &EventReporter<'_>) -> Result<()> {
     for (member, host) in hand_members(job) {
         let code = job.by_hand.get(&member.name).map(String::as_str).unwrap_or_default();
@@ -143,8 +143,8 @@ fn by_hand(job: &ExecutionSpec<'_>, teller: &EventReporter<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Takes members that were put in place out of it again, host by host, and puts back what was there. False where all of
-/// that was done before.
+/// Rolls installed members back, host by host, and restores what was there before. Returns false if all of them were
+/// rolled back before.
 ///
 /// # Errors
 /// As [`apply`].
@@ -161,8 +161,8 @@ pub fn undo(job: &ExecutionSpec<'_>, cancel: &Cancel, hear: EventSink<'_>) -> Re
     Ok(some)
 }
 
-/// Evaluates what is in the way: everybody who must not live on is asked, those that are stopped by consent aside, and
-/// what is on this machine is looked at, where that is the only one.
+/// Evaluates the blockers: asks every old member, except those that are stopped by consent, and inspects this machine
+/// if all members are installed here.
 fn blockers(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>], teller: &EventReporter<'_>) -> Blockers {
     let mut old = job.old.clone();
     ready.iter().flat_map(|host| &host.configs).for_each(|config| old.configured(config));
@@ -179,7 +179,7 @@ fn blockers(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>], teller: &EventR
     found
 }
 
-/// Members that an earlier run put in place, and that this one would put there again.
+/// Returns the blocker for members that an earlier run installed and that this run would install again.
 fn second_time(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>]) -> Option<Blocker> {
     let now = ready.iter().flat_map(|host| host.rows(job).into_iter().map(move |row| (host, row)));
     let now = now.map(|(host, (member, standing))| {
@@ -193,7 +193,7 @@ fn second_time(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>]) -> Option<Bl
     second_run::fence(job.plan, &now.collect::<Vec<_>>(), job.journal, job.system)
 }
 
-/// The client URLs of the old cluster.
+/// Returns the client URLs of the old cluster.
 fn old_clients(job: &ExecutionSpec<'_>) -> Vec<String> {
     let doors = old_cluster::doors(job.plan, job.old).into_iter();
     doors.filter(|door| door.old && door.kind == DoorKind::Client).map(|door| door.url).collect()
@@ -218,7 +218,7 @@ fn ask_old(job: &ExecutionSpec<'_>) -> (Vec<Asked>, QuorumReport) {
         verdict(&Evidence { facts, given: &[], dirs: &[], known: &known, compared: &compared, gone: &gone })
     };
     let finding = probe::confirm(job.system, &mut facts, &judge);
-    // what was asked again counts
+    // the second answer counts
     let again = |asked: Asked| {
         let fact = facts.iter().find(|f| f.endpoint == asked.url);
         fact.map_or(asked, |f| Asked { url: f.endpoint.clone(), answer: f.answer.clone() })
@@ -226,7 +226,7 @@ fn ask_old(job: &ExecutionSpec<'_>) -> (Vec<Asked>, QuorumReport) {
     (asked.into_iter().map(again).collect(), finding)
 }
 
-/// The raft indexes of old members when the plan was first begun: as the journal has them, else as they are now.
+/// Returns the raft indexes of old members when the plan was started: from the journal, else as they are now.
 fn baseline(job: &ExecutionSpec<'_>, teller: &EventReporter<'_>) -> Result<Vec<(String, u64)>> {
     let known = Journal::at(job.system, job.journal).read()?;
     let of_plan = |r: &&crate::system::journal::Record| {
@@ -245,7 +245,8 @@ fn baseline(job: &ExecutionSpec<'_>, teller: &EventReporter<'_>) -> Result<Vec<(
     Ok(indexes)
 }
 
-/// The final check: all are built, and nothing may have come back. What it found that is in the way until it is overridden.
+/// Runs the final check when all members are built: the old cluster must not be back. Returns the blockers that it
+/// found.
 fn final_check(job: &ExecutionSpec<'_>, before: &[(String, u64)], teller: &EventReporter<'_>) -> Result<Vec<Blocker>> {
     let (now, finding) = ask_old(job);
     let judged = final_check::evaluate(before, &now, job.plan.cluster_id, &job.old.clusters, &finding);
@@ -260,20 +261,20 @@ fn final_check(job: &ExecutionSpec<'_>, before: &[(String, u64)], teller: &Event
     )?;
     teller.tell(ExecutionEvent::Barrier(text));
     judged.map_err(|why| {
-        Error::new(ErrorKind::Refused, "nothing is put in place").why(why).hint(
-            "Look at the old cluster first: requorum probe. If it is to be given up all the same, stop its members and \
-             apply the plan again; what was built waits.",
+        Error::new(ErrorKind::Refused, "final check failed: nothing is installed").why(why).hint(
+            "Inspect the old cluster first: requorum probe. To give it up anyway, stop its members and apply the plan \
+             again; the built members wait in staging.",
         )
     })?;
     Ok(reused(job, &now, teller))
 }
 
-/// Revisions that old members are seen to have and the restored cluster gives out again.
+/// Returns a blocker if old members have revisions that the restored cluster would issue again.
 fn reused(job: &ExecutionSpec<'_>, now: &[Asked], teller: &EventReporter<'_>) -> Vec<Blocker> {
     let Some(known) = final_check::beyond(job.plan, now) else { return Vec::new() };
     let clients = blocker_checks::clients_of(job.plan, job.system);
     let found: Vec<Blocker> = blockers::twice(job.plan, &clients, &known).into_iter().collect();
-    // What was found before, and overridden, was told then.
+    // Those found and overridden before were reported then.
     if found.iter().any(|fence| fence.blocks(job.lifted)) {
         teller.tell(ExecutionEvent::Fences(found.clone()));
     }

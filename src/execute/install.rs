@@ -1,4 +1,4 @@
-//! Members put in place, host by host, and taken out again: what runs there is stopped by consent first.
+//! Installs members, host by host, and rolls them back; etcds on their directories are stopped first, by consent.
 
 use super::{
     build_claims,
@@ -13,10 +13,11 @@ use crate::{
     execute::{Cancel, SafetyClearance},
 };
 
-/// Puts every member in place that is not. One host after the other, so that a failure leaves the rest as it was.
+/// Installs every member that is not installed yet, one host at a time, so that a failure leaves the others as they
+/// were.
 ///
 /// # Errors
-/// The first failure, with what is in place and what is not.
+/// The first failure, with the members that are installed so far.
 pub(crate) fn exchange(
     job: &ExecutionSpec<'_>,
     ready: &mut [PreparedHost<'_>],
@@ -31,8 +32,8 @@ pub(crate) fn exchange(
         if let Err(trouble) = outcome {
             teller.host(&host.host, HostEvent::Failed(trouble.clone()));
             let so_far = match placed.as_slice() {
-                [] => "Nothing is in place yet".to_string(),
-                some => format!("In place: {}", some.join(", ")),
+                [] => "Nothing is installed yet".to_string(),
+                some => format!("Installed so far: {}", some.join(", ")),
             };
             let first = if trouble.hint.is_empty() { String::new() } else { format!("{}\n  ", trouble.hint) };
             return Err(trouble.hint(format!("{first}{so_far}.")).remedies(&[Remedy::Resume, Remedy::Undo]));
@@ -67,11 +68,11 @@ fn one(
     Ok(())
 }
 
-/// Takes every member out of its place that is there by this plan. False where there was nothing to do, since all of them
-/// were taken out before.
+/// Rolls back every member that this plan installed. Returns false if there was nothing to do because all of them were
+/// rolled back before.
 ///
 /// # Errors
-/// The first failure; `Refused` where no member was ever put in place or built.
+/// The first failure; `Refused` if no member was ever installed or built.
 pub(crate) fn undo(
     job: &ExecutionSpec<'_>,
     ready: &mut [PreparedHost<'_>],
@@ -87,10 +88,10 @@ pub(crate) fn undo(
         if let Some((member, _)) = host.rows(job).iter().find(|(_, s)| matches!(s, MemberState::Moving(_))) {
             return Err(Error::new(
                 ErrorKind::Refused,
-                format!("{} is being put in place on {}", member.name, host.host),
+                format!("{} on {}: installation is not complete", member.name, host.host),
             )
-            .why("an earlier run was cut off there")
-            .hint("Finish that first, then roll it back.")
+            .why("an earlier run was interrupted")
+            .hint("Resume that run first, then roll back.")
             .remedies(&[Remedy::Resume]));
         }
         if host.rows(job).iter().any(|(_, standing)| there(standing)) {
@@ -104,7 +105,7 @@ pub(crate) fn undo(
             }
             some = true;
         }
-        // What only waits beside its place goes, too.
+        // Members in staging are removed as well.
         for (member, _) in host.rows(job).iter().filter(|(_, standing)| matches!(standing, MemberState::Staged(_))) {
             host.hand.ask(&Request::Discard(PreparedHost::subject(job, member)), &stop, &mut |_| {})?;
             teller.host(&host.host, HostEvent::Discarded(member.name.clone()));
@@ -114,12 +115,12 @@ pub(crate) fn undo(
     if some || out_already(job, ready, &stamp, cancel, teller)? {
         return Ok(some);
     }
-    Err(Error::new(ErrorKind::Refused, "there is nothing to take back")
-        .why("no member of this plan is in place or built on these hosts"))
+    Err(Error::new(ErrorKind::Refused, "nothing to roll back")
+        .why("no member of this plan is installed or built on these hosts"))
 }
 
-/// Whether the journals of all hosts say that their members were taken out of their places before; an undo that was cut
-/// off between that and its own journal did not hear it.
+/// Returns whether the journals of all hosts say that their members were rolled back before. An undo that was
+/// interrupted between a host's journal and the operator's does not know it.
 fn out_already(
     job: &ExecutionSpec<'_>,
     ready: &mut [PreparedHost<'_>],
@@ -148,11 +149,11 @@ fn out_already(
 fn stopping(cancel: &Cancel, host: &str) -> Result<()> {
     match cancel.flow() {
         Flow::Go => Ok(()),
-        Flow::Stop => Err(Error::new(ErrorKind::Stopped, format!("{host} was not begun: stopped on request"))),
+        Flow::Stop => Err(Error::new(ErrorKind::Stopped, format!("{host}: not started, stopped on request"))),
     }
 }
 
-/// Stops what runs on this host's members' directories.
+/// Stops the etcds that run on this host's member directories.
 fn halt(host: &mut PreparedHost<'_>, cancel: &Cancel, teller: &EventReporter<'_>) -> Result<()> {
     for (halt, _) in host.halts.clone() {
         teller.host(&host.host, HostEvent::Halting(halt.clone()));

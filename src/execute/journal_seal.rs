@@ -1,8 +1,8 @@
-//! With what a host's journal begins: a secret that only the operator's journal keeps, so that what somebody else put in
-//! the place of that journal does not verify.
+//! The seal of a host's journal: a secret that its first line depends on and that only the operator's journal stores,
+//! so that a journal that another user put in its place does not verify.
 //!
-//! The first run on a host hands it a new one, and writes down what the journal there really begins with: one that an
-//! operator on another machine began is known from then on. Later runs demand what was written down.
+//! The first run on a host passes it a new seal, and records the seal that the journal there really has: a journal that
+//! was started from another operator's machine is known from then on. Later runs require the recorded seal.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -20,14 +20,15 @@ use crate::{
     },
 };
 
-/// Under which name a line of the operator's journal keeps it, and the host.
+/// The fields of the operator's journal that hold the seal and its host.
 const SEAL: &str = "seal";
 const HOST: &str = "journal_on";
 
-/// Claims a member's directories on a host, whose journal has to be the one that the operator's knows.
+/// Locks members' directories on a host, whose journal must have the recorded seal.
 ///
 /// # Errors
-/// When another run works there, the journal there is another, or the operator's cannot be read or written.
+/// When another run has the lock, the host's journal has another seal, or the operator's journal cannot be read or
+/// written.
 pub(crate) fn claim(
     job: &ExecutionSpec<'_>,
     (host, hand): (&str, &mut (dyn HostSession + '_)),
@@ -43,19 +44,15 @@ pub(crate) fn claim(
     match hand.ask(&request, stop, on)? {
         Event::Claimed { seal } if known.as_ref() == Some(&seal) => Ok(()),
         Event::Claimed { seal } if known.is_none() && is_seal(&seal) => {
-            let text = format!("{host}: its journal of plan {} is known by its beginning", job.run.plan);
+            let text = format!("{host}: recorded the seal of its journal of plan {}", job.run.plan);
             teller.note(journal::Event::Looked, &text, json!({"plan": job.run.plan, HOST: here(host), SEAL: seal}))
         }
-        other => {
-            Err(Error::new(ErrorKind::Refused, format!("the journal on {host} is not the one that was begun there"))
-                .why(match other {
-                    Event::Claimed { .. } => {
-                        "it begins with something else than this plan's journal here has written down"
-                    }
-                    _ => "the host gave an answer to another question",
-                })
-                .hint("Look at who works on that host. Nothing was changed there."))
-        }
+        other => Err(Error::new(ErrorKind::Refused, format!("{host}: its journal was replaced"))
+            .why(match other {
+                Event::Claimed { .. } => "its seal is not the one that the operator's journal has recorded",
+                _ => "protocol error: unexpected response",
+            })
+            .hint("Check who has access to that host. Nothing was changed there.")),
     }
 }
 
@@ -63,7 +60,7 @@ fn here(host: &str) -> &str {
     if host_address::is_local(host) { host_address::LOCAL } else { host }
 }
 
-/// What the operator's journal has written down of this host.
+/// Returns the seal that the operator's journal has recorded for this host.
 fn known(job: &ExecutionSpec<'_>, host: &str) -> Result<Option<String>> {
     let records = Journal::at(job.system, job.journal).read()?;
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_string);

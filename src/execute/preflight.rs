@@ -1,4 +1,4 @@
-//! A first look at every host of a plan, before anything is begun: what the wizard shows beside the table and on Review.
+//! Inspects every host of a plan before a run: the wizard shows the results next to the table and on Review.
 
 use std::path::PathBuf;
 
@@ -28,9 +28,9 @@ use crate::{
     },
 };
 
-/// Looks at all hosts side by side, `hear` gets each as soon as it is known. Nothing is written; but with `closer` the
-/// program is sent, for as long as the look takes, to those that have none, where an etcd runs: it alone can tell how that
-/// is stopped.
+/// Inspects all hosts in parallel; `hear` receives each result as soon as it is known. Nothing is written; but with
+/// `closer` the program is sent, for the duration of the inspection, to hosts that lack it and run an etcd: only the
+/// program can find out how that etcd is stopped.
 pub fn preflight(
     plan: &Plan,
     closer: bool,
@@ -72,7 +72,7 @@ fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, system: &d
     hand.close();
 }
 
-/// How the program gets to work there, where it may: on this machine, where the same one is there, else when asked.
+/// Returns how the program gets to a host, if it may: on this machine, if the same version is there, else on request.
 fn close_by(look: &Look, own: &Own, facts: &HostFacts, closer: bool) -> Option<BinarySource> {
     match hosts::way(own, facts) {
         _ if host_address::is_local(&look.host) => Some(BinarySource::Send),
@@ -97,14 +97,14 @@ fn around(
     }
 }
 
-/// What only a look from beside the data tells.
+/// Adds what only the program on the host can find out.
 fn closely(plan: &Plan, look: &mut Look, around: MachineFacts) {
     look.problems.extend(hosts::logs_elsewhere(plan, &look.members, &around.configs));
     let here: Vec<(usize, &Member)> =
         look.members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))).collect();
     for (at, member) in here {
         let Some(dir) = around.dirs.iter().find(|dir| dir.data_dir == member.data_dir) else { continue };
-        // One that this plan put there and that was started since is left alone.
+        // A member that this plan installed and that was started since is left alone.
         let says = dir.state.says();
         if says.is_some_and(|says| says.cluster_id == plan.cluster_id) {
             continue;

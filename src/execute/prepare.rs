@@ -1,5 +1,5 @@
-//! Every host looked at, then each made ready: the program there, nobody else at work, and what runs and what stands
-//! already known.
+//! Inspects every host, then prepares each: starts the program there, takes the run lock, and records the members'
+//! states and the etcds that run.
 
 use super::{
     events::{EventReporter, HostEvent},
@@ -40,21 +40,21 @@ use crate::{
     },
 };
 
-/// A host that can take its members.
+/// A host that is ready for its members.
 pub(crate) struct PreparedHost<'w> {
-    /// As the plan calls it.
+    /// Its name in the plan.
     pub(crate) host: String,
-    /// Its members' places in the plan.
+    /// The indexes of its members in the plan.
     pub(crate) members: Vec<usize>,
     /// The connection.
     pub(crate) hand: Box<dyn HostSession + 'w>,
-    /// What this run built there, as the host says.
+    /// What this run built there, as the host reports it.
     pub(crate) built: Vec<Restored>,
-    /// How far each member is, in their order.
+    /// The state of each member, in their order.
     pub(crate) standing: Vec<MemberState>,
-    /// Members whose directories hold this very member, though not as a run of this plan put it there.
+    /// Members whose directories already contain this very member, but not installed by a run of this plan.
     pub(crate) holds: Vec<String>,
-    /// How etcds are started there.
+    /// The etcd configurations found there.
     pub(crate) configs: Vec<ConfigFacts>,
     /// The etcds that run on members' directories, each with its member ID.
     pub(crate) halts: Vec<(RunningEtcd, Option<Id>)>,
@@ -65,7 +65,7 @@ impl PreparedHost<'_> {
         self.hand.close();
     }
 
-    /// The members with how far they are.
+    /// Returns the members with their states.
     pub(crate) fn rows<'p>(&self, job: &ExecutionSpec<'p>) -> Vec<(&'p Member, MemberState)> {
         let members = self.members.iter().filter_map(|at| job.plan.members.get(*at));
         members.zip(self.standing.iter().cloned()).collect()
@@ -80,10 +80,10 @@ impl PreparedHost<'_> {
     }
 }
 
-/// Connects to all, and judges what is seen. The connections stay open: one for each host.
+/// Connects to all hosts and evaluates what is found. The connections stay open, one for each host.
 ///
 /// # Errors
-/// `Refused` when one is not ready; `Stopped`.
+/// `Refused` when a host is not ready; `Stopped`.
 pub(crate) fn look<'w>(
     job: &ExecutionSpec<'w>,
     cancel: &Cancel,
@@ -92,7 +92,7 @@ pub(crate) fn look<'w>(
     connect(job, cancel, teller, true)
 }
 
-/// The same for taking members out of their places, for which no room is needed.
+/// Does the same for a rollback, which needs no free space.
 ///
 /// # Errors
 /// As [`look`].
@@ -162,15 +162,16 @@ fn not_ready(bad: &[String]) -> Result<()> {
     if bad.is_empty() {
         return Ok(());
     }
-    let what = format!("the plan is not carried out: {} {} ready", all(bad), plural(bad.len(), "is not", "are not"));
+    let what = format!("plan not started: {} {} ready", all(bad), plural(bad.len(), "is not", "are not"));
     Err(Error::new(ErrorKind::Refused, what).hint("Nothing was written on any host."))
 }
 
-/// Starts the program on each host, claims the members' directories, and finds out what stands and what runs there.
+/// Starts the program on each host, locks the members' directories, and finds out their states and which etcds run
+/// there.
 ///
 /// # Errors
-/// `Refused` when somebody else is at work, a log lies where the plan does not look, or an etcd runs that nobody consented
-/// to stop.
+/// `Refused` when another run has the lock, the WAL is in another place than the plan says, or an etcd runs that must
+/// be stopped without consent.
 pub(crate) fn ready<'w>(
     job: &ExecutionSpec<'w>,
     mut looked: Vec<PreparedHost<'w>>,
@@ -233,8 +234,8 @@ fn prepare(
     Ok(())
 }
 
-/// Refuses a directory that is not empty where nothing is moved aside. A member of this plan is no stranger where it is in
-/// place already, or on its way.
+/// Refuses a directory that is not empty if nothing is moved aside. A member of this plan that is installed, or partly
+/// installed, is accepted.
 ///
 /// # Errors
 /// `Input` for the first one.
@@ -247,7 +248,7 @@ pub(crate) fn all_vacant(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>]) ->
     })
 }
 
-/// The same of these members, as far as `strange` says that what is there is meant.
+/// Does the same for these members; `strange` decides whether a directory's names count as foreign.
 ///
 /// # Errors
 /// `Input` for the first one.
@@ -266,29 +267,29 @@ fn vacant(
         let why = match state {
             Some(PlaceState::File) => Some("it is not a directory".to_string()),
             Some(PlaceState::Dir(names)) if strange(column, names) => {
-                hosts::strangers(names).next().map(|first| format!("the directory is not empty, it holds {first}"))
+                hosts::strangers(names).next().map(|first| format!("the directory is not empty: it contains {first}"))
             }
             _ => None,
         };
         if let Some(why) = why {
-            return Err(Error::new(ErrorKind::Input, format!("{} is taken", path.shown())).why(why).hint(
-                "restore never moves anything. Move it aside yourself; `requorum apply` moves an old member's directory \
-                 aside under a dated name.",
+            return Err(Error::new(ErrorKind::Input, format!("{}: already in use", path.shown())).why(why).hint(
+                "restore never moves existing data. Move it aside yourself, or use `requorum apply`, which moves an \
+                 old member's directory aside under a dated name.",
             ));
         }
     }
     Ok(())
 }
 
-/// Refuses where an etcd's log lies elsewhere than the plan says.
+/// Refuses if an etcd's WAL is in another place than the plan says.
 fn elsewhere(job: &ExecutionSpec<'_>, host: &PreparedHost<'_>) -> Result<()> {
     let problems: Vec<Problem> = hosts::logs_elsewhere(job.plan, &host.members, &host.configs);
     let Some(first) = problems.into_iter().next() else { return Ok(()) };
     let member = first.row.and_then(|at| job.plan.members.get(at)).map(|m| m.name.clone()).unwrap_or_default();
-    Err(Error::new(ErrorKind::Refused, format!("{member} is not restored on {}", host.host)).why(first.text))
+    Err(Error::new(ErrorKind::Refused, format!("{member} on {}: not restored", host.host)).why(first.text))
 }
 
-/// Notes an etcd that runs on a member's directory. One that runs on what this plan put there is left alone.
+/// Records an etcd that runs on a member's directory. One that runs on what this plan installed is left alone.
 fn runs(
     job: &ExecutionSpec<'_>,
     host: &mut PreparedHost<'_>,
@@ -297,12 +298,12 @@ fn runs(
 ) -> Result<()> {
     let at = host.members.iter().position(|at| job.plan.members.get(*at).is_some_and(|m| m.data_dir == dir.data_dir));
     let in_place = at.and_then(|at| host.standing.get(at)).is_some_and(|s| matches!(s, MemberState::InPlace(_)));
-    // Where nothing is moved aside nothing is stopped for it: who holds a directory there is a blocker.
+    // If nothing is moved aside, nothing is stopped: a process that has locked the directory is a blocker then.
     if (in_place || job.placement == Placement::Here) && job.until != Goal::Undone {
         return Ok(());
     }
     let found = stop::halt(dir, &host.configs).map_err(|why| {
-        Error::new(ErrorKind::Refused, format!("{} cannot be exchanged on {}", dir.data_dir.shown(), host.host))
+        Error::new(ErrorKind::Refused, format!("{} on {}: cannot be replaced", dir.data_dir.shown(), host.host))
             .why(why)
     })?;
     if let Some(halt) = found {
@@ -313,7 +314,7 @@ fn runs(
     Ok(())
 }
 
-/// Refuses where an etcd has to be stopped and nobody said that it may be.
+/// Refuses if an etcd has to be stopped without consent.
 fn consented(job: &ExecutionSpec<'_>, looked: &[PreparedHost<'_>]) -> Result<()> {
     if matches!(job.until, Goal::Rehearsed | Goal::Built) {
         return Ok(());
@@ -324,15 +325,15 @@ fn consented(job: &ExecutionSpec<'_>, looked: &[PreparedHost<'_>]) -> Result<()>
         open.iter().map(|(host, halt)| format!("{host}: {}", halt.commands.join(" && "))).collect();
     let Some((first, _)) = open.first() else { return Ok(()) };
     let what = match lines.len() {
-        1 => format!("an etcd runs on {first} where a member is to be put"),
-        many => format!("etcds run on {many} directories where members are to be put"),
+        1 => format!("{first}: an etcd is running on the data directory of a member"),
+        many => format!("etcds are running on the data directories of {many} members"),
     };
     Err(Error::new(ErrorKind::Refused, what)
-        .why("they hold what is to be moved aside")
-        .hint(format!("To have these commands run just before: --stop\n    {}", lines.join("\n    "))))
+        .why("they lock the directories that would be moved aside")
+        .hint(format!("To run these commands just before the install: --stop\n    {}", lines.join("\n    "))))
 }
 
-/// The time in the names of what is moved aside, from the run's beginning: `20261122-031205`.
+/// Returns the timestamp for the names of what is moved aside, from the start of the run: `20261122-031205`.
 pub(crate) fn stamp(job: &ExecutionSpec<'_>) -> String {
     let digits: String = job.run.since.chars().filter(char::is_ascii_digit).collect();
     match digits.split_at_checked(8) {
@@ -341,7 +342,7 @@ pub(crate) fn stamp(job: &ExecutionSpec<'_>) -> String {
     }
 }
 
-/// Does `work` on each host, at most `limit` at a time; what came of each, in order.
+/// Runs `work` on each host, at most `limit` at a time; returns the results in order.
 pub(super) fn each<'w>(
     limit: usize,
     ready: &mut [PreparedHost<'w>],

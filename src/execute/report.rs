@@ -1,5 +1,5 @@
-//! What a journal tells, for the post-mortem: as Markdown for people and as JSON for programs. It says what was observed,
-//! and whether the journal's chain holds.
+//! The report of a journal, for the post-mortem: as Markdown for people and as JSON for programs. It says what was
+//! observed, and whether the journal's hash chain is intact.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,63 +10,63 @@ use crate::{
     text::{escape::is_hostile, number::size, phrase::plural},
 };
 
-/// A journal's content in order.
+/// The content of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// What the cluster is called.
+    /// The cluster's label.
     pub label: String,
     /// The plan's short ID.
     pub plan: String,
-    /// Every carrying out, in order.
+    /// Every run, in order.
     pub runs: Vec<Run>,
-    /// What was decided, warned of and overridden before and while it was carried out.
+    /// Decisions, warnings and overrides, before and during the runs.
     pub said: Vec<JournalLine>,
-    /// Each host with what happened there.
+    /// Each host with its events.
     pub hosts: Vec<Host>,
-    /// How the old cluster was asked, and what came of it.
+    /// Each time the old cluster was asked, with the result.
     pub asked: Vec<JournalLine>,
-    /// What the restored members' proof said.
+    /// The results of verifying the restored members.
     pub proofs: Vec<JournalLine>,
     /// All lines.
     pub timeline: Vec<JournalLine>,
-    /// How many lines the journal has whose chain holds.
+    /// How many lines the journal has before its hash chain breaks.
     pub lines: usize,
-    /// The last hash of the chain: whoever wrote it down can tell later whether lines are missing.
+    /// The last hash of the chain: compared with a copy kept elsewhere, it shows whether lines are missing.
     pub head: String,
-    /// Where and why the chain breaks.
+    /// Where and why the chain is broken.
     pub broken: Option<String>,
 }
 
-/// One carrying out.
+/// One run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Run {
     /// Its ID.
     pub id: String,
-    /// Who.
+    /// The operator.
     pub operator: String,
-    /// From when.
+    /// When it started.
     pub begun: String,
-    /// Until when; none where it was cut off.
+    /// When it ended; none if it was interrupted.
     pub ended: Option<String>,
     /// How it ended, in a sentence.
     pub outcome: String,
-    /// Whether all that was asked for was done.
+    /// Whether it reached its goal.
     pub complete: bool,
 }
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JournalLine {
-    /// When.
+    /// The time.
     pub at: String,
-    /// What kind of line.
+    /// The kind of line.
     pub kind: Event,
-    /// The sentence.
+    /// The text.
     pub text: String,
-    /// The operator's reason, where one was given.
+    /// The operator's reason, if one was given.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// How long it took, in milliseconds, where that was measured.
+    /// The duration in milliseconds, if it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<u64>,
 }
@@ -74,13 +74,13 @@ pub struct JournalLine {
 /// One host.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Host {
-    /// As the plan calls it.
+    /// Its name in the plan.
     pub host: String,
-    /// Bytes of the snapshot that were sent there, as they are and packed, over all runs.
+    /// Bytes of the snapshot that were sent there, uncompressed, over all runs.
     pub sent: u64,
-    /// The same as they went over the wire.
+    /// The same, compressed.
     pub packed: u64,
-    /// Members in place at the end, and where what was there before lies.
+    /// The members that are installed at the end, and where the previous directories were moved.
     pub placed: Vec<Swapped>,
     /// What was done there, and what failed.
     pub lines: Vec<JournalLine>,
@@ -89,10 +89,10 @@ pub struct Host {
 /// Reads a journal.
 ///
 /// # Errors
-/// A sentence, when it is none at all.
+/// A sentence, if the text is not a journal.
 pub fn report(text: &str) -> Result<Report, String> {
     let (records, broken) = readable(text);
-    let Some(first) = records.first() else { return Err(broken.unwrap_or_else(|| "it is empty".into())) };
+    let Some(first) = records.first() else { return Err(broken.unwrap_or_else(|| "the journal is empty".into())) };
     let begun = records.iter().find(|r| r.kind == Event::Begun).unwrap_or(first);
     let of = |kinds: &[Event]| records.iter().filter(|r| kinds.contains(&r.kind)).map(line).collect::<Vec<_>>();
     let label = begun.data.get("whole_plan").map_or_else(|| word(begun, "label"), |plan| text_of(plan.get("label")));
@@ -139,7 +139,7 @@ fn runs(records: &[Record]) -> Vec<Run> {
                 operator: word(record, "operator"),
                 begun: record.at.clone(),
                 ended: None,
-                outcome: "it was cut off: no line says how it ended".into(),
+                outcome: "interrupted: no end is recorded".into(),
                 complete: false,
             }),
             (Event::Ended, Some(run)) => {
@@ -180,36 +180,36 @@ fn hosts(records: &[Record]) -> Vec<Host> {
 }
 
 impl Report {
-    /// As Markdown.
+    /// Formats the report as Markdown.
     pub fn markdown(&self) -> String {
         let mut text = format!("# Recovery of {} by plan {}\n\n", cell(&self.label), cell(&self.plan));
         text += &match &self.broken {
-            None => format!("The journal's chain holds: {} lines, the last hash is `{}`.\n", self.lines, self.head),
+            None => format!("The journal's hash chain is intact: {} lines, last hash `{}`.\n", self.lines, self.head),
             Some(why) => format!(
-                "**The journal's chain is broken: {}.** What follows is told by the {} {} before that.\n",
+                "**The journal's hash chain is broken: {}.** This report covers the {} {} before that.\n",
                 cell(why),
                 self.lines,
                 plural(self.lines, "line", "lines")
             ),
         };
-        text += "\n## Runs\n\n| run | who | from | until | how it ended |\n|---|---|---|---|---|\n";
+        text += "\n## Runs\n\n| run | operator | started | ended | result |\n|---|---|---|---|---|\n";
         for run in &self.runs {
             let until = run.ended.as_deref().unwrap_or("–");
             let row = [&run.id, &run.operator, &run.begun, until, &run.outcome].map(cell);
             text += &format!("| {} |\n", row.join(" | "));
         }
-        text += &listed("Decided, warned of, overridden", &self.said);
-        text += &listed("The old cluster, asked", &self.asked);
+        text += &listed("Decisions, warnings, overrides", &self.said);
+        text += &listed("Checks of the old cluster", &self.asked);
         for host in &self.hosts {
             text += &format!("\n## Host {}\n\n", cell(&host.host));
             if host.sent > 0 {
                 let (sent, packed) = (size(host.sent), size(host.packed));
-                text += &format!("The snapshot: {sent} sent, {packed} over the wire.\n");
+                text += &format!("Snapshot: {sent} sent, {packed} compressed.\n");
             }
             for placed in &host.placed {
                 let r = &placed.restored;
                 text += &format!(
-                    "In place: {} in {}, member {} of cluster {}, {} keys at revision {}.\n",
+                    "Installed: {} in {}, member {} of cluster {}, {} keys at revision {}.\n",
                     cell(&placed.name),
                     cell(&r.data_dir.to_string_lossy()),
                     r.member_id,
@@ -219,12 +219,12 @@ impl Report {
                 );
                 for (from, to) in placed.aside() {
                     let (from, to) = (from.to_string_lossy().into_owned(), to.to_string_lossy().into_owned());
-                    text += &format!("What was at {} before lies at {}.\n", cell(&from), cell(&to));
+                    text += &format!("Previous {} moved to {}.\n", cell(&from), cell(&to));
                 }
             }
         }
-        text += &listed("Proof", &self.proofs);
-        text += &listed("What happened, in order", &self.timeline);
+        text += &listed("Verification", &self.proofs);
+        text += &listed("Timeline", &self.timeline);
         text
     }
 }
@@ -246,7 +246,7 @@ fn bullet(line: &JournalLine) -> String {
     format!("- {} {kind}: {}{took}{reason}\n", line.at, cell(&line.text))
 }
 
-/// Text that comes from outside, on one line and without what Markdown would take for its own.
+/// Escapes foreign text for Markdown and puts it on one line.
 fn cell(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

@@ -1,5 +1,5 @@
-//! What a journal says is left to do: a run to be resumed, or a restore that was never verified. A start of the wizard
-//! and `requorum resume` show it first.
+//! What is left to do according to a journal: a run to resume, or a restore that was never verified. The wizard shows
+//! it at its start, and so does `requorum resume`.
 
 use std::collections::BTreeSet;
 
@@ -13,48 +13,48 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// A run that was begun and whose end is not in its journal, or is not the one that it was begun for.
+/// A run whose end is not in its journal, or that ended before its goal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
-    /// The plan that is carried out.
+    /// The plan of the run.
     pub plan: Plan,
     /// The run's ID.
     pub run: String,
-    /// Who began it: `anna@laptop`.
+    /// The operator who started it: `anna@laptop`.
     pub who: String,
     /// When, RFC 3339 in UTC.
     pub since: String,
-    /// How far it was to go; the word itself where that is none that this version knows.
+    /// Its goal; the word in the journal if this version does not know it.
     pub until: std::result::Result<Goal, String>,
-    /// The members that it was to work on.
+    /// The members that it works on.
     pub names: Vec<String>,
     /// On which machines they are installed.
     pub placement: Placement,
-    /// How it ended; none where it was cut off, or is still at work elsewhere.
+    /// How it ended; none if it was interrupted, or is still running elsewhere.
     pub ended: Option<String>,
-    /// Each member of the plan, and the last that was written down of it or of its host.
+    /// Each member of the plan, and the last line recorded for it or for its host.
     pub members: Vec<(String, Option<String>)>,
-    /// Members of which a line of their own was written down.
+    /// Members for which a line of their own was recorded.
     own: BTreeSet<String>,
 }
 
 impl Unfinished {
-    /// How far it was to go.
+    /// Returns its goal.
     ///
     /// # Errors
-    /// `Input` for a goal that this version does not know: what a run was for is never guessed.
+    /// `Input` for a goal that this version does not know: it is never guessed.
     pub fn goal(&self) -> Result<Goal> {
         self.until.clone().map_err(|word| {
-            let what = format!("run {} of plan {} cannot be resumed", self.run, self.plan.short_id());
+            let what = format!("run {} of plan {}: cannot be resumed", self.run, self.plan.short_id());
             let why = match word.as_str() {
-                "" => "its journal does not say how far it was to go".to_string(),
+                "" => "its journal does not record its goal".to_string(),
                 word => format!("its goal {word:?} is unknown to this version of requorum"),
             };
-            Error::new(ErrorKind::Input, what).why(why).hint("Use the version that began it.")
+            Error::new(ErrorKind::Input, what).why(why).hint("Use the version that started it.")
         })
     }
 
-    /// True for one that was taking members out of their places again.
+    /// Returns true for a rollback.
     pub fn undoes(&self) -> bool {
         self.until == Ok(Goal::Undone)
     }
@@ -79,8 +79,8 @@ impl Unfinished {
         })
     }
 
-    /// Notes the last line of each member that a record is about; what is about its host counts until there is one of its
-    /// own.
+    /// Records the last line of each member that a journal line is about; a line about its host counts until there is
+    /// one of its own.
     fn note(&mut self, record: &Record) {
         let of = |name: &str| record.data.get(name).and_then(Value::as_str);
         let (member, host) = (of("member"), of("host"));
@@ -94,15 +94,15 @@ impl Unfinished {
     }
 }
 
-/// The goal in a run's first line; what stands there where it is none.
+/// Returns the goal in a run's first line; the word there if it is unknown.
 fn goal(begun: &Record) -> std::result::Result<Goal, String> {
     let value = begun.data.get("until").cloned().unwrap_or_default();
     let word = value.as_str().unwrap_or_default().to_string();
     serde_json::from_value(value).map_err(|_| word)
 }
 
-/// On which machines a run installs its members: a journal of before does not say, and had only one way. What stands there
-/// where it is none that this version knows.
+/// Returns on which machines a run installs its members; the text there if it is unknown. Earlier versions did not
+/// record it, since there was only one way.
 fn placement(begun: &Record) -> std::result::Result<Placement, String> {
     let Some(value) = begun.data.get("placement") else { return Ok(Placement::OnHosts) };
     serde_json::from_value(value.clone()).map_err(|_| value.to_string())
@@ -112,8 +112,8 @@ fn names(begun: &Record) -> Vec<String> {
     begun.data.get("members").and_then(|names| serde_json::from_value(names.clone()).ok()).unwrap_or_default()
 }
 
-/// The members that runs of this journal installed on this machine whatever host the plan names, where the last run is
-/// such a one.
+/// Returns the members that runs of this journal installed on this machine regardless of the hosts in the plan, if the
+/// last run did so.
 pub fn installed_here(records: &[Record]) -> Option<Vec<String>> {
     let runs: Vec<Unfinished> = records.iter().filter_map(Unfinished::begun).collect();
     let last = runs.last().filter(|run| run.placement == Placement::Here)?;
@@ -122,22 +122,22 @@ pub fn installed_here(records: &[Record]) -> Option<Vec<String>> {
     Some(last.plan.members.iter().map(|m| m.name.clone()).filter(|name| named.contains(name)).collect())
 }
 
-/// A plan whose members are all in place, of which no later line says that it was verified.
+/// A plan whose members are all installed, and which was not verified since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unverified {
     /// The plan.
     pub plan: Plan,
-    /// Who restored it: `anna@laptop`.
+    /// The operator who restored it: `anna@laptop`.
     pub who: String,
-    /// When its last run began, RFC 3339 in UTC.
+    /// When its last run started, RFC 3339 in UTC.
     pub since: String,
-    /// Its members as they were read back in their places, in the plan's order.
+    /// Its members as they were verified after the install, in the plan's order.
     pub placed: Vec<Swapped>,
-    /// What a verification came to that was not a proof, with its time.
+    /// The last verification that did not pass, with its time.
     pub seen: Option<(String, String)>,
 }
 
-/// The plan that a journal says is in place, if it was neither verified since nor taken back.
+/// Returns the plan that is installed according to a journal, if it was neither verified nor rolled back since.
 pub fn unverified(records: &[Record]) -> Option<Unverified> {
     let mut last: Option<Unverified> = None;
     let mut proven = false;
@@ -178,13 +178,13 @@ fn whole_plan(begun: &Record) -> Option<Plan> {
     serde_json::from_value(begun.data.get("whole_plan")?.clone()).ok()
 }
 
-/// When the last run that a journal tells of was begun that was to put members in place, and its plan.
+/// Returns when the journal's last run with the goal to install was started, and its plan.
 pub fn last_begun(records: &[Record]) -> Option<(String, Plan)> {
     let mut runs = records.iter().rev().filter_map(Unfinished::begun);
     runs.find(|run| run.until == Ok(Goal::InPlace)).map(|run| (run.since, run.plan))
 }
 
-/// The newest revision at which runs of this plan saw members of the old cluster.
+/// Returns the newest revision at which runs of this plan saw members of the old cluster.
 pub fn newest_seen(records: &[Record], plan: &Plan) -> Option<KnownRevision> {
     let mut its = false;
     let mut newest: Option<KnownRevision> = None;
@@ -200,13 +200,13 @@ pub fn newest_seen(records: &[Record], plan: &Plan) -> Option<KnownRevision> {
     newest
 }
 
-/// The plan of the last run that a journal tells of.
+/// Returns the plan of the journal's last run.
 pub fn last_plan(records: &[Record]) -> Option<Plan> {
     records.iter().rev().filter(|record| record.kind == Event::Begun).find_map(whole_plan)
 }
 
-/// The run that is to be gone on with, if the journal's last one did not end as it was to: with all members in place, or
-/// out of their places again. A look or a rehearsal leaves nothing, and what was left to do before it is left after it.
+/// Returns the run to resume, if the journal's last one did not reach its goal: all members installed, or all rolled
+/// back. A preflight or a dry run leaves nothing to resume; what was unfinished before it remains.
 pub fn standing(records: &[Record]) -> Option<Unfinished> {
     let mut open: Option<Unfinished> = None;
     let mut before: Option<Unfinished> = None;
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_goal_is_typed_and_an_unknown_one_is_refused() {
+    fn an_unknown_goal_of_a_run_is_refused() {
         for (word, goal) in [
             ("Looked", Goal::Looked),
             ("Rehearsed", Goal::Rehearsed),
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_installed_here_is_known_by_its_runs() {
+    fn what_was_installed_is_known_by_runs() {
         let run = |names: &[&str], placement: Option<&str>| {
             let mut run = begun("1", "InPlace");
             run.data.insert("members".into(), json!(names));
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_place_and_neither_verified_nor_taken_back_is_left() {
+    fn installed_unverified_members_are_left_over() {
         let all = || ["m1", "m2", "m3"].map(swapped);
         let out = |name: &str| record(Event::Done, "out", json!({"host": "local", "member": name, "undone": []}));
         let whole = || ended(true, None);
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_revision_that_any_run_saw_is_known() {
+    fn the_newest_revision_of_all_runs_is_known() {
         let asked = |newest: Value| record(Event::Asked, "asked", json!({"barrier": true, "newest": newest}));
         let at = |revision: i64| json!({"revision": revision, "from": "m1"});
         let mut other = begun("9", "InPlace");
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn each_members_last_line_is_its_own_or_its_hosts() {
+    fn each_members_last_line_is_its_hosts() {
         let far = record(Event::Failed, "root@etcd-2: no space", json!({"host": "root@etcd-2"}));
         let here = record(Event::Failed, "local: no space", json!({"host": "local"}));
         let (first, second) = (begun("1", "InPlace"), begun("2", "InPlace"));

@@ -1,5 +1,5 @@
-//! Whether a plan's members were put in place before, by its journals: what is in the way then is
-//! [`crate::domain::preflight::second_run`]'s business.
+//! Finds out from journals whether a plan's members were installed before;
+//! [`crate::domain::preflight::second_run`] decides what blocks then.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,32 +26,32 @@ use crate::{
     system::Files,
 };
 
-/// How a member is now, as far as it is known.
+/// The present state of a member, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Now {
-    /// It is in place as it was put there, or on its way: nothing is done a second time.
+    /// Installed as recorded, or partly installed: nothing is done a second time.
     Same,
-    /// It is to be put in place.
+    /// Still to be installed.
     Open,
-    /// The same, and its directory holds this member of this cluster.
+    /// Still to be installed, and its directory contains this member of this cluster.
     Holds,
 }
 
-/// One time that a member was put in place.
+/// One installation of a member.
 #[derive(Debug, Clone)]
 struct Time {
-    /// Counted through all members.
+    /// The index of its journal line.
     number: usize,
     at: String,
     swapped: Option<Swapped>,
 }
 
-/// What a journal says of the members of one cluster.
+/// What a journal says about the members of one cluster.
 #[derive(Debug, Clone, Default)]
 struct History {
-    /// Those that were put in place and not taken out.
+    /// Members that were installed and not rolled back.
     placed: BTreeMap<String, Time>,
-    /// Those that were taken out, each with those that were in place at the same time.
+    /// Members that were rolled back, each with those that were installed at the same time.
     met: BTreeMap<String, BTreeSet<(String, usize)>>,
 }
 
@@ -75,7 +75,7 @@ impl History {
             if let Some(swapped) = swapped {
                 out.placed.insert(swapped.name.clone(), placed(Some(swapped)));
             } else if let Some(name) = text("name").filter(|_| record.kind == Event::Restored) {
-                // what `requorum restore` wrote before it was an apply
+                // what `requorum restore` wrote before it used the executor
                 out.placed.insert(name.into(), placed(None));
             } else if let Some(name) = text("member").filter(|_| is_hand_over(record)) {
                 out.placed.insert(name.into(), placed(None));
@@ -94,7 +94,7 @@ impl History {
         self.met.entry(name.into()).or_default().extend(others);
     }
 
-    /// What speaks against putting this member in place.
+    /// Returns what speaks against installing this member.
     fn again(&self, name: &str, now: Now) -> Option<Before> {
         match (now, self.placed.get(name)) {
             (Now::Same, _) => return None,
@@ -108,18 +108,18 @@ impl History {
     }
 }
 
-/// Whether a line hands a member over that was built by hand: whether it was put in place then is not known.
+/// Returns whether a line hands over a member that was built by hand: whether it was installed then is unknown.
 fn is_hand_over(record: &Record) -> bool {
     record.data.get("hand_over") == Some(&Value::Bool(true))
 }
 
-/// What is in the way of putting these members in place, each as it is now: by the journal at `journal`, and by those next
-/// to it that are of the same cluster. One that cannot be read is for the run to refuse.
+/// Returns the blocker for installing these members, each in its present state: by the journal at `journal`, and by
+/// those next to it that are of the same cluster. The run itself refuses a journal that cannot be read.
 pub fn fence(plan: &Plan, now: &[(String, Now)], journal: &Path, files: &dyn Files) -> Option<Blocker> {
     let histories = histories(plan, journal, files);
     let found = now.iter().filter_map(|(name, now)| {
         let known = histories.iter().filter_map(|history| history.again(name, *now));
-        // what a journal says is more than what a directory holds
+        // what a journal records is more than what a directory contains
         let before = known.min_by_key(|before| *before == Before::There);
         let there = (*now == Now::Holds).then_some(Before::There);
         Some(Again { name: name.clone(), before: before.or(there)? })
@@ -134,7 +134,7 @@ fn histories(plan: &Plan, journal: &Path, files: &dyn Files) -> Vec<History> {
     [own].into_iter().chain(others).map(|records| History::read(&records, plan.cluster_id)).collect()
 }
 
-/// How members of the plan are now whose directories are on this machine.
+/// Returns the present states of the plan's members whose directories are on this machine.
 pub fn here(plan: &Plan, journal: &Path, files: &dyn Files) -> Vec<(String, Now)> {
     let histories = histories(plan, journal, files);
     let same = |member: &Member| {
@@ -154,8 +154,8 @@ pub fn here(plan: &Plan, journal: &Path, files: &dyn Files) -> Vec<(String, Now)
     mine.map(|member| (member.name.clone(), now(member))).collect()
 }
 
-/// Whether a directory holds this very member, and was written since the plan was made: one that is older is the old
-/// cluster's, whose IDs a plan with the old token has.
+/// Returns whether a directory contains this very member and was written since the plan was made. An older one is of
+/// the old cluster, whose IDs a plan with the old token has.
 pub fn holds(plan: &Plan, member: &Member, dir: &DirFacts) -> bool {
     let since = |written: i64| plan.made().is_some_and(|made| written >= made);
     dir.state.says().is_some_and(|says| {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_put_in_place_again_only_where_nothing_of_before_is_left() {
+    fn a_member_is_reinstalled_only_without_earlier_data() {
         let lost = |at: &str| Some(Before::Lost(at.to_string()));
         let left = |names: &[&str]| Some(Before::Left(names.iter().map(|name| name.to_string()).collect()));
         let all = || vec![begun(), swapped("m1", "t1"), swapped("m2", "t2"), swapped("m3", "t3")];
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_time_is_refused_until_its_text_is_typed() {
+    fn a_second_run_is_refused_until_overridden() {
         let plan = plan();
         let again = |name: &str, before: Before| Again { name: name.into(), before };
         assert_eq!(second_run::fence(&plan, &[]), None);

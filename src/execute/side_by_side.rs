@@ -1,4 +1,4 @@
-//! Work on several hosts at a time.
+//! Parallel work on several hosts.
 
 use std::{
     sync::{
@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-/// Does `work` for 0 to `count`, at most `limit` at a time; what came of each, in order.
+/// Runs `work` for 0 to `count`, at most `limit` at a time; returns the results in order.
 pub(super) fn side_by_side<T: Send>(
     limit: usize,
     count: usize,
@@ -26,7 +26,7 @@ pub(super) fn side_by_side<T: Send>(
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = made;
                 }
             };
-            // By their caller's name, so that a defect in one of them is met as one of its caller's.
+            // Named like the calling thread, so that a panic is attributed to it.
             let name = thread::current().name().unwrap_or("requorum").to_string();
             if thread::Builder::new().name(name).spawn_scoped(scope, work).is_err() {
                 work();

@@ -1,4 +1,4 @@
-//! The snapshot that hosts are sent.
+//! The snapshot that is sent to hosts.
 
 use std::{
     fs::File,
@@ -13,7 +13,7 @@ use crate::{
     text::Shown,
 };
 
-/// The plan's snapshot on this machine, hashed once, when the first host wants it.
+/// The plan's snapshot on this machine, hashed once, when the first host needs it.
 pub(crate) struct Source<'a> {
     plan: &'a Plan,
     opened: Mutex<Option<Result<()>>>,
@@ -24,7 +24,7 @@ impl<'a> Source<'a> {
         Source { plan, opened: Mutex::new(None) }
     }
 
-    /// Opens it, if it is the plan's. A change after that is met at the far end.
+    /// Opens the file, if it is the plan's snapshot. A later change is noticed at the receiving end.
     pub(crate) fn open(&self, watch: &mut ProgressFn<'_>) -> Result<File> {
         let source = &self.plan.source;
         let file = durable_fs::readable(&source.path).map_err(|e| io_trouble("read", &source.path, &e))?;
@@ -42,11 +42,8 @@ impl<'a> Source<'a> {
 
     fn another(&self, found: &str) -> Error {
         let Self { plan, .. } = self;
-        Error::new(
-            ErrorKind::Refused,
-            format!("{} is not the file that the plan was made for", plan.source.path.shown()),
-        )
-        .why(format!("the plan pins SHA-256 {}, the file has {found}", plan.source.sha256))
-        .hint("Bring the right file, or make a new plan from this one.")
+        Error::new(ErrorKind::Refused, format!("{}: not the snapshot of the plan", plan.source.path.shown()))
+            .why(format!("the plan requires SHA-256 {}, the file has {found}", plan.source.sha256))
+            .hint("Provide the right file, or make a new plan from this one.")
     }
 }

@@ -1,4 +1,4 @@
-//! How a plan is carried out on its hosts, as its caller says: how far, where, and with whose consent.
+//! How a plan is carried out on its hosts: the goal, the machines, and the operator's consent.
 
 use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
@@ -16,79 +16,79 @@ use crate::{
     system::System,
 };
 
-/// How far a plan is carried out: the goal of a run. The names in journals are given here and stay, whatever the variants
-/// are called.
+/// The goal of a run. The names in journals are set here and stay as they are, independent of the variants' names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Goal {
-    /// Every host is looked at; nothing is written.
+    /// Every host is inspected; nothing is written.
     #[serde(rename = "Looked")]
     Looked,
-    /// All members are built and proven; then what was built is removed again.
+    /// A dry run: all members are built and verified, then removed from staging.
     #[serde(rename = "Rehearsed")]
     Rehearsed,
-    /// All members are built and proven, and wait beside their places.
+    /// All members are built and verified, and wait in staging.
     #[serde(rename = "Built")]
     Built,
-    /// All members are in place.
+    /// All members are installed.
     #[serde(rename = "InPlace")]
     InPlace,
-    /// All members are out of their places again.
+    /// All members are rolled back.
     #[serde(rename = "Undone")]
     Undone,
 }
 
-/// On which machines members are installed. The names in journals stay, whatever the variants are called.
+/// On which machines members are installed. The names in journals stay as they are, independent of the variants' names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Placement {
-    /// Each on the host that the plan names; what is there before is moved aside.
+    /// Each on its host in the plan; existing data is moved aside.
     #[default]
     #[serde(rename = "hosts")]
     OnHosts,
-    /// All on this machine, whatever host the plan names, and only where nothing is before: `requorum restore`.
+    /// All on this machine, regardless of the hosts in the plan, and only into empty places: `requorum restore`.
     #[serde(rename = "here")]
     Here,
 }
 
-/// How a plan is carried out on its hosts.
+/// One execution of a plan on its hosts.
 pub struct ExecutionSpec<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// The members that are restored, by name.
     pub names: &'a [String],
-    /// On which machines.
+    /// On which machines they are installed.
     pub placement: Placement,
-    /// Through which hosts and old members are reached.
+    /// The system through which hosts and old members are reached.
     pub system: &'a dyn System,
-    /// Members that are built by hand on hosts that take no program: the code that each sheet's first part printed there.
+    /// Members that are built by hand on hosts that accept no program, each with the code that part 1 of its sheet
+    /// printed.
     pub by_hand: &'a BTreeMap<String, String>,
-    /// How many hosts are worked on at a time; at least 1.
+    /// The number of hosts that are worked on in parallel; at least 1.
     pub limit: usize,
-    /// How far.
+    /// The goal.
     pub until: Goal,
-    /// Whether an etcd on a member's directory may be stopped.
+    /// Which etcds on members' directories may be stopped.
     pub consent: Consent<'a>,
     /// What is known of the old cluster.
     pub old: &'a Old,
-    /// The texts that were typed to go on in spite of fences.
+    /// The texts that were typed to override blockers.
     pub lifted: &'a [String],
-    /// Why, in the operator's words.
+    /// The operator's reason.
     pub reason: &'a str,
-    /// What was decided on the way to it, each in a sentence and for programs; the journal says it before all else.
+    /// The decisions before the run, each as a sentence and as data; they are recorded first.
     pub decisions: &'a [(String, Value)],
-    /// This carrying out.
+    /// This run.
     pub run: &'a Run,
     /// The operator's journal.
     pub journal: &'a Path,
 }
 
-/// To what the operator said yes.
+/// What the operator agreed to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consent<'a> {
-    /// To nothing: an etcd that runs stops the plan.
+    /// Nothing: a running etcd stops the plan.
     No,
-    /// To these commands, each on its host, as they were shown.
+    /// These commands, each on its host, as they were shown.
     To(&'a [(String, RunningEtcd)]),
-    /// To whatever stops the etcds that run.
+    /// Every etcd that is in the way.
     All,
 }
 
@@ -102,11 +102,11 @@ impl Consent<'_> {
     }
 }
 
-/// One host and its members' places in the plan.
+/// A host and the indexes of its members in the plan.
 pub(super) type Group = (String, Vec<usize>);
 
 impl ExecutionSpec<'_> {
-    /// The plan as far as hosts go: where all are installed here, this machine is the host of each of them.
+    /// Returns the plan with the hosts that are really used: this machine for all members if all are installed here.
     pub(super) fn located(&self) -> Cow<'_, Plan> {
         let mut plan = Cow::Borrowed(self.plan);
         if self.placement == Placement::Here {
@@ -121,7 +121,7 @@ impl ExecutionSpec<'_> {
             crate::engine::progress::Flow::Go => Ok(()),
             crate::engine::progress::Flow::Stop => {
                 Err(Error::new(ErrorKind::Stopped, "stopped on request, at a safe point")
-                    .hint("What was built waits on its host. Run the same again to go on."))
+                    .hint("What was built waits in staging on its host. Run the same command again to resume."))
             }
         }
     }

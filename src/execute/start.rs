@@ -1,5 +1,5 @@
-//! Members that are in place, started by what starts an etcd on their hosts anyway: first how, then, each by the operator's
-//! consent, done. The hosts side by side, since the first member waits for the second.
+//! Starts installed members with what normally starts etcd on their hosts: first it finds out how, then it starts each
+//! that the operator agreed to. Hosts are handled in parallel, since the first member waits for the second.
 
 use super::{
     Cancel, discover,
@@ -31,19 +31,19 @@ use crate::{
 /// How a member is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartOption {
-    /// Its host, as the plan calls it.
+    /// Its host's name in the plan.
     pub host: String,
     /// Its name.
     pub member: String,
-    /// By what, or a sentence without a full stop why it has to be started by hand.
+    /// The commands, or why it has to be started by hand, as a sentence without a full stop.
     pub how: std::result::Result<Start, String>,
 }
 
-/// Looks how the job's members would be started, in the order of the hosts. Nothing is written but the program, which is
-/// removed again.
+/// Finds out how the job's members would be started, in the order of the hosts. Nothing is written except the program,
+/// which is removed again.
 ///
 /// # Errors
-/// When this program cannot be read; `Stopped`.
+/// When this program's own file cannot be read; `Stopped`.
 pub fn offers(job: &ExecutionSpec<'_>, cancel: &Cancel) -> Result<Vec<StartOption>> {
     let groups = hosts::groups(job.plan, job.names);
     let program = Program::running()?;
@@ -64,7 +64,7 @@ pub fn offers(job: &ExecutionSpec<'_>, cancel: &Cancel) -> Result<Vec<StartOptio
     Ok(looked.into_iter().flatten().flatten().collect())
 }
 
-/// What was stopped by consent on a host, as the operator's journal tells. One that cannot be read tells nothing.
+/// Returns what was stopped by consent on a host, according to the operator's journal; nothing if that cannot be read.
 fn halted(job: &ExecutionSpec<'_>, host: &str) -> Vec<RunningEtcd> {
     let records = Journal::at(job.system, job.journal).read().unwrap_or_default();
     let here = records.iter().filter(|r| r.kind == journal::Event::Done);
@@ -72,11 +72,11 @@ fn halted(job: &ExecutionSpec<'_>, host: &str) -> Vec<RunningEtcd> {
     here.filter_map(|r| serde_json::from_value(r.data.get("halt")?.clone()).ok()).collect()
 }
 
-/// Starts these members of the job by these commands, to each of which the operator said yes. The journal gets the job's
-/// decisions, and what came of each.
+/// Starts these members of the job by these commands, which the operator agreed to. The journal records the job's
+/// decisions and each result.
 ///
 /// # Errors
-/// The first failure, after the rest was tried.
+/// The first failure, after the others were tried.
 pub fn start(
     job: &ExecutionSpec<'_>,
     orders: &[(String, Vec<String>)],
@@ -107,7 +107,7 @@ pub fn start(
     done.into_iter().flatten().collect()
 }
 
-/// What failed, and whether that is told already.
+/// The error, and whether it was reported already.
 enum Failed {
     Host(Error),
     Member(Error),

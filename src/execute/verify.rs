@@ -1,5 +1,5 @@
-//! Watching the members of a plan come up: all are asked in rounds, until the proof is there or the time is over. What is
-//! asked and what follows from it is [`crate::domain::verify`]'s business; here it is done.
+//! Waits for the members of a plan to come up: all are asked in rounds, until the restore is verified or the time is
+//! over. The questions and the conclusions come from [`crate::domain::verify`].
 
 use std::{path::Path, sync::mpsc, thread, time::Duration};
 
@@ -36,31 +36,31 @@ use crate::{
     text::Foreign,
 };
 
-/// How long nobody is asked between two rounds.
+/// The pause between two rounds.
 const REST: Duration = Duration::from_secs(1);
-/// A rest is slept in pieces, so that a stop is met at once.
+/// The pause is slept in pieces, so that a stop is noticed at once.
 const PIECE: Duration = Duration::from_millis(100);
 
-/// What is to be proven, and how.
+/// What is to be verified, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifySpec<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// What is known of the old cluster.
     pub old: &'a Old,
-    /// How long members may take to come up.
+    /// The time limit for members to come up.
     pub timeout: Duration,
-    /// Whether a key may be put, read and deleted.
+    /// Whether a key may be written, read and deleted.
     pub canary: bool,
-    /// Whether members' databases are streamed and compared whatever their size.
+    /// Whether members' databases are streamed and compared regardless of size.
     pub deep: bool,
 }
 
-/// A database up to this length is streamed from each member without being asked for: on a usual network that takes a few
+/// A database up to this size is streamed from each member by default; on a usual network that takes a few
 /// seconds.
 const STREAMED: u64 = 64_000_000;
 
-/// Asks until the proof is there, something is wrong for certain, or the time is over. `on` sees what is known after
+/// Asks until the restore is verified, something is certainly wrong, or the time is over. `on` receives the state after
 /// each round.
 ///
 /// # Errors
@@ -71,10 +71,10 @@ pub fn verify(
     cancel: &Cancel,
     on: &mut dyn FnMut(&Verification),
 ) -> Result<Verification> {
-    // who gives a plan names its members
+    // a plan names its members as endpoints
     system.trust_endpoints(&job.plan.client_urls());
     let end = system.monotonic() + job.timeout;
-    // what comes next is read from the whole snapshot, which may take longer than the members
+    // the follow-up steps are read from the whole snapshot, which may take longer than the members
     let (send, told) = mpsc::channel::<Queried<Data>>();
     thread::scope(|scope| {
         let reading = cancel.clone();
@@ -88,7 +88,7 @@ pub fn verify(
         loop {
             rounds.ask(cancel);
             if cancel.flow() == Flow::Stop {
-                return Err(Error::new(ErrorKind::Stopped, "stopped before the proof was there"));
+                return Err(Error::new(ErrorKind::Stopped, "verification stopped before it was complete"));
             }
             rounds.seen.over = system.monotonic() >= end;
             if data == Queried::Not {
@@ -96,7 +96,7 @@ pub fn verify(
             }
             let proof = verify::check(job.plan, &rounds.seen, &data);
             on(&proof);
-            // members move while they are asked: what is wrong must be so twice
+            // members change while they are asked: a failure must be seen twice
             let twice = before.as_ref().is_some_and(|b| b.verdict == proof.verdict && wrong(b) == wrong(&proof));
             if rounds.seen.over || proof.settled() && (proof.verdict != VerifyResult::Failed || twice) {
                 if data == Queried::Not {
@@ -113,7 +113,7 @@ pub fn verify(
     })
 }
 
-/// Writes what was proven, or not, to the recovery's journal.
+/// Records the result in the run's journal.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -130,17 +130,17 @@ fn brief(trouble: &Error) -> String {
     if trouble.why.is_empty() { trouble.what.clone() } else { format!("{} ({})", trouble.what, trouble.why) }
 }
 
-/// What was seen so far.
+/// What was observed so far.
 struct Rounds<'a> {
     plan: &'a Plan,
     system: &'a dyn System,
     seen: Observed,
     doors: Vec<Endpoint>,
-    /// The longest database that is streamed.
+    /// The largest database that is streamed, in bytes.
     most: u64,
 }
 
-/// What came back in a round.
+/// A result of a round.
 enum Reply {
     Member(usize, String, Answer),
     Dir(usize, DirFacts),
@@ -148,7 +148,7 @@ enum Reply {
     Processes(Vec<ConfigFacts>),
 }
 
-/// What came back to a question.
+/// An answer to a question.
 enum Answered {
     Hash(usize, Hashed),
     Common(usize, Hashed),
@@ -186,7 +186,7 @@ impl<'a> Rounds<'a> {
         Rounds { plan: job.plan, system, seen, doors, most }
     }
 
-    /// One round: everybody at once, then what the answers make worth asking.
+    /// Runs one round: asks all members at once, then the questions that follow from the answers.
     fn ask(&mut self, cancel: &Cancel) {
         let (plan, system, doors) = (self.plan, self.system, &self.doors);
         let here = |member: &Member| host_address::is_local(&member.host) && !system.is_simulated();
@@ -247,7 +247,7 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Puts these questions, all at once.
+    /// Asks these questions, all at once.
     fn put(&self, questions: Vec<Question>, cancel: &Cancel) -> Vec<Answered> {
         thread::scope(|scope| {
             let asked: Vec<_> =
@@ -293,8 +293,8 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// A member's hash up to `revision`. 3.4 refuses the very revision up to which it is compacted, but not when it is
-    /// asked for its newest and that is the one.
+    /// Returns a member's hash up to `revision`. etcd 3.4 refuses the revision that it is compacted at, but not as the
+    /// newest revision.
     fn hash(&self, at: usize, revision: i64) -> Hashed {
         let Some(member) = self.seen.members.get(at) else { return Hashed::NotAsked };
         let hash = self.system.hash_kv(&member.endpoint, revision);
@@ -340,10 +340,10 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// Who answers at a URL that `member` advertises.
+/// Returns which member answers at a URL that `member` advertises.
 fn reached(member: Option<&Member>, answer: &Answer, cluster: Id) -> Reached {
     match answer {
-        Answer::Says(says) if says.member_id == Id(0) => Reached::Silent("it does not say who it is".into()),
+        Answer::Says(says) if says.member_id == Id(0) => Reached::Silent("it does not report its member ID".into()),
         Answer::Says(says) if says.cluster_id == cluster && member.is_some_and(|m| m.id == says.member_id) => {
             Reached::Itself
         }
@@ -357,7 +357,7 @@ fn revision_of(hash: &Hashed) -> Option<i64> {
     if let Hashed::Says { revision, .. } = hash { Some(*revision) } else { None }
 }
 
-/// Asks a member at its client URLs in turn, until it answers as itself; where none does, at its peer URLs.
+/// Asks a member at its client URLs in turn, until it answers as itself; if none does, at its peer URLs.
 fn answer(plan: &Plan, member: &Member, cluster: &dyn Cluster) -> (String, Answer) {
     let mut first: Option<(String, Answer)> = None;
     for url in &member.client_urls {
@@ -391,7 +391,7 @@ fn is_itself(plan: &Plan, member: &Member, answer: &Answer) -> bool {
     matches!(answer, Answer::Says(says) if itself(says))
 }
 
-/// The process that runs under the member's name and one of its peer URLs.
+/// Returns the process that runs with the member's name and one of its peer URLs.
 fn process(member: &Member, configs: &[ConfigFacts]) -> Option<Process> {
     configs.iter().filter(|config| config.kind == ConfigKind::Process).find_map(|config| {
         let advertised = config.get("initial-advertise-peer-urls").unwrap_or_default();

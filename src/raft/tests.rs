@@ -107,7 +107,7 @@ proptest! {
 }
 
 #[test]
-fn a_log_cut_at_any_byte_is_a_beginning_that_says_so() {
+fn a_log_cut_anywhere_is_a_reported_prefix() {
     let (whole, segments) = log(&[40, 0, 300, 7, 600], &[2]);
     let last = segments.last().unwrap();
     // Where a record ends the log is whole, only shorter: a file that was never preallocated tells no more.

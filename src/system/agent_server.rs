@@ -1,5 +1,5 @@
 //! `requorum agent`: this machine as the far end of a pipe. It does what it is asked through the same [`System`] as a
-//! recovery that runs here, and stops at the next safe point when the pipe ends.
+//! run on this machine, and stops at the next safe point when the pipe ends.
 
 mod handlers;
 
@@ -25,14 +25,14 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// How often steps of one kind are told.
+/// How often progress of one kind is reported.
 const PACE: Duration = Duration::from_millis(100);
 
-/// How long the other end may say nothing at all before it is taken for gone. A network that was cut ends no input for
-/// hours, and what is claimed must not stay so.
+/// How long the other end may be silent before it counts as gone. After a network failure the input may stay open for
+/// hours, and the locks must not be kept that long.
 const SILENCE: Duration = Duration::from_secs(30);
-/// How often the other end hears that work goes on here, whatever that work has to report. It takes a host that sends
-/// nothing for a minute for dead.
+/// How often a heartbeat is sent during work, whatever progress that work reports. The other end treats a host that is
+/// silent for a minute as dead.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
 const GLANCE: Duration = Duration::from_secs(1);
 
@@ -42,7 +42,7 @@ type ReceivedRequest = io::Result<(Request, Vec<u8>)>;
 /// Answers requests until `Bye` or the end of `input`.
 ///
 /// # Errors
-/// When what comes is no request, or nobody hears the answers any more. What was going on was stopped at a safe point.
+/// When the input is not a request, or the answers cannot be delivered. Work in progress was stopped at a safe point.
 pub fn serve(system: &dyn System, input: impl Read + Send + 'static, output: impl Write + Send) -> Result<()> {
     serve_beating(system, input, output, HEARTBEAT)
 }
@@ -53,7 +53,7 @@ fn serve_beating(
     output: impl Write + Send,
     beat: Duration,
 ) -> Result<()> {
-    // Read ahead by a few chunks, so that the end is noticed while something else goes on.
+    // Reads a few chunks ahead, so that the end of the input is noticed during other work.
     let (send, heard) = sync_channel(4);
     let gone = Arc::new(Gone::default());
     let ended = Arc::clone(&gone);
@@ -82,7 +82,7 @@ fn serve_beating(
         let (over, ended) = sync_channel::<()>(0);
         let (beating, hearer) = (&answers, Arc::clone(&gone));
         scope.spawn(move || {
-            // Nothing is sent: it ends when `over` is dropped.
+            // Nothing is sent: the receiver ends when `over` is dropped.
             while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(beat) {
                 if beating.beat().is_err() {
                     hearer.ended.store(true, Ordering::Relaxed);
@@ -97,12 +97,12 @@ fn serve_beating(
     })
 }
 
-/// The pipe to the other end, which the work and the heartbeat share.
+/// The pipe to the other end, shared by the work and the heartbeat.
 struct Answers<W>(Mutex<AnswerPipe<W>>);
 
 struct AnswerPipe<W> {
     output: W,
-    /// True from a request to its last event: only then is a heartbeat of use, and read.
+    /// True from a request to its last event: only then is a heartbeat useful, and read.
     working: bool,
 }
 
@@ -115,12 +115,12 @@ impl<W: Write> Answers<W> {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A request, or the bytes of a chunk, are worked on from now on, or no longer.
+    /// Sets whether a request, or the bytes of a chunk, are being worked on.
     fn working(&self, working: bool) {
         self.with(|pipe| pipe.working = working);
     }
 
-    /// Writes a line. After the last one of an answer no heartbeat follows.
+    /// Writes a line. No heartbeat follows the last line of an answer.
     fn write(&self, event: &Event) -> io::Result<()> {
         self.with(|pipe| {
             pipe.working &= matches!(event, Event::Progress(_) | Event::Heartbeat);
@@ -142,10 +142,10 @@ fn hear(input: &mut impl io::BufRead) -> Option<ReceivedRequest> {
     Some(codec::read_chunk(input, length, unpacked).map(|bytes| (request, bytes)))
 }
 
-/// Whether the other end is.
+/// Tracks whether the other end is still there.
 struct Gone {
     begun: Instant,
-    /// Milliseconds from then until something was heard last.
+    /// Milliseconds from `begun` until something was last received.
     last: AtomicU64,
     ended: AtomicBool,
 }
@@ -172,7 +172,7 @@ impl Gone {
     }
 }
 
-/// Where answers go, and whether anybody still listens.
+/// Where answers are sent, and whether they are still received.
 struct Out<'a, W> {
     answers: &'a Answers<W>,
     gone: Arc<Gone>,
@@ -183,11 +183,11 @@ impl<W: Write> Out<'_, W> {
     fn say(&mut self, event: &Event) -> Result<()> {
         self.answers.write(event).map_err(|e| {
             self.gone.ended.store(true, Ordering::Relaxed);
-            Error::new(ErrorKind::Stopped, "the one who asked is gone").why(e)
+            Error::new(ErrorKind::Stopped, "the client disconnected").why(e)
         })
     }
 
-    /// Tells a step, and whether to go on.
+    /// Reports progress, and returns whether to continue.
     fn step(&mut self, step: Progress) -> Flow {
         let now = Instant::now();
         let fresh = self.told.is_none_or(|(phase, last)| phase != step.phase || now - last >= PACE);
@@ -211,18 +211,18 @@ impl<W: Write> Agent<'_, W> {
             let next = match heard.recv_timeout(GLANCE) {
                 Ok(next) => next,
                 Err(RecvTimeoutError::Timeout) if !self.out.gone.silent() => continue,
-                // What came stays, and may be gone on with.
+                // What was received stays, and can be resumed.
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
             };
             let (request, bytes) =
-                next.map_err(|e| Error::new(ErrorKind::Input, "the request was not understood").why(e))?;
+                next.map_err(|e| Error::new(ErrorKind::Input, "protocol error: invalid request").why(e))?;
             greeted = greeted || matches!(request, Request::Hello { .. });
             if matches!(request, Request::Bye) {
                 return Ok(());
             }
             if !greeted {
                 return Err(
-                    Error::new(ErrorKind::Input, "the request was not understood").why("it did not begin with hello")
+                    Error::new(ErrorKind::Input, "protocol error: invalid request").why("it did not begin with hello")
                 );
             }
             let (deeds, out) = (&mut self.deeds, &mut self.out);
@@ -243,14 +243,12 @@ impl<W: Write> Agent<'_, W> {
     }
 }
 
-/// Two programs that do not understand each other.
+/// Returns the error for two programs with different protocol versions.
 pub fn other_version(one: u32, other: u32) -> Error {
-    Error::new(ErrorKind::Failed, "the requorum beside the data is of another version")
-        .why(format!("one speaks protocol {one}, the other {other}"))
-        .hint("Install the same version on both machines, or take the installed one off the PATH: then it is sent.")
+    Error::new(ErrorKind::Failed, "requorum on the host has an incompatible version")
+        .why(format!("protocol {one} here, {other} there"))
+        .hint("Install the same version on both machines, or remove it from the host's PATH: then this one is sent.")
 }
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_hostile;

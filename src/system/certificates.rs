@@ -1,6 +1,6 @@
-//! Certificates read from this machine's disk, and which CA vouches for which: the facts that
-//! [`domain::members::certificates`](crate::domain::members::certificates) judges. Only paths and what is public leaves this file; a key
-//! is read to be held against its certificate, and dropped.
+//! Reads certificates from this machine's disk and finds out which CA signed which: the facts that
+//! [`domain::members::certificates`](crate::domain::members::certificates) evaluates. Only paths and public data leave
+//! this module; a private key is compared with its certificate and dropped.
 
 #[cfg(test)]
 mod tests;
@@ -29,10 +29,10 @@ use crate::{
     engine::durable_fs,
 };
 
-/// No certificate file is longer; a whole system's CA bundle has a quarter of it.
+/// The largest certificate file that is read; a system's complete CA bundle has a quarter of it.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Reads all files that are named, each once, and tries every CA on every certificate.
+/// Reads every named file once, and verifies every certificate against every CA.
 pub(super) fn read(named: &[Named]) -> CertificateFacts {
     let chains: Vec<Result<Vec<CertificateDer<'static>>, Unread>> = named.iter().map(|n| chain(&n.cert)).collect();
     let mut cas: Vec<(&PathBuf, Result<Vec<CertificateDer<'static>>, Unread>)> = Vec::new();
@@ -65,19 +65,19 @@ pub(super) fn read(named: &[Named]) -> CertificateFacts {
     seen
 }
 
-/// A file's bytes; a relative path is relative to where etcd will be started, which nobody knows.
+/// Reads a file; a relative path is relative to where etcd will be started, which is not known.
 fn bytes(path: &Path) -> Result<Vec<u8>, Unread> {
     if path.is_relative() {
         return Err(Unread::Elsewhere("the path is relative to where etcd will be started".into()));
     }
     let fail = |e: std::io::Error| {
         Unread::Elsewhere(match e.kind() {
-            ErrorKind::NotFound | ErrorKind::NotADirectory => "it is not on this machine".into(),
-            ErrorKind::PermissionDenied => "it may not be read by the user who runs requorum".into(),
-            _ => format!("it cannot be read here ({e})"),
+            ErrorKind::NotFound | ErrorKind::NotADirectory => "it does not exist on this machine".into(),
+            ErrorKind::PermissionDenied => "permission denied for the user who runs requorum".into(),
+            _ => format!("it cannot be read ({e})"),
         })
     };
-    // A pipe or a device would keep us waiting, a pipe even when it is opened.
+    // A pipe or a device would block; a pipe even when it is opened.
     if !std::fs::metadata(path).map_err(fail)?.is_file() {
         return Err(Unread::Wrong("it is not a file".into()));
     }
@@ -87,22 +87,22 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Unread> {
     match out.len() as u64 {
         0 => Err(Unread::Wrong("it is empty".into())),
         1..=MAX_BYTES => Ok(out),
-        _ => Err(Unread::Wrong("it is longer than any file of certificates".into())),
+        _ => Err(Unread::Wrong("it is too large for a certificate file".into())),
     }
 }
 
-/// All certificates of a PEM file, at least one.
+/// Parses all certificates of a PEM file, at least one.
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unread> {
     let bytes = bytes(path)?;
     let certs: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match certs {
-        Ok(certs) if certs.is_empty() => Err(Unread::Wrong("it holds no certificate in PEM form".into())),
+        Ok(certs) if certs.is_empty() => Err(Unread::Wrong("it has no PEM certificate".into())),
         Ok(certs) => Ok(certs),
-        Err(e) => Err(Unread::Wrong(format!("it cannot be read as PEM ({e})"))),
+        Err(e) => Err(Unread::Wrong(format!("it is not valid PEM ({e})"))),
     }
 }
 
-/// What the first certificate of a chain says; the others are its signers.
+/// Returns the facts of the first certificate of a chain; the others are its signers.
 fn facts(chain: &[CertificateDer<'_>]) -> Result<Cert, Unread> {
     let damaged = || Unread::Wrong("its certificate cannot be decoded".into());
     let (_, cert) = X509Certificate::from_der(chain.first().ok_or_else(damaged)?).map_err(|_| damaged())?;
@@ -124,7 +124,7 @@ fn facts(chain: &[CertificateDer<'_>]) -> Result<Cert, Unread> {
             }
         }
     }
-    // Without the extension a certificate is good for everything.
+    // Without the extension a certificate is valid for every use.
     if let Some(usage) = cert.extended_key_usage().map_err(|_| damaged())? {
         out.server_auth = usage.value.any || usage.value.server_auth;
         out.client_auth = usage.value.any || usage.value.client_auth;
@@ -132,7 +132,7 @@ fn facts(chain: &[CertificateDer<'_>]) -> Result<Cert, Unread> {
     Ok(out)
 }
 
-/// Text of a file as it may stand on a screen.
+/// Escapes text of a file for display.
 fn readable(text: &str) -> String {
     text.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
@@ -149,10 +149,10 @@ fn key(path: &Path, chain: &[CertificateDer<'static>]) -> Key {
     };
     let wrong = |why: &str| Key::Unread(Unread::Wrong(why.into()));
     let Ok(private) = PrivateKeyDer::from_pem_slice(&bytes) else {
-        return wrong("it holds no private key in PEM form, or one behind a password, which etcd cannot open");
+        return wrong("it has no PEM private key, or an encrypted one, which etcd cannot read");
     };
     let Ok(signing) = provider().key_provider.load_private_key(private) else {
-        return wrong("its private key is of a kind that cannot be used");
+        return wrong("the type of its private key is not supported");
     };
     match CertifiedKey::new(chain.to_vec(), signing).keys_match() {
         Ok(()) => Key::Matches,
@@ -161,11 +161,11 @@ fn key(path: &Path, chain: &[CertificateDer<'static>]) -> Key {
     }
 }
 
-/// Why these CAs do not vouch for a chain, where they do not. Dates and uses of the certificate
-/// itself are judged elsewhere; what cannot be decided is not held against it.
+/// Returns why these CAs do not verify a chain; `None` where they do. Dates and key usage of the certificate
+/// itself are checked elsewhere; what cannot be decided counts as valid.
 fn distrust(roots: &[CertificateDer<'static>], chain: &[CertificateDer<'static>], cert: &Cert) -> Option<String> {
     let (leaf, more) = chain.split_first()?;
-    // For Go a certificate that is itself among the CAs is trusted, whatever it is.
+    // Go trusts a certificate that is itself among the CAs, whatever it is.
     if roots.contains(leaf) {
         return None;
     }
@@ -174,23 +174,23 @@ fn distrust(roots: &[CertificateDer<'static>], chain: &[CertificateDer<'static>]
     if store.is_empty() {
         return Some("no certificate in it can be used as a CA".into());
     }
-    // Within the certificate's own time, so that only its signers can be too late.
+    // At a time when the certificate itself is valid, so that only its signers can be expired.
     let seconds = u64::try_from(cert.not_before.midpoint(cert.not_after)).unwrap_or(0);
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     match verdict(Arc::new(store), provider(), leaf, more, cert, now)? {
         CertificateError::UnknownIssuer => Some("no CA in it signed it".into()),
-        CertificateError::BadSignature => Some("a CA of the right name is in it, but with another key".into()),
+        CertificateError::BadSignature => Some("it has a CA of the right name, but with another key".into()),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            Some("a CA between them is no longer valid".into())
+            Some("an intermediate CA has expired".into())
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            Some("a CA between them is not valid yet".into())
+            Some("an intermediate CA is not valid yet".into())
         }
         _ => None,
     }
 }
 
-/// What rustls says of a chain; `None` where it is sound.
+/// Returns the rustls error for a chain; `None` where it is valid.
 fn verdict(
     store: Arc<RootCertStore>,
     provider: Arc<CryptoProvider>,
@@ -204,7 +204,7 @@ fn verdict(
         verifier.verify_client_cert(leaf, more, now).map(|_| ())
     } else {
         let verifier = WebPkiServerVerifier::builder_with_provider(store, provider).build().ok()?;
-        // The name is checked after the chain, and this one is nobody's.
+        // The name is checked after the chain, and no certificate has this one.
         let name = ServerName::try_from("requorum.invalid").ok()?;
         verifier.verify_server_cert(leaf, more, &name, &[], now).map(|_| ())
     };

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// The clocks of this machine. Nothing else reads the time that a decision depends on, so that a wrapped system can have a clock of its own.
+/// The clocks of this machine. Nothing else reads the time that a decision depends on, so that a
+/// wrapped system can have a clock of its own.
 pub trait Clock: Send + Sync {
     /// Returns the seconds since 1970.
     fn now(&self) -> i64;

@@ -1,5 +1,5 @@
 //! How an etcd is, or would be, started on this machine: running processes, systemd units, kubeadm's static pods, files
-//! in their usual places. Everything is only read; secrets are left out where they are read.
+//! in their usual places. Read-only; secrets are dropped as they are read.
 
 mod command_line;
 mod flags;
@@ -23,10 +23,10 @@ pub use self::single_file::{NotOne, one};
 use self::{host_names::Host, root_fs::Tree};
 use crate::domain::model::observations::config::{ConfigFacts, ConfigKind, Origin};
 
-/// Files of `ETCD_…` variables where distributions and kubespray put them.
+/// Files of `ETCD_…` variables, where distributions and kubespray put them.
 const ENVIRONMENT_FILES: [&str; 5] =
     ["/etc/default/etcd", "/etc/sysconfig/etcd", "/etc/etcd/etcd.conf", "/etc/etcd.env", "/etc/etcd/etcd.env"];
-/// etcd's own YAML configuration where its documentation and distributions put it.
+/// etcd's own YAML configuration, where its documentation and distributions put it.
 const CONFIG_FILES: [&str; 6] = [
     "/etc/etcd/etcd.conf.yml",
     "/etc/etcd/etcd.conf.yaml",
@@ -36,8 +36,8 @@ const CONFIG_FILES: [&str; 6] = [
     "/etc/etcd.conf.yml",
 ];
 
-/// All configurations below `root`, which is `/` but in tests: what runs first, then what would be started, then files
-/// that nothing found here names.
+/// Returns all configurations below `root`, which is `/` except in tests: running processes first, then what would be
+/// started, then files that no other configuration names.
 pub fn discover(root: &Path) -> Vec<ConfigFacts> {
     let tree = Tree(root);
     let host = Host::this(tree);
@@ -53,7 +53,7 @@ pub fn discover(root: &Path) -> Vec<ConfigFacts> {
     found
 }
 
-/// The etcds that run, by process ID: those that count, see [`owner`].
+/// Returns the running etcds by process ID: those that count, see [`owner`].
 pub(super) fn running(root: &Path) -> Vec<u32> {
     let tree = Tree(root);
     let (found, _) = process::find(tree, &Host::this(tree));
@@ -61,7 +61,7 @@ pub(super) fn running(root: &Path) -> Vec<u32> {
     found.into_iter().filter_map(pid).collect()
 }
 
-/// A file by itself does not say where etcd is started: only an absolute directory is one.
+/// A file by itself does not say where etcd is started: only an absolute directory is known.
 fn alone(
     path: &str,
     kind: ConfigKind,
@@ -84,11 +84,11 @@ fn alone(
 
 fn environment_file(tree: Tree<'_>, path: &str) -> Option<ConfigFacts> {
     let text = tree.text(Path::new(path)).ok()?;
-    // One that only holds flags for a command (DAEMON_ARGS) is shown with what is in it, too.
+    // A file that only has flags for a command (DAEMON_ARGS) is shown with its contents, too.
     variables_in(&text, path)
 }
 
-/// A file of variables. systemd takes their values as they stand; where a shell would put something in, that is not known.
+/// Reads a file of variables. systemd takes their values literally; what a shell would substitute is not known.
 fn variables_in(text: &str, path: &str) -> Option<ConfigFacts> {
     let mut variables = systemd::Variables::new();
     systemd::shell_file(text, path, &mut variables);

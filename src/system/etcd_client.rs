@@ -1,8 +1,8 @@
-//! Members asked over gRPC, and by HTTP where that tells more: what each says of itself and its
+//! Asks members over gRPC, and over HTTP where that gives more: what each reports about itself and its
 //! cluster, whether it serves a linearizable read, and the snapshot that it streams.
 //!
-//! Each question makes connections of its own and ends within its deadline, whatever the member
-//! does. Nothing is ever written to a cluster from here but a [canary](Members::canary).
+//! Each question uses its own connections and ends within its deadline, whatever the member
+//! does. Nothing is ever written to a cluster from here except a [canary](Members::canary).
 
 mod config;
 pub(super) mod connection;
@@ -59,8 +59,8 @@ use crate::{
     text::Foreign,
 };
 
-/// What a member says of itself, from the bytes of its answers to Status and MemberList, as they are read off the wire.
-/// None where these are no such answers.
+/// Parses a member's report about itself from the raw answers to Status and MemberList.
+/// `None` where the bytes are not such answers.
 pub fn read_answers(status: &[u8], list: &[u8]) -> Option<MemberStatus> {
     use etcd_client::proto::{PbMemberListResponse, PbStatusResponse};
     use prost::Message;
@@ -69,26 +69,26 @@ pub fn read_answers(status: &[u8], list: &[u8]) -> Option<MemberStatus> {
     Some(says)
 }
 
-/// Whether a text is a member's `/metrics`, and the member's ID where it is told.
+/// Returns whether a text is a member's `/metrics`, and the member's ID where it has one.
 pub fn read_metrics(text: &str) -> Option<Option<Id>> {
     metrics::Metrics::parse(text).map(|metrics| metrics.member_id)
 }
 
-/// How long an answer may take before the other doors of the same member are tried, too.
+/// How long an answer may take before the member's other ports are tried, too.
 const GRACE: Duration = Duration::from_millis(400);
 
 /// The key of the linearizable read. It need not exist: an empty answer proves quorum as well.
 const PROBE_KEY: &str = "requorum/probe";
 
-/// Said where a user was given to a member through which no token can be had.
-const NO_TOKEN: &str = "no token was asked for: logging in needs a quorum; what needs none was asked without";
+/// The note where a user was given for a member through which no token can be issued.
+const NO_TOKEN: &str = "no token was requested: authentication needs quorum; the rest was asked without a token";
 
-/// Said of a member that tells strangers nothing, where no token can be had.
-const CLOSED: &str = "passwords are on, and without a quorum no token can be had: what is known comes from what needs \
-                      none (metrics, peer port); a client certificate whose CN is a user would do (where \
+/// The note for a member that answers no unauthenticated request, where no token can be issued.
+const CLOSED: &str = "authentication is enabled; no token can be issued without quorum: what is shown comes from ports \
+                      that need no token (metrics, peer port); a client certificate whose CN is a user works (if \
                       --client-cert-auth is on), and so do the files";
 
-/// The members' side of the world. Its calls block and may be made from several threads at once,
+/// The client for all members. Its calls block and may be made from several threads at once,
 /// but not from inside an async runtime.
 pub struct Members {
     runtime: Option<runtime::Runtime>,
@@ -96,7 +96,7 @@ pub struct Members {
     /// The endpoints that the operator named.
     named: Mutex<Vec<Target>>,
     tls: Arc<ClientConfig>,
-    /// The same for HTTP/1.
+    /// The TLS configuration for HTTP/1.
     tls_http: Arc<ClientConfig>,
 }
 
@@ -107,7 +107,7 @@ impl fmt::Debug for Members {
 }
 
 impl Drop for Members {
-    /// Without waiting: what a hung member still owes is of no interest any more.
+    /// Does not wait: a hung member's outstanding answers no longer matter.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -116,10 +116,10 @@ impl Drop for Members {
 }
 
 impl Members {
-    /// Reads the certificates named in `connect` and starts the threads that talk.
+    /// Reads the certificates named in `connect` and starts the network threads.
     ///
     /// # Errors
-    /// When a certificate or key is missing or wrong, naming its file and flag.
+    /// When a certificate or key is missing or invalid, naming its file and flag.
     pub fn new(connect: Connect) -> Result<Self> {
         if connect.credentials().is_some() {
             secrets::no_core_dumps();
@@ -130,15 +130,15 @@ impl Members {
             .thread_name("requorum-net")
             .enable_all()
             .build()
-            .map_err(|e| Error::new(ErrorKind::Failed, "threads for the network cannot be started").why(e))?;
+            .map_err(|e| Error::new(ErrorKind::Failed, "failed to start network threads").why(e))?;
         let tls_http = tls::for_http(&tls);
         Ok(Members { runtime: Some(runtime), connect, named: Mutex::default(), tls, tls_http })
     }
 
-    /// Notes that the operator named these endpoints: user and password may be sent there.
+    /// Records that the operator named these endpoints: user and password may be sent there.
     pub fn name_endpoints(&self, endpoints: &[String]) {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        // what is no endpoint is never asked
+        // an invalid endpoint is never asked
         for target in endpoints.iter().filter_map(|endpoint| Target::parse(endpoint, &self.connect).ok()) {
             if !named.contains(&target) {
                 named.push(target);
@@ -146,36 +146,36 @@ impl Members {
         }
     }
 
-    /// These members and no port that was not named: nothing is guessed.
+    /// Returns the same client without port guesses: no port is asked that was not named.
     pub fn without_guesses(mut self) -> Self {
         self.connect.guess_ports = false;
         self
     }
 
-    /// Asks one member everything that answers without quorum and, where it names a leader, one
-    /// linearizable read. Every step has its own deadline, so it returns whatever the member does: a
-    /// silent one within dial timeout + 4 s, one that answers some and stalls at the rest 3 s later for each of read,
-    /// token and what the token opens.
+    /// Asks one member everything that it answers without quorum and, where it names a leader, for one
+    /// linearizable read. Every step has its own deadline, so it returns whatever the member does: within
+    /// dial timeout + 4 s for a silent member; one that stalls midway takes up to 3 s longer for each of read,
+    /// token and what needs the token.
     pub fn ask(&self, endpoint: &str) -> Answer {
         self.block_on(self.facts(endpoint))
             .unwrap_or_else(|| Err(shutting_down()))
             .map_or_else(Answer::from, |says| Answer::Says(Box::new(says)))
     }
 
-    /// Asks the peer port of `member`, which said nothing at its client URL, whether it is alive.
+    /// Asks the peer port of `member`, whose client URL was silent, whether it is alive.
     pub fn ask_peer(&self, member: &KnownMember) -> Answer {
         self.block_on(http_probes::by_peer_urls(self, member))
             .unwrap_or_else(|| Err(shutting_down()))
             .map_or_else(Answer::from, |says| Answer::Says(Box::new(says)))
     }
 
-    /// HashKV of the keys up to `revision`; 0 for the newest, which the answer names. It reads the member's whole store,
-    /// so it has more time than an answer.
+    /// Returns the HashKV of the keys up to `revision`; 0 for the newest, which the answer names. The member reads its
+    /// whole store for it, so this has a longer limit than other answers.
     pub fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         self.block_on(self.hash(endpoint, revision)).unwrap_or_else(|| Hashed::Failed(shutting_down().details.into()))
     }
 
-    /// Keys that the member wrote last at or before `revision`, from what it has.
+    /// Returns keys that the member wrote last at or before `revision`, from the member's own store.
     ///
     /// # Errors
     /// Why there is no answer, in a few words.
@@ -183,13 +183,13 @@ impl Members {
         self.block_on(old_keys::ask(self, endpoint, revision)).unwrap_or_else(|| Err(shutting_down().details))
     }
 
-    /// The list of alarms, which needs a quorum.
+    /// Returns the list of alarms, which needs quorum.
     pub fn alarms(&self, endpoint: &str) -> Queried<Vec<Alarm>> {
         self.block_on(quorum_calls::alarms(self, endpoint)).unwrap_or_else(|| Queried::Failed(shutting_down().details))
     }
 
-    /// What the member stores besides keys, from that member alone; its database is streamed where that is not longer
-    /// than `most`.
+    /// Returns what the member stores besides keys, from that member alone; its database is streamed if it is not
+    /// larger than `most`.
     ///
     /// # Errors
     /// Why nothing could be asked, in a few words.
@@ -202,13 +202,14 @@ impl Members {
         self.block_on(rows::stored(self, endpoint, most, watch)).unwrap_or_else(|| Err(shutting_down().details))
     }
 
-    /// How a watch from `revision` on is answered.
+    /// Returns how a watch from `revision` on is answered.
     pub fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {
         self.block_on(quorum_calls::watch_from(self, endpoint, revision))
             .unwrap_or_else(|| Watched::Failed(shutting_down().details))
     }
 
-    /// Puts a key through the first of `endpoints`, reads it through each, deletes it through the last, and watches that.
+    /// Puts a key through the first of `endpoints`, reads it through each, deletes it through the last, and watches all
+    /// that.
     pub fn canary(&self, endpoints: &[String], key: &str, value: &str) -> Canary {
         self.block_on(quorum_calls::canary(self, endpoints, key, value)).unwrap_or_else(|| Canary::Failed {
             key: key.into(),
@@ -222,8 +223,8 @@ impl Members {
     ///
     /// # Errors
     /// When `into` or `into.part` exists or cannot be written, the member does not answer or
-    /// refuses, the stream is cut off or stands still, bytes are missing, or the SHA-256 is wrong;
-    /// and `Stopped` when `watch` said so. What was written is removed then.
+    /// refuses, the stream breaks or stalls, bytes are missing, or the SHA-256 does not match;
+    /// and `Stopped` when `watch` requests it. What was written is removed then.
     pub fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<u64> {
         self.block_on(snapshot::save(self, endpoint, into, watch))
             .unwrap_or_else(|| Err(Error::new(ErrorKind::Stopped, "requorum is shutting down")))
@@ -243,7 +244,7 @@ impl Members {
         let target = Target::parse(endpoint, &self.connect)?;
         let ask = async { tokio::join!(self.by_client_port(&target), http_probes::client_port_pages(self, &target)) };
         let ask = std::pin::pin!(ask);
-        // who answers does so at once; for others the time of waiting is used to try their other doors
+        // a live member answers at once; otherwise the waiting time is used to try its other ports
         let (client, aside, beside) = match select(ask, std::pin::pin!(sleep(GRACE))).await {
             Either::Left(((client, aside), _)) => (client, aside, None),
             Either::Right(((), ask)) => {
@@ -269,7 +270,7 @@ impl Members {
         }
     }
 
-    /// What gRPC on the client port tells.
+    /// Asks the client port over gRPC.
     async fn by_client_port(&self, target: &Target) -> std::result::Result<MemberStatus, ConnectError> {
         let line = connection::dial(target, &self.tls, self.connect.dial_timeout, ANSWERS).await?;
         let mut client = client(&line, false).await?;
@@ -279,7 +280,7 @@ impl Members {
             Ok(status) => {
                 let mut says = MemberStatus { local_read, ..says(status.0) };
                 if says.leader == Id(0) || says.is_learner {
-                    // a learner serves no linearizable reads, whatever its leader could
+                    // a learner serves no linearizable reads, even if its leader could
                     note_members(&mut says, members);
                     if self.connect.credentials().is_some() {
                         says.errors.push(NO_TOKEN.to_owned());
@@ -308,7 +309,7 @@ impl Members {
             Ok(both) => both,
             Err(refusal) => return Hashed::Failed(refusal.why.to_string().into()),
         };
-        // only where it is wanted: most clusters ask for no token, and a token takes a quorum
+        // only where it is needed: most clusters use no tokens, and a token takes quorum
         let token = match self.connect.credentials() {
             Some(_) => self.authenticate_if_led(&line, &mut client).await.err(),
             None => None,
@@ -328,7 +329,7 @@ impl Members {
         }
     }
 
-    /// Both at once, each with its own deadline.
+    /// Asks for both at once, each with its own deadline.
     async fn status_and_members(
         &self,
         client: &Client,
@@ -339,8 +340,8 @@ impl Members {
         tokio::join!(answered(limit, maintenance.status()), answered(limit, cluster.member_list()))
     }
 
-    /// With credentials: gets a token (a leader is named, so one can be had), and asks again for
-    /// the members where they were refused without one. A refusal becomes one of the complaints.
+    /// With credentials: gets a token (a leader is named, so one can be issued), and asks again for
+    /// the members where they were refused without one. A refusal is added to the errors.
     async fn token_and_members(
         &self,
         line: &Connection,
@@ -367,12 +368,12 @@ impl Members {
             && let Ok(status) = answered(limit, client.maintenance_client().status()).await
             && status.leader() == 0
         {
-            return Err(NoToken::Refused("without a leader no user can log in".to_owned()));
+            return Err(NoToken::Refused("authentication needs a leader".to_owned()));
         }
         self.authenticate(line, client).await
     }
 
-    /// User and password for the member at the other end of `line`, where some are given. No other way leads them out.
+    /// Returns user and password for the member at the other end of `line`, where given. They are read nowhere else.
     fn credentials_for(&self, line: &Connection) -> std::result::Result<Option<(String, String)>, NoToken> {
         let Some(credentials) = self.connect.credentials() else { return Ok(None) };
         let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
@@ -380,27 +381,27 @@ impl Members {
         Ok(Some(credentials))
     }
 
-    /// True when the client bears a token now; false where none is wanted.
+    /// Returns true if the client has a token now; false if none is needed.
     async fn authenticate(&self, line: &Connection, client: &mut Client) -> std::result::Result<bool, NoToken> {
         let Some((user, password)) = self.credentials_for(line)? else { return Ok(false) };
         match answered(self.connect.answer_timeout(), client.update_user(Some((user, password)))).await {
             Ok(()) => Ok(true),
-            // credentials given to a cluster that asks for none do no harm
+            // credentials given to a cluster without authentication do no harm
             Err(miss) if miss.error() == Some(ServerError::NoAuthentication) => Ok(false),
             Err(miss) => Err(NoToken::Refused(miss.words().into())),
         }
     }
 
-    /// One read. A linearizable one only a quorum can serve; a serializable one the member serves from what it has.
+    /// Makes one read. A linearizable one needs quorum; a serializable one is served from the member's own store.
     ///
-    /// etcd waits for the quorum's confirmation first and looks at the caller's right only then
+    /// etcd waits for the quorum's confirmation first and checks the caller's permission only then
     /// (`EtcdServer.Range`: `linearizableReadNotify`, after it `doSerialize`; the same from 3.4 to
-    /// 3.7), so a refusal for want of a right proves quorum as well as an answer does.
+    /// 3.7), so "permission denied" proves quorum as well as an answer does.
     async fn read(&self, client: &Client, reading: Reading) -> Read {
         self.read_or_error(client, reading).await.0
     }
 
-    /// The same, with etcd's own error where it is one.
+    /// Makes the same read, and returns etcd's own error where there is one.
     async fn read_or_error(&self, client: &Client, reading: Reading) -> (Read, Option<ServerError>) {
         let options = GetOptions::new().with_keys_only().with_limit(1);
         let options = if reading == Reading::Serializable { options.with_serializable() } else { options };
@@ -412,8 +413,8 @@ impl Members {
         }
     }
 
-    /// From 3.6 on, and in late 3.5, a member with passwords switched on tells strangers not even
-    /// its status. A token needs quorum; so does the read, and that answers even a stranger.
+    /// Asks a member that requires a token even for its status, as 3.6, and late 3.5, do with
+    /// authentication enabled. A token needs quorum; so does the read, but that shows it even without a token.
     async fn behind_a_password(
         &self,
         target: &Target,
@@ -421,7 +422,7 @@ impl Members {
         refused: &Status,
     ) -> std::result::Result<MemberStatus, ConnectError> {
         let mut stranger = client(line, false).await?;
-        // with «require leader» a member without one says so at once instead of waiting
+        // with "require leader" a member without one says so at once instead of waiting
         let (read, who) = tokio::join!(
             async {
                 Ok::<_, ConnectError>(self.read_or_error(&client(line, true).await?, Reading::Linearizable).await)
@@ -444,9 +445,9 @@ impl Members {
             Read::Failed(_) | Read::NotAsked => {
                 let why = if let Read::Failed(why) = read { why } else { Foreign::default() };
                 return Err(ConnectError::password(format!(
-                    "{} is alive, but passwords are on and it tells strangers nothing ({}). A token can only be had \
-                         with quorum, and it serves no linearizable read: {why}. A client certificate whose CN is a user \
-                         (where --client-cert-auth is on) needs no token; otherwise go on with its files.",
+                    "{} is alive, but authentication is enabled and it answers no unauthenticated request ({}). A \
+                     token needs quorum, and it serves no linearizable read: {why}. A client certificate whose CN is a \
+                     user (if --client-cert-auth is on) needs no token; otherwise continue with its files.",
                     target.url(),
                     errors::said(refused)
                 )));
@@ -464,9 +465,9 @@ impl Members {
         Ok(says)
     }
 
-    /// Who a member is that tells strangers nothing. A watch that it refuses is refused under a
+    /// Identifies a member that answers no unauthenticated request. A watch that it refuses is refused under a
     /// header with its ID, its cluster's, revision and term (etcd `v3rpc/watch.go`, 3.4 to 3.7), and
-    /// needs no quorum. One that it grants ends with the stream at once.
+    /// needs no quorum. A watch that it grants ends with the stream at once.
     async fn who(&self, client: &Client) -> Option<MemberStatus> {
         let mut watch = client.watch_client();
         let first = async { watch.watch(PROBE_KEY, None).await?.message().await };
@@ -481,7 +482,7 @@ impl Members {
         })
     }
 
-    /// Why no status came, as far as the wire tells.
+    /// Returns why no status was received, as far as the connection shows it.
     async fn silence(&self, target: &Target, line: &Connection, miss: CallError) -> ConnectError {
         let hung_up = !matches!(miss, CallError::Late(_));
         let (refusal, quiet) = {
@@ -491,14 +492,14 @@ impl Members {
         if let Some(refusal) = refusal {
             return refusal;
         }
-        // The reason for hanging up may have been lost where a write of ours failed first.
+        // The reason for closing may have been lost where a write of ours failed first.
         if hung_up
             && target.tls
             && let Some(error) = connection::alert(target, &self.tls).await
         {
             return errors::tls(&error, target);
         }
-        // Go's TLS servers hang up on plain HTTP/2 without a word
+        // Go's TLS servers close a plain HTTP/2 connection without a message
         if quiet && !target.tls && connection::speaks_tls(target).await {
             return errors::speaks_tls(target);
         }
@@ -506,24 +507,24 @@ impl Members {
             CallError::Late(limit) => ConnectError::new(
                 format!("no answer in {}", errors::span(limit)),
                 format!(
-                    "{} takes connections, but its status did not come in {}: a member that was started since the \
-                     quorum was lost waits for the others first (its log speaks of elections); else it is hung, its \
-                     disk stands still, or something else listens there. Where quorum is lost, its data are to be had \
-                     from its directory, once it is stopped.",
+                    "{} accepts connections, but sent no status in {}: a member that was started after quorum was lost \
+                     waits for the others first (its log shows elections); otherwise it hangs, its disk stalls, or \
+                     another service listens there. If quorum is lost, take its data from its directory, once it is \
+                     stopped.",
                     target.url(),
                     errors::span(limit)
                 ),
             ),
             CallError::Status(_) if quiet => ConnectError::new(
-                "hung up",
+                "closed the connection",
                 format!(
-                    "{} took the connection and hung up without a word. Is it a member's client URL?",
+                    "{} accepted the connection and closed it without an answer. Is it a member's client URL?",
                     target.url()
                 ),
             ),
             CallError::Status(status) => errors::status(&status, target),
             CallError::Other(why) => {
-                ConnectError::new("no answer", format!("{} could not be asked: {why}.", target.url()))
+                ConnectError::new("no answer", format!("{} could not be queried: {why}.", target.url()))
             }
         }
     }
@@ -533,10 +534,10 @@ fn shutting_down() -> ConnectError {
     ConnectError::new("not asked", "requorum is shutting down.")
 }
 
-/// Notes that the member was asked without a token, and why.
+/// Records that the member was asked without a token, and why.
 fn note_no_token(says: &mut MemberStatus, why: &NoToken) {
     if let NoToken::Withheld(withheld) = why {
         says.withheld = Some(*withheld);
     }
-    says.errors.push(format!("no token for the user given: {}", why.words()));
+    says.errors.push(format!("no token for the given user: {}", why.words()));
 }

@@ -1,7 +1,7 @@
-//! Directories and snapshots held against a member that serves: the hash of each at its own revision, and the member's at
-//! the same one. Revisions and raft indexes do not tell a cluster that was begun with an empty directory once it was
-//! written past the old state; the data do. Where one of the two was compacted past the other, no hash can be compared:
-//! then the keys tell that the member did not write since.
+//! Compares directories and snapshots with a live member: the hash of each at its own revision with the member's hash
+//! at the same revision. Revisions and raft indexes cannot distinguish a cluster that was started with an empty
+//! directory once it was written past the old state; the data can. Where one of the two was compacted past the other,
+//! hashes cannot be compared: then the keys show whether the member wrote since.
 
 use super::{Cluster, Files};
 use crate::domain::{
@@ -15,7 +15,7 @@ use crate::domain::{
 /// A larger file is not hashed.
 const MOST_BYTES: u64 = 1_000_000_000;
 
-/// Holds everything against what serves that can be.
+/// Compares all directories and snapshots with the live members, where possible.
 pub fn with_members(
     system: &(impl Cluster + Files + ?Sized),
     facts: &[EndpointFacts],
@@ -25,7 +25,7 @@ pub fn with_members(
     each(system, &pairs(facts, dirs, known))
 }
 
-/// Holds each of these against its member, one after the other: a hash costs the member a reading of its whole store.
+/// Compares each of these with its member, one after the other: for a hash the member reads its whole store.
 pub fn each(system: &(impl Cluster + Files + ?Sized), pairs: &[Pair]) -> Vec<Compared> {
     pairs.iter().map(|pair| pair.came_to(held_against(system, pair))).collect()
 }
@@ -54,8 +54,8 @@ fn held_against(system: &(impl Cluster + Files + ?Sized), pair: &Pair) -> Match 
     }
 }
 
-/// Where no hash could be compared, for this reason: a key that the member wrote last at or before the revision must be in
-/// the database, written at the same revision and with the same value.
+/// Compares keys where hashes cannot be compared, for the given reason: a key that the member wrote last at or before
+/// the revision must be in the database, written at the same revision and with the same value.
 fn by_keys(system: &(impl Cluster + Files + ?Sized), pair: &Pair, why: Unknown) -> Match {
     let theirs = match system.old_keys(&pair.endpoint, pair.revision) {
         Ok(theirs) if theirs.is_empty() => return Match::Unknown(why),

@@ -1,4 +1,5 @@
-//! A hand on one host: asked the same things whether the work is done in this process or at the other end of a connection.
+//! A session on one host: the same interface whether the work is done in this process or at the other end of a
+//! connection.
 
 use std::fs::File;
 
@@ -14,27 +15,27 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// One host.
+/// A session on one host.
 pub trait HostSession: Send {
-    /// What was seen there before anything was written.
+    /// Returns the facts found there before anything was written.
     fn facts(&self) -> &HostFacts;
 
-    /// Brings the program there, where it is to be sent, and starts it. `on` hears how many of its bytes are sent.
+    /// Sends the program there, if needed, and starts it. `on` receives the number of bytes sent so far.
     ///
     /// # Errors
-    /// When the host does not take it.
+    /// When the host does not accept it.
     fn start(&mut self, program: &Program, way: &BinarySource, stop: Stop<'_>, on: &mut dyn FnMut(u64)) -> Result<()>;
 
-    /// Asks, and waits for the answer; `on` hears the steps.
+    /// Sends a request and waits for the answer; `on` receives the progress.
     ///
     /// # Errors
-    /// What the far end failed with, or a broken connection.
+    /// The remote end's error, or a broken connection.
     fn ask(&mut self, request: &Request, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Event>;
 
-    /// Sends what the host has not yet of `file`, from byte `from` on.
+    /// Sends the rest of `file` that the host does not have yet, from byte `from` on.
     ///
     /// # Errors
-    /// As [`HostSession::ask`]; what came stays there.
+    /// As [`HostSession::ask`]; what was received stays there.
     fn send(
         &mut self,
         wanted: &Wanted,
@@ -44,7 +45,7 @@ pub trait HostSession: Send {
         on: &mut dyn FnMut(Progress),
     ) -> Result<(Have, Sent)>;
 
-    /// Ends the connection, after the far end has cleared up.
+    /// Ends the connection, after the remote end has cleaned up.
     fn close(self: Box<Self>);
 }
 
@@ -77,14 +78,14 @@ impl HostSession for Session {
     }
 }
 
-/// This machine, by this process.
+/// This machine, in this process.
 pub struct LocalHost<'a> {
     facts: HostFacts,
     deeds: AgentHandler<'a>,
 }
 
 impl<'a> LocalHost<'a> {
-    /// The hand on the machine of `world`, of which `facts` were seen.
+    /// Creates the session on the machine of `world`, with these facts.
     pub fn new(system: &'a dyn System, facts: HostFacts) -> LocalHost<'a> {
         LocalHost { facts, deeds: AgentHandler::new(system) }
     }
@@ -107,7 +108,7 @@ impl HostSession for LocalHost<'_> {
     }
 
     fn send(&mut self, _: &Wanted, _: &File, _: u64, _: Stop<'_>, _: &mut dyn FnMut(Progress)) -> Result<(Have, Sent)> {
-        Err(Error::new(ErrorKind::Bug, "a snapshot was to be sent to the machine that it lies on"))
+        Err(Error::new(ErrorKind::Bug, "sending a snapshot to its own machine"))
     }
 
     fn close(self: Box<Self>) {}

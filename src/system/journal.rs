@@ -1,14 +1,16 @@
-//! The journal of a recovery: what was begun, overridden, made and ended, a line of JSON each.
+//! The journal of a recovery: what was started, overridden, done and finished, one line of JSON each.
 //!
-//! Lines are only added, and each is on the disk before the next act. Each holds the SHA-256 of the line before it, so
-//! that one that was changed, left out or put in later shows. (Who rewrites all of them is not found out by that.) A
-//! journal holds no secret but the beginnings of hosts' journals: its records are made of plans, which hold none.
+//! Lines are only appended, and each is on disk before the next step. Each has the SHA-256 of the line before it, so
+//! that a changed, missing or inserted line is detected. (Rewriting all of them is not detected by that.) A
+//! journal has no secrets except the seals of hosts' journals: its records are made of plans, which have none.
 //!
 //! ```json
 //! {"at":"2026-11-22T03:12:00Z","kind":"begun","text":"…","data":{…},"prev":"9f3c…","hash":"77aa…"}
 //! ```
-//! `hash` is the SHA-256 of the same line without `hash`; `prev` of the first line is 64 zeros in the operator's journal.
-//! In a host's, which may lie in a directory of somebody else, it is a secret that the operator's journal keeps ([`Start`]).
+//!
+//! `hash` is the SHA-256 of the same line without `hash`; `prev` of the first line is 64 zeros in the operator's
+//! journal. In a host's, which may be in another user's directory, it is a secret that the operator's journal stores
+//! ([`Start`]).
 
 use std::{
     io::Read,
@@ -31,36 +33,36 @@ use crate::{
 
 use super::{Clock, Files};
 
-/// No journal is longer.
+/// The largest journal, in bytes.
 pub(super) const MOST_BYTES: u64 = 16 << 20;
 
-/// What a line is about.
+/// The kind of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// The carrying out of a plan was begun.
+    /// A run was started.
     Begun,
-    /// Something was decided on the way to it, on this screen.
+    /// The operator decided something before it.
     Decided,
-    /// Something was said that is only to be known.
+    /// A warning was shown.
     Warned,
-    /// A fence was overridden.
+    /// A blocker was overridden.
     Override,
-    /// A host was looked at, or could not be.
+    /// A host was inspected, or could not be.
     Looked,
     /// Old members were asked again.
     Asked,
-    /// An act is about to be done.
+    /// A step is about to be done.
     Doing,
-    /// It is done.
+    /// A step is done.
     Done,
-    /// A member stands, as read back.
+    /// A member is built and verified.
     Restored,
-    /// A member does not.
+    /// A step failed.
     Failed,
-    /// What the members that came up serve was held against the plan.
+    /// The data that the new members serve was compared with the plan.
     Proof,
-    /// It came to its end.
+    /// A run ended.
     Ended,
 }
 
@@ -68,17 +70,17 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// When, RFC 3339 in UTC.
+    /// The time, RFC 3339 in UTC.
     pub at: String,
-    /// What it is about.
+    /// The kind.
     pub kind: Event,
-    /// A sentence for people.
+    /// The text for people.
     pub text: String,
-    /// The same for programs.
+    /// The data for programs.
     pub data: Map<String, Value>,
     /// The hash of the line before.
     pub prev: String,
-    /// This line's own, over all of the above.
+    /// The hash of this line, over all of the above.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hash: String,
 }
@@ -91,14 +93,14 @@ impl Record {
     }
 }
 
-/// What the first line of a journal follows.
+/// The hash that the first line of a journal follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// Nothing: the operator's.
+    /// Zeros: the operator's journal.
     Zeros,
-    /// This secret: a host's.
+    /// This secret, the seal: a host's journal.
     Seal(String),
-    /// What it says itself: a host's that is not known yet, or one that is only looked at.
+    /// Its own, whatever it is: a host's journal whose seal is not known, or one that is only displayed.
     Any,
 }
 
@@ -116,7 +118,7 @@ fn zeros() -> String {
     "0".repeat(64)
 }
 
-/// Whether a text can be the beginning of a host's journal: 64 hex digits, not all zero.
+/// Returns whether a text can be a seal: 64 hex digits, not all zero.
 pub fn is_seal(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) && text != zeros()
 }
@@ -129,31 +131,31 @@ pub struct Journal<'a, S: ?Sized> {
 }
 
 impl<'a, S: Files + ?Sized> Journal<'a, S> {
-    /// The journal at `path`, which is made with its first line.
+    /// Returns the journal at `path`, which is created with its first line.
     pub fn at(system: &'a S, path: &Path) -> Self {
         Journal { system, path: path.into(), start: Start::Zeros }
     }
 
-    /// A host's journal at `path`, which begins so.
+    /// Returns a host's journal at `path`, with this start.
     pub fn on_host(system: &'a S, path: &Path, start: Start) -> Self {
         Journal { system, path: path.into(), start }
     }
 
-    /// Every line, checked; none where there is no journal yet.
+    /// Reads and verifies every line; none if there is no journal yet.
     ///
     /// # Errors
     /// When it cannot be read, or its chain is broken.
     pub fn read(&self) -> Result<Vec<Record>> {
         let text = self.system.read_text(&self.path)?.unwrap_or_default();
         verify_from(&text, &self.start).map_err(|why| {
-            Error::new(ErrorKind::Input, format!("the journal {} is not whole", self.path.shown())).why(why)
+            Error::new(ErrorKind::Input, format!("{}: the journal is damaged", self.path.shown())).why(why)
         })
     }
 
-    /// Adds a line; it is on the disk when this returns.
+    /// Appends a line; it is on disk when this returns.
     ///
     /// # Errors
-    /// When it cannot be written, or what stands there is no journal of ours: nothing is added to that.
+    /// When it cannot be written, or the file is not one of our journals: nothing is appended to that.
     pub fn add(&self, kind: Event, text: &str, data: Value) -> Result<()>
     where
         S: Clock,
@@ -166,62 +168,62 @@ impl<'a, S: Files + ?Sized> Journal<'a, S> {
             };
             let prev = verify_from(before, &self.start)
                 .map_err(|why| {
-                    Error::new(ErrorKind::Input, format!("nothing is added to the journal {}", self.path.shown()))
+                    Error::new(ErrorKind::Input, format!("{}: cannot append to the journal", self.path.shown()))
                         .why(why)
-                        .hint("Move it aside and keep it; a new one is begun then.")
+                        .hint("Move it aside and keep it; a new one is then created.")
                 })?
                 .pop()
                 .map_or(first, |record| record.hash);
             let at = at(self.system.now());
             let record = Record { at, kind, text: text.into(), data: data.clone(), prev, hash: String::new() }.sealed();
-            // who looks at it with `cat` sees what is there; the meaning, and with it the hash, is the same
+            // shown as it is by `cat`; the meaning, and with it the hash, is the same
             let line = serde_json::to_string(&record).unwrap_or_default();
             Ok(format!("{}\n", escape::json(&line)))
         })
     }
 }
 
-/// Seconds since 1970 as RFC 3339 in UTC.
+/// Formats seconds since 1970 as RFC 3339 in UTC.
 pub fn at(now: i64) -> String {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(now.max(0).unsigned_abs());
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-/// Where the journal of a plan file lies: beside it.
+/// Returns the path of a plan file's journal: next to it.
 pub fn path_next_to(plan_file: &Path) -> PathBuf {
     let mut name = plan_file.as_os_str().to_os_string();
     name.push(".journal");
     name.into()
 }
 
-/// Where the wizard keeps the journal of a plan in its directory for journals.
+/// Returns where the wizard keeps a plan's journal in its journal directory.
 pub fn of_plan(dir: &Path, plan: &Plan) -> PathBuf {
     dir.join(format!("plan-{}.journal", plan.short_id()))
 }
 
-/// The text of the journal at `path`, whoever wrote it: for who only shows what it tells.
+/// Reads the text of the journal at `path`, whoever wrote it: for callers that only display it.
 ///
 /// # Errors
-/// When it is no regular file of text, is longer than any journal, or as the system says.
+/// When it is not a regular text file, is larger than any journal, or as the system reports.
 pub fn text(path: &Path) -> Result<String> {
     let mut text = String::new();
     let read = durable_fs::regular(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
     match read.map_err(|e| io_trouble("read", path, &e))? as u64 {
         ..=MOST_BYTES => Ok(text),
-        _ => Err(Error::new(ErrorKind::Input, format!("{} was not read", path.shown()))
-            .why("it is longer than anything that requorum writes")),
+        _ => Err(Error::new(ErrorKind::Input, format!("{}: not read", path.shown()))
+            .why("it is larger than any file that requorum writes")),
     }
 }
 
-/// Reads a journal and checks its chain: every line whole, sealed, and bound to the one before.
+/// Parses a journal and verifies its chain: every line is complete, has its hash, and follows the one before.
 ///
 /// # Errors
-/// The first line that is not, and why.
+/// The first line that does not, and why.
 pub fn verify(text: &str) -> std::result::Result<Vec<Record>, String> {
     verify_from(text, &Start::Zeros)
 }
 
-/// The same for one that begins so.
+/// Does the same for a journal with this start.
 ///
 /// # Errors
 /// As [`verify`].
@@ -232,8 +234,8 @@ pub fn verify_from(text: &str, start: &Start) -> std::result::Result<Vec<Record>
     }
 }
 
-/// The lines of a journal up to the first that is not as it must be, and why that is not. A host's is taken as it begins:
-/// only the operator's journal could tell whether that is right.
+/// Returns the lines of a journal before the first invalid one, and why that is invalid. A host's journal is accepted
+/// with any start: only the operator's journal could say whether it is right.
 pub fn readable(text: &str) -> (Vec<Record>, Option<String>) {
     let first = text.lines().next().and_then(|line| serde_json::from_str::<Record>(line).ok());
     let hosts = first
@@ -246,7 +248,7 @@ fn readable_from(text: &str, start: &Start) -> (Vec<Record>, Option<String>) {
     if !text.is_empty() && !text.ends_with('\n') {
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let (records, why) = readable_from(&format!("{whole}{}", if whole.is_empty() { "" } else { "\n" }), start);
-        let cut = format!("its last line, {}, is cut off", text.lines().count());
+        let cut = format!("its last line, {}, is incomplete", text.lines().count());
         return (records, Some(why.unwrap_or(cut)));
     }
     for (at, line) in text.lines().enumerate() {
@@ -260,15 +262,15 @@ fn readable_from(text: &str, start: &Start) -> (Vec<Record>, Option<String>) {
 
 fn sound(line: &str, number: usize, before: Option<&str>, start: &Start) -> std::result::Result<Record, String> {
     let record: Record =
-        serde_json::from_str(line).map_err(|e| format!("line {number} is no record of a journal: {e}"))?;
+        serde_json::from_str(line).map_err(|e| format!("line {number} is not a journal record: {e}"))?;
     if record.clone().sealed().hash != record.hash {
-        return Err(format!("line {number} was changed: its hash is another"));
+        return Err(format!("line {number} was changed: its hash does not match"));
     }
     if number == 1 && !start.fits(&record.prev) && matches!(start, Start::Seal(_)) {
-        return Err("it does not begin as this plan's journal was begun here: another one has taken its place".into());
+        return Err("its seal does not match this plan's journal: it was replaced".into());
     }
     if !before.map_or_else(|| start.fits(&record.prev), |hash| record.prev == hash) {
-        return Err(format!("line {number} does not follow the line before it: one was taken out, put in or moved"));
+        return Err(format!("line {number} does not follow the line before it: a line was removed, inserted or moved"));
     }
     Ok(record)
 }
@@ -304,8 +306,8 @@ mod tests {
             (format!("{}\n{}\n", lines[0], lines[2]), "line 2 does not follow"),
             (format!("{}\n{}\n{}\n", lines[0], lines[2], lines[1]), "line 2 does not follow"),
             (format!("{}\n{}\n", lines[1], lines[2]), "line 1 does not follow"),
-            (text.trim_end().to_string(), "line, 3, is cut off"),
-            (format!("{text}hello\n"), "line 4 is no record"),
+            (text.trim_end().to_string(), "line, 3, is incomplete"),
+            (format!("{text}hello\n"), "line 4 is not a journal record"),
         ] {
             let said = verify(&changed).unwrap_err();
             assert!(said.contains(why), "{why:?} is not in {said:?}");
@@ -345,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_added_to_a_journal_that_was_changed() {
+    fn a_changed_journal_is_not_appended_to() {
         let dir = tempfile::tempdir().unwrap();
         let (system, path, text) = written(dir.path());
         let changed = text.replace("\"one\"", "\"eins\"");

@@ -52,11 +52,11 @@ pub struct Local {
     members: Members,
     /// How other hosts are reached.
     ssh: Ssh,
-    /// Below which directory configurations are looked for.
+    /// The root directory for configurations.
     root: PathBuf,
     /// Above which directory nothing of the machine is looked at; see [`Local::within`].
     within: Option<PathBuf>,
-    /// With the snapshot that was read last: the members of a plan are restored from one reading.
+    /// The snapshot that was read last: the members of a plan are restored from one reading.
     tools: Tools,
 }
 
@@ -66,7 +66,7 @@ impl Local {
         Local { members, ssh: Ssh::default(), root: "/".into(), within: None, tools: Tools::default() }
     }
 
-    /// Looks for configurations below `root`, as if that were `/`.
+    /// Searches configurations below `root`, as if it were `/`.
     #[must_use]
     pub fn below(self, root: PathBuf) -> Local {
         Local { root, ..self }
@@ -79,7 +79,7 @@ impl Local {
         Local { within: Some(dir), ..self }
     }
 
-    /// Reaches other hosts so.
+    /// Reaches other hosts by this `ssh`.
     #[must_use]
     pub fn by(self, ssh: Ssh) -> Local {
         Local { ssh, ..self }
@@ -140,7 +140,7 @@ impl Cluster for Local {
 
 impl Hosts for Local {
     fn operator(&self) -> String {
-        // Who called sudo is more to the point than root.
+        // The user who called sudo says more than root.
         let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
         let user = user.unwrap_or_else(|| host_report::name_of(rustix::process::getuid().as_raw(), "/etc/passwd"));
         format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
@@ -156,7 +156,7 @@ impl Hosts for Local {
     }
 
     fn is_this_machine(&self, host: &str) -> bool {
-        // Only one's own addresses can be listened at.
+        // Only this machine's own addresses can be bound.
         TcpListener::bind((host, 0)).is_ok()
     }
 
@@ -193,7 +193,7 @@ impl Clock for Local {
 
     fn random_suffix(&self) -> String {
         let mut bytes = [0u8; 4];
-        // The kernel's generator does not fail once it is up; the clock is good enough before.
+        // The kernel's generator does not fail once it is up; before that the clock is good enough.
         if rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()).is_err() {
             bytes = std::process::id().to_be_bytes();
         }

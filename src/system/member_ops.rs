@@ -1,4 +1,4 @@
-//! What is done on the machine where members live: a member built beside its place, put there, taken out again.
+//! Operations on the machine of a member: build it in staging, install it, roll it back.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ use crate::{
 /// One member of a plan, and the run that works on it.
 #[derive(Debug, Clone, Copy)]
 pub struct PlannedMember<'a> {
-    /// The plan; its source is where the snapshot lies on this machine.
+    /// The plan; its source has the path of the snapshot on this machine.
     pub plan: &'a Plan,
     /// The plan's short ID, as its operator has it.
     pub plan_id: &'a str,
@@ -36,10 +36,10 @@ pub struct PlannedMember<'a> {
 }
 
 impl<'a> PlannedMember<'a> {
-    /// The member's row.
+    /// Returns the member's row.
     ///
     /// # Errors
-    /// When the plan has none of that name.
+    /// When the plan has no member of that name.
     pub fn member(&self) -> Result<&'a Member> {
         self.plan.member(self.name)
     }
@@ -47,42 +47,42 @@ impl<'a> PlannedMember<'a> {
 
 /// A machine with members' directories. All calls block.
 pub trait MemberOps: Send + Sync {
-    /// Keeps others away from these directories until the claim is dropped.
+    /// Locks these directories until the lock is dropped.
     ///
     /// # Errors
-    /// `Refused`, saying who has one of them, where and since when.
+    /// `Refused`, with the holder of one of them, where it runs and since when.
     fn claim(&self, run: &Run, targets: &[PathBuf]) -> std::result::Result<RunLock, NotClaimed>;
 
-    /// The journal of this plan on this machine.
+    /// Returns the path of this plan's journal on this machine.
     fn journal(&self, target: &Path, plan: &str) -> PathBuf;
 
-    /// How much of a snapshot is here.
+    /// Returns how much of a snapshot is present.
     ///
     /// # Errors
-    /// When what is here cannot be read; `Stopped`.
+    /// When what is present cannot be read; `Stopped`.
     fn have(&self, wanted: &Wanted, watch: &mut ProgressFn<'_>) -> Result<Have> {
         snapshot_upload::look(wanted, watch)
     }
 
-    /// How far a member is, as far as its directories tell.
+    /// Returns the state of a member, as far as its directories show it.
     fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState>;
 
-    /// Builds a member beside its place and proves it.
+    /// Builds a member in staging and verifies it.
     ///
     /// # Errors
-    /// In a sentence; what was made is removed and what was there stays.
+    /// In a sentence; what was built is removed and existing data stays.
     fn stage(&self, work: &PlannedMember<'_>, watch: &mut ProgressFn<'_>) -> Result<Restored>;
 
-    /// Puts a staged member in place, and what is there aside under a name with `stamp`.
+    /// Installs a staged member, and moves what was there aside under a name with `stamp`.
     ///
     /// # Errors
-    /// In a sentence; what was there is in place again.
+    /// In a sentence; what was there before is in place again.
     fn swap(&self, work: &PlannedMember<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped>;
 
-    /// Takes a member out of its place again, and puts back what was there.
+    /// Rolls a member back, and restores what was there before.
     ///
     /// # Errors
-    /// In a sentence; all is as it was.
+    /// In a sentence; nothing was changed.
     fn undo(
         &self,
         work: &PlannedMember<'_>,
@@ -97,16 +97,16 @@ pub trait MemberOps: Send + Sync {
     /// When the member is not in the plan.
     fn discard(&self, work: &PlannedMember<'_>) -> Result<()>;
 
-    /// Runs the commands that stop an etcd, and waits until nobody holds its directory.
+    /// Runs the commands that stop an etcd, and waits until its directory is unlocked.
     ///
     /// # Errors
-    /// What a command said, or who still holds it.
+    /// The output of a failed command, or which process still has the lock.
     fn halt(&self, halt: &RunningEtcd) -> Result<()>;
 
-    /// Runs the commands that start a member, and waits until a process holds its directory: that one's ID, where it may be
-    /// seen.
+    /// Runs the commands that start a member, and waits until a process locks its directory: returns the process ID, if
+    /// visible.
     ///
     /// # Errors
-    /// What a command said, or that nobody holds it after so long; `Stopped`.
+    /// The output of a failed command, or that no process locked it in time; `Stopped`.
     fn start(&self, work: &PlannedMember<'_>, commands: &[String], watch: &mut ProgressFn<'_>) -> Result<Option<u32>>;
 }

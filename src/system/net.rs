@@ -1,4 +1,4 @@
-//! Connections that are not etcd's own: HTTP and TLS.
+//! HTTP and TLS connections, below the etcd client and the object store.
 
 pub(crate) mod http;
 pub mod tls;

@@ -1,9 +1,9 @@
 //! Snapshots in object stores that speak S3: listed, and downloaded into files.
 //!
-//! Requests are made by rusty-s3, signed in their headers (`sign`) and sent over our own connection, over HTTPS unless the
-//! endpoint says otherwise. A
-//! download goes into `FILE.part`; beside it, `FILE.part.from` says of which object in which state it is, so that a later
-//! one goes on where it ended and never mixes two. Nothing is ever written to a store.
+//! Requests are built by rusty-s3, signed in their headers (`sign`) and sent over our own connection, over HTTPS unless
+//! the endpoint has http. A download is written to `FILE.part`; next to it, `FILE.part.from` names the object and its
+//! state, so that a later download continues where it ended and never mixes two states. Nothing is ever written to a
+//! store.
 
 mod aws;
 mod fetch;
@@ -43,13 +43,13 @@ use crate::{
     text::Foreign,
 };
 
-/// For a connection, and for the head of an answer.
+/// The time limit for connecting, and for the head of an answer.
 const ANSWER: Duration = Duration::from_secs(30);
-/// A page of a list has a thousand objects; more than this many pages are not read.
+/// A page of a list has a thousand objects; no more pages than this are read.
 const PAGES: usize = 20;
-/// As many objects as these have: a store that puts more on a page is read no further.
+/// The number of objects on these pages: a store with larger pages is read no further.
 const OBJECTS: usize = PAGES * 1000;
-/// More than one page takes.
+/// The largest page, in bytes.
 const PAGE_BYTES: usize = 8 << 20;
 
 /// An object in a store.
@@ -59,19 +59,19 @@ pub struct Object {
     pub url: String,
     /// Its length.
     pub bytes: u64,
-    /// When it was stored, seconds since 1970, where the store tells.
+    /// When it was stored, seconds since 1970, if the store reports it.
     pub modified: Option<i64>,
 }
 
 impl Object {
-    /// The same as a file that may be restored from, once it is fetched.
+    /// Returns the same as a file that may be restored from, once it is fetched.
     pub fn facts(self) -> FileFacts {
         let Object { url, bytes, modified } = self;
         FileFacts { path: url.into(), bytes, modified, health: Health::Unread, content: None }
     }
 }
 
-/// An object store and who asks it.
+/// An object store and its credentials.
 pub struct Store {
     settings: Settings,
     tls: Arc<ClientConfig>,
@@ -79,15 +79,15 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store that the AWS variables and profiles name, as the AWS command line reads them.
+    /// Creates the store that the AWS variables and profiles name, as the AWS command line reads them.
     ///
     /// # Errors
-    /// When there are no credentials, or of a kind that only the AWS command line can turn into keys.
+    /// When there are no credentials, or only the AWS command line can get keys from them.
     pub fn from_environment() -> Result<Store> {
         Store::new(Settings::from_environment()?)
     }
 
-    /// A store with these settings.
+    /// Creates a store with these settings.
     ///
     /// # Errors
     /// When its CA cannot be read.
@@ -97,11 +97,11 @@ impl Store {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|e| Error::new(ErrorKind::Failed, "the network cannot be used").why(e))?;
+            .map_err(|e| Error::new(ErrorKind::Failed, "failed to start the network runtime").why(e))?;
         Ok(Store { settings, tls: tls::for_http(&tls), runtime })
     }
 
-    /// The objects whose URL begins with `url`, by name; those that hold nothing are left out.
+    /// Lists the objects whose URL begins with `url`, by name, without empty ones.
     ///
     /// # Errors
     /// When the store does not answer, refuses, or there are too many.
@@ -122,8 +122,8 @@ impl Store {
                 http::text(answer, PAGE_BYTES, ANSWER).await.map_err(|miss| missed(miss, url))
             })?;
             let (objects, next) = page(name, &text).map_err(|e| {
-                Error::new(ErrorKind::Input, format!("{url} cannot be listed"))
-                    .why(format!("its answer is no list: {e}"))
+                Error::new(ErrorKind::Input, format!("{url}: cannot be listed"))
+                    .why(format!("its answer is not a list: {e}"))
             })?;
             out.extend(objects);
             token = next;
@@ -135,27 +135,28 @@ impl Store {
                 return Ok(out);
             }
         }
-        Err(Error::new(ErrorKind::Input, format!("{url} holds more than {} objects", out.len()))
+        Err(Error::new(ErrorKind::Input, format!("{url}: more than {} objects", out.len()))
             .hint("Give a longer prefix, such as the directory of this cluster's snapshots."))
     }
 
-    /// One object.
+    /// Returns one object.
     ///
     /// # Errors
-    /// When it is not there, or as for [`Store::list`].
+    /// When it does not exist, or as for [`Store::list`].
     pub fn object(&self, url: &ObjectUrl) -> Result<Object> {
         let objects = self.list(url)?;
         let url = url.as_str();
         objects.into_iter().find(|object| object.url == url).ok_or_else(|| {
-            Error::new(ErrorKind::Input, format!("{url} is not there")).hint("requorum snapshot list shows what is.")
+            Error::new(ErrorKind::Input, format!("{url}: no such object"))
+                .hint("To list the objects: requorum snapshot list")
         })
     }
 
     /// Downloads an object into the new file `into`, and returns its length.
     ///
     /// # Errors
-    /// When `into` exists, the object is not there or changed in the middle, the store stops answering after some
-    /// further tries (what came stays for the next call), or `watch` says so.
+    /// When `into` exists, the object does not exist or changed during the download, the store stops answering even
+    /// after retries (what was received stays for the next call), or `watch` requests it.
     pub fn fetch(&self, url: &ObjectUrl, into: &Path, watch: &mut ProgressFn<'_>) -> Result<u64> {
         self.runtime.block_on(fetch::fetch(self, url, into, watch))
     }
@@ -163,15 +164,15 @@ impl Store {
     fn bucket(&self, name: &str) -> Result<Bucket> {
         let settings = &self.settings;
         let bad = |e: &dyn std::fmt::Display| {
-            Error::new(ErrorKind::Input, format!("the bucket {name} cannot be reached at {}", settings.endpoint)).why(e)
+            Error::new(ErrorKind::Input, format!("bucket {name}: cannot be reached at {}", settings.endpoint)).why(e)
         };
         let endpoint = settings.endpoint.parse().map_err(|e| bad(&e))?;
-        // A dot would be one more label than the store's certificate is for.
+        // With a dot it would have one label more than the store's certificate is valid for.
         let style = if settings.path_style || name.contains('.') { UrlStyle::Path } else { UrlStyle::VirtualHost };
         Bucket::new(endpoint, style, name.to_string(), settings.region.clone()).map_err(|e| bad(&e))
     }
 
-    /// Sends a signed GET and takes an answer that has what was asked for; `url` is how it is called in errors.
+    /// Sends a signed GET and returns an answer with status OK; `url` is the object's name in errors.
     async fn get<'a>(
         &self,
         action: &impl S3Action<'a>,
@@ -186,7 +187,7 @@ impl Store {
             port: bare.port_or_known_default().unwrap_or(443),
             tls: bare.scheme() == "https",
         };
-        // as it is signed: without a port that goes without saying
+        // as it is signed: without a default port
         let host = bare.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (credentials, region) = (&self.settings.credentials, &self.settings.region);
@@ -196,7 +197,7 @@ impl Store {
         let all: Vec<(&str, &str)> = own.chain(headers.iter().copied()).collect();
         let answer = http::get(&target, &self.tls, &signed.path, &all, ANSWER, ANSWER).await.map_err(|miss| {
             let trouble = missed(miss, url);
-            Error { hint: format!("It was asked at {}. {}", target.url(), trouble.hint), ..trouble }
+            Error { hint: format!("Endpoint: {}. {}", target.url(), trouble.hint), ..trouble }
         })?;
         if answer.status().is_success() || answer.status().as_u16() == 412 || answer.status().as_u16() == 416 {
             return Ok(answer);
@@ -204,7 +205,7 @@ impl Store {
         Err(self.refused(answer, url).await)
     }
 
-    /// What the store said instead, in its own words.
+    /// Returns the store's error, in its own words.
     async fn refused(&self, answer: Response<Incoming>, url: &str) -> Error {
         let status = answer.status();
         let region = answer.headers().get("x-amz-bucket-region").and_then(|r| r.to_str().ok()).filter(|r| is_region(r));
@@ -217,20 +218,23 @@ impl Store {
         let hint = match (status.as_u16(), region.filter(|r| *r != self.settings.region)) {
             (_, Some(region)) => format!("The bucket is in the region {region}: AWS_REGION={region}."),
             (401 | 403, _) => {
-                format!("The key is {}; it needs s3:GetObject and s3:ListBucket there.", self.settings.from)
+                format!(
+                    "The access key is {}; it needs s3:GetObject and s3:ListBucket on the bucket.",
+                    self.settings.from
+                )
             }
-            (404, _) => "Check bucket and key; requorum snapshot list s3://BUCKET/PREFIX shows what is there.".into(),
-            _ => "Trying again later may help.".into(),
+            (404, _) => "Check bucket and key; to list the objects: requorum snapshot list s3://BUCKET/PREFIX".into(),
+            _ => "Try again later.".into(),
         };
-        Error::new(ErrorKind::Input, format!("{url} cannot be had")).why(why).hint(hint)
+        Error::new(ErrorKind::Input, format!("{url}: cannot be read")).why(why).hint(hint)
     }
 }
 
-/// A page of a list, as a store sends it: its objects, but those that hold nothing and those whose keys no URL can stand
-/// for, and the token of the next page.
+/// Parses a page of a list as a store sends it: its objects, without empty ones and those whose keys cannot be written
+/// as a URL, and the token of the next page.
 ///
 /// # Errors
-/// A sentence, where it is no list.
+/// A sentence, if it is not a list.
 pub fn page(bucket: &str, text: &str) -> std::result::Result<(Vec<Object>, Option<String>), String> {
     let page = ListObjectsV2::parse_response(text).map_err(|e| e.to_string())?;
     let mut out = Vec::new();
@@ -244,7 +248,7 @@ pub fn page(bucket: &str, text: &str) -> std::result::Result<(Vec<Object>, Optio
     Ok((out, page.next_continuation_token))
 }
 
-/// What a store says instead of an answer: its code and its message, cut.
+/// Parses a store's error document: its code and its message, truncated.
 pub fn error_words(text: &str) -> Option<(Foreign, Foreign)> {
     let part = |tag: &str| {
         let (_, rest) = text.split_once(&format!("<{tag}>"))?;
@@ -254,12 +258,12 @@ pub fn error_words(text: &str) -> Option<(Foreign, Foreign)> {
     Some((part("Code")?, part("Message")?))
 }
 
-/// What can be a region's name. It comes to stand in a line to copy.
+/// Returns whether a text can be a region's name: it is shown in a line to copy.
 fn is_region(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// `2026-11-22T03:12:00.000Z` in seconds since 1970.
+/// Parses `2026-11-22T03:12:00.000Z` to seconds since 1970.
 fn seconds(text: &str) -> Option<i64> {
     let time = humantime::parse_rfc3339(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(time.as_secs()).ok()
@@ -267,15 +271,15 @@ fn seconds(text: &str) -> Option<i64> {
 
 fn missed(miss: HttpError, url: &str) -> Error {
     let why = match miss {
-        HttpError::Wire(Failure::Resolve(e)) => format!("the store's name was not found: {e}"),
-        HttpError::Wire(Failure::Tcp(e)) => format!("no connection: {e}"),
-        HttpError::Wire(Failure::Tls(e)) => format!("no TLS: {e}"),
+        HttpError::Wire(Failure::Resolve(e)) => format!("the name of the store cannot be resolved: {e}"),
+        HttpError::Wire(Failure::Tcp(e)) => format!("connection failed: {e}"),
+        HttpError::Wire(Failure::Tls(e)) => format!("TLS handshake failed: {e}"),
         HttpError::Wire(Failure::Words(refusal)) => refusal.details,
         HttpError::Late(limit) => format!("no answer in {}", errors::span(limit)),
         HttpError::HungUp => "the connection was lost".into(),
         HttpError::NoHttp(why) => why,
     };
-    Error::new(ErrorKind::NoAnswer, format!("{url} cannot be had"))
+    Error::new(ErrorKind::NoAnswer, format!("{url}: cannot be read"))
         .why(why)
-        .hint("AWS_ENDPOINT_URL_S3 names another store; AWS_CA_BUNDLE a CA of one's own.")
+        .hint("To use another store, set AWS_ENDPOINT_URL_S3; for a private CA, AWS_CA_BUNDLE.")
 }

@@ -1,5 +1,5 @@
 //! Everybody asked at once and heard out in rounds, on threads: [`crate::domain::quorum::probe_rounds`] says who is next, a [`Cluster`]
-//! does the asking.
+//! a [`World`] asks.
 
 use std::{
     collections::BTreeSet,
@@ -17,16 +17,16 @@ use crate::domain::{
     },
 };
 
-/// What came back.
+/// A received answer.
 enum Reply {
     Answer(Answer),
     Peer(Answer),
     Hash(Hashed),
 }
 
-/// Asks all `endpoints`, and whom their answers name; returns when everybody was heard out or ran into a deadline.
-/// Hashes, which cost each member a reading of its whole store, only where `hashes` says so. `on` sees what is known
-/// after each answer. Credentials go to `endpoints`, not to whom only the answers name.
+/// Asks all `endpoints`, and those that their answers name; returns when each has answered or its deadline has passed.
+/// Hashes, for which each member reads its whole store, are asked for only if `hashes` is true. `on` receives what is
+/// known after each answer. Credentials are sent to `endpoints` only, not to those that the answers name.
 pub fn survey(
     cluster: &dyn Cluster,
     endpoints: &[String],
@@ -53,8 +53,8 @@ pub fn survey(
                     Ok(reply) => (Some(reply), None),
                     Err(panic) => (None, Some(panic)),
                 };
-                // nobody listens any more only when the survey itself broke down; of a defect it must know, too, or it would
-                // wait for ever
+                // The receiver is gone only if the survey itself failed; it must receive the failure of a thread as
+                // well, or it would wait for ever.
                 let _ = send.send((endpoint.clone(), reply));
                 if let Some(panic) = panic {
                     resume_unwind(panic);
@@ -100,8 +100,8 @@ pub fn survey(
     facts
 }
 
-/// Tells several servers under one member's IDs from one server behind several endpoints, by asking those once more that
-/// are behind.
+/// Distinguishes several servers with one member's IDs from one server with several endpoints, by asking those again
+/// whose answers are older.
 fn twins(cluster: &dyn Cluster, facts: &mut [EndpointFacts]) {
     let before = facts.to_vec();
     for endpoint in probe_rounds::lagging_twins(&before) {
@@ -115,8 +115,8 @@ fn twins(cluster: &dyn Cluster, facts: &mut [EndpointFacts]) {
     }
 }
 
-/// Judges what was answered, and asks those once more whose answers may just be older than what they are held against;
-/// what it says then holds for answers that came after all else was known.
+/// Evaluates the answers, and asks those members again whose answers may just be older than what they are compared
+/// with; their second answer was received after everything else was known.
 pub fn confirm(
     cluster: &dyn Cluster,
     facts: &mut [EndpointFacts],
@@ -131,7 +131,7 @@ pub fn confirm(
         for fact in facts.iter_mut().filter(|f| first.ask_again.contains(&f.endpoint)) {
             scope.spawn(|| {
                 let mut answer = cluster.member_status(&fact.endpoint);
-                // a hash is of one revision, and stays what it was
+                // a hash belongs to one revision and does not change
                 if let (Answer::Says(before), Answer::Says(now)) = (&fact.answer, &mut answer) {
                     now.hash = before.hash.clone();
                     now.went_back = before.went_back;
@@ -176,7 +176,7 @@ mod tests {
         etcd::membership::Id,
     };
 
-    /// Two members that answer, a third that says nothing until somebody saw the others' answers.
+    /// Two members that answer, a third that is silent until the others' answers were seen.
     struct Slow(Mutex<mpsc::Receiver<()>>, Option<Defect>);
 
     /// Which question's thread panics.
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_member_keeps_nobody_waiting_and_every_round_is_asked() {
+    fn a_slow_member_delays_no_other_member() {
         let (seen, wait) = mpsc::channel();
         let system = Slow(Mutex::new(wait), None);
         let endpoints = [3, 1, 2].map(|n| format!("http://10.0.0.{n}:2379"));
@@ -276,9 +276,10 @@ mod tests {
         assert_eq!(says(third).hash, Hashed::NotAsked);
     }
 
-    /// Every other question is answered first, and then whoever asked has the panic: no answer that never comes is waited for.
+    /// Every other question is answered first, and then whoever asked has the panic: no answer that never comes is
+    /// waited for.
     #[test]
-    fn a_question_whose_thread_panics_is_not_waited_for() {
+    fn a_panicked_probe_is_not_awaited() {
         for defect in [Defect::Ask, Defect::Peer, Defect::Hash] {
             let (seen, wait) = mpsc::channel();
             drop(seen);
@@ -298,7 +299,7 @@ mod tests {
 
     /// A directory is read while the members write on: it is ahead of an answer from before, and of none from after.
     #[test]
-    fn who_seems_to_be_behind_is_asked_once_more() {
+    fn a_member_seeming_behind_is_asked_again() {
         let (_seen, wait) = mpsc::channel();
         let system = Slow(Mutex::new(wait), None);
         let served = |revision| MemberStatus {

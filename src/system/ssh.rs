@@ -1,9 +1,9 @@
-//! One host over one connection: the system's `ssh` with the operator's own configuration, keys and jump hosts, and at its
-//! other end a shell that looks around and then becomes a `requorum agent`. This machine is reached the same way, by its
-//! own shell.
+//! One host over one connection: the system's `ssh` with the operator's own configuration, keys and jump hosts, and at
+//! its other end a shell that inspects the host and then becomes a `requorum agent`. This machine is reached the same
+//! way, by its own shell.
 //!
-//! The connection is one child process; when it ends, or its standard input does, the far end stops at its next safe
-//! point and clears up. Nothing is asked on a terminal, and nobody is trusted unseen (`BatchMode`).
+//! The connection is one child process; when it ends, or its standard input does, the remote end stops at its next safe
+//! point and cleans up. It never prompts on a terminal, and never accepts an unknown host key (`BatchMode`).
 
 mod bootstrap_output;
 mod errors;
@@ -24,32 +24,32 @@ pub use session::{Sent, Session, unexpected};
 
 use crate::{domain::model::host_address, error::Result};
 
-/// Says whether the operator wants to stop.
+/// Returns whether the operator requested a stop.
 pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// How `ssh` is called.
 #[derive(Debug, Clone, Default)]
 pub struct Ssh {
-    /// `ssh -F`; its usual files where absent.
+    /// `ssh -F`; its usual files if absent.
     pub config: Option<PathBuf>,
 }
 
 impl Ssh {
-    /// Connects to a host, or to this machine's own shell, and looks around: at `dirs` and at what is to be known of the
-    /// host. Nothing is written there.
+    /// Connects to a host, or to this machine's own shell, and inspects `dirs` and the host itself. Nothing is written
+    /// there.
     ///
     /// # Errors
-    /// `NoAnswer` when it cannot be reached or does not say what it must; `Stopped` when `stop` says so.
+    /// `NoAnswer` when it cannot be reached or its output is incomplete; `Stopped` when `stop` returns true.
     pub fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Session> {
         let local = host_address::is_local(host);
-        // The operator is who they are on their own machine; elsewhere root is mostly behind sudo.
+        // On their own machine operators are who they are; elsewhere root is mostly reached by sudo.
         let script = bootstrap_output::script(dirs, !local);
-        // The script comes by standard input: the login shell, whichever it is, sees no more than this.
+        // The script is sent on standard input: the login shell, whichever it is, sees no more than this.
         let first = format!("eval \"$(head -c {})\"", script.len());
         let mut command = if local {
             let mut shell = Command::new("/bin/sh");
             shell.arg("-c").arg(first);
-            // The agent asks no member and no object store.
+            // The agent asks no members and no object store.
             for (name, _) in std::env::vars_os() {
                 if is_secret(&name) {
                     shell.env_remove(name);
@@ -62,7 +62,7 @@ impl Ssh {
             ssh
         };
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A group of its own: Ctrl-C is for requorum, which stops the work at a safe point.
+        // A process group of its own: Ctrl-C is for requorum, which stops the work at a safe point.
         command.process_group(0);
         Session::begin(host, command, &script, stop)
     }
@@ -73,7 +73,7 @@ impl Ssh {
             ssh.arg("-F").arg(config);
         }
         ssh.arg("-T");
-        // A connection that is shared already is used; a new one is not left behind for others.
+        // An existing shared connection is used; a new one is not left behind for others.
         for option in [
             "BatchMode=yes",
             "ConnectTimeout=10",
@@ -90,14 +90,14 @@ impl Ssh {
         ] {
             ssh.arg("-o").arg(option);
         }
-        // Its sentences are read.
+        // Its messages are parsed.
         cleared(&mut ssh).env("LC_ALL", "C");
         ssh
     }
 }
 
-/// What `ssh`, its agents and its proxy commands need of our environment. No password and no key of an object store is
-/// among it: `SendEnv` or a proxy could carry them over.
+/// The environment variables that `ssh`, its agents and its proxy commands need. Passwords and keys of object stores
+/// are not among them: `SendEnv` or a proxy could forward them.
 const PASSED_ON: [&str; 20] = [
     "PATH",
     "HOME",
@@ -121,12 +121,12 @@ const PASSED_ON: [&str; 20] = [
     "AWS_SHARED_CREDENTIALS_FILE",
 ];
 
-/// Whether a variable may hold what nobody else is to see.
+/// Returns whether a variable may hold a secret.
 fn is_secret(name: &std::ffi::OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with("ETCDCTL_") || name.starts_with("AWS_"))
 }
 
-/// Takes from a command's environment all that is not [`PASSED_ON`].
+/// Removes everything that is not in [`PASSED_ON`] from a command's environment.
 fn cleared(command: &mut Command) -> &mut Command {
     let kept = std::env::vars_os().filter(|(name, _)| PASSED_ON.iter().any(|passed| name == passed));
     command.env_clear().envs(kept)

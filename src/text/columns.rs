@@ -235,7 +235,7 @@ mod tests {
 
     /// Whatever is in a cell, it takes the columns of its column, on one line.
     #[test]
-    fn cells_are_as_wide_as_their_column_whatever_is_in_them() {
+    fn cells_are_exactly_as_wide_as_columns() {
         let cells = odd_cells();
         for cell in &cells {
             for other in cells.iter().step_by(6) {

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_no_raw_form_however_it_was_made() {
+    fn foreign_text_has_no_raw_form() {
         let evil = "m1\x1b[2J\u{202e}\r\n\u{9b}";
         let shown = "m1\\u{1b}[2J\\u{202e}\\u{d}\\u{a}\\u{9b}";
         let by_serde: Foreign = serde_json::from_str(&serde_json::to_string(evil).unwrap()).unwrap();

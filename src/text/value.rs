@@ -74,7 +74,7 @@ mod tests {
     use crate::text::columns::{as_typed, odd_cells};
 
     #[test]
-    fn every_line_of_a_table_is_as_wide_as_its_rule() {
+    fn table_lines_are_as_wide_as_the_rule() {
         let rows: Vec<Vec<String>> = odd_cells().into_iter().map(|cell| vec![cell.clone(), cell]).collect();
         for rows in rows.iter().map(std::slice::from_ref).chain([rows.as_slice()]) {
             let text = table(&["NAME", "語"], rows);

@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_keys_reach_everything_and_ctrl_does_not_match_them() {
+    fn plain_keys_reach_everything_without_ctrl() {
         let q = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
         assert_eq!(lookup(Place::Detect, q).unwrap().action, Action::Quit);
         let ctrl_q = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::CONTROL);
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_step_says_where_it_works() {
+    fn another_steps_key_says_where_it_works() {
         let t = KeyEvent::new(KeyCode::Char('t'), KeyModifiers::NONE);
         assert!(elsewhere(Place::Detect, t).unwrap().contains("Restore"));
         assert_eq!(elsewhere(Place::Field, t), None);

@@ -1,8 +1,11 @@
 //! `update` by tables, step by step, and the models that the tables begin with. What holds for every sequence of
-//! messages: `tests_any`.
+//! messages: `any`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod any;
+mod choose;
 mod detect;
+mod hosts;
 mod leaving;
 mod members;
 mod restore;
@@ -36,7 +39,7 @@ use crate::{
             },
             plan::Plan,
         },
-        preflight::{blockers::Blocker, host_report::Look, hosts},
+        preflight::{blockers::Blocker, host_report::Look, hosts as planned_hosts},
         quorum::known::Match,
     },
     engine::{
@@ -225,7 +228,7 @@ pub(super) fn ready(plan: &Plan, host: &str, members: &[usize]) -> Look {
         machine: "x86_64".into(),
         user: "root".into(),
         root: Root::Is,
-        places: hosts::asked(plan, members).into_iter().map(place).collect(),
+        places: planned_hosts::asked(plan, members).into_iter().map(place).collect(),
         ..HostFacts::default()
     };
     Look { host: host.into(), facts: Ok(facts), ..Look::new(plan, members) }
@@ -235,7 +238,7 @@ pub(super) fn ready(plan: &Plan, host: &str, members: &[usize]) -> Look {
 pub(super) fn seen_hosts(model: &mut Model, effects: &[Effect], change: impl Fn(&mut Look)) -> u64 {
     let Some(Effect::LookAtHosts { id, plan, .. }) = effects.last() else { panic!("{effects:?}") };
     let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
-    for (host, members) in hosts::groups(plan, &names) {
+    for (host, members) in planned_hosts::groups(plan, &names) {
         let mut look = ready(plan, &host, &members);
         change(&mut look);
         send(model, Msg::HostSeen { id: *id, look: Box::new(look) });

@@ -117,7 +117,7 @@ enum Sort {
 }
 
 #[test]
-fn what_does_not_fit_a_type_is_named_by_line_and_field() {
+fn type_errors_are_named_by_line_and_field() {
     let good = "name: 017\nsize: 3\nof: ~\nkind: one-way\nparts:\n- a: both\n- &b {c: both}\n- *b\n";
     let team: Team = from_str(good).unwrap();
     assert_eq!((team.name.as_str(), team.size, &team.of, &team.kind), ("017", 3, &None, &Sort::OneWay));

@@ -4,12 +4,12 @@
 //! case; without it a sample of both runs.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-pub mod judge;
+pub mod candidates;
+pub mod intact;
 pub mod layout;
 pub mod make;
+pub mod oracle;
 pub mod structure;
-pub mod suspects;
-pub mod whole;
 
 use sha2::{Digest, Sha256};
 

@@ -6,13 +6,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "each test crate that says `mod support` uses a part of it"
+    reason = "each of the two test programs uses a part of it"
 )]
 
 pub mod cluster;
 pub mod contents;
 mod program;
 pub mod pty;
+pub mod secrets;
 pub mod servers;
 
 use std::{

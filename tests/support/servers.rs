@@ -7,8 +7,6 @@ use std::{
     process::Command,
 };
 
-use libtest_mimic::Arguments;
-
 /// One minor version's programs.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -56,11 +54,6 @@ impl Server {
     pub fn patch(&self) -> u32 {
         self.full.split('.').nth(2).and_then(|p| p.parse().ok()).unwrap_or(0)
     }
-}
-
-/// Whether each case is to run on every version: in tests/run, in CI, and when it is called by its name.
-pub fn every_server(args: &Arguments) -> bool {
-    args.filter.is_some() || ["REQUORUM_EVERY_SERVER", "CI"].iter().any(|name| std::env::var_os(name).is_some())
 }
 
 /// Notes that a case passed on a version; `tests/run` counts the lines.

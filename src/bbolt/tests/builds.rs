@@ -9,7 +9,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_built_file_has_the_rows_that_went_in(
+    fn a_built_file_has_its_rows(
         page_size in prop::sample::select(SIZES.to_vec()),
         model in prop::collection::btree_map(
             prop::collection::vec(any::<u8>(), 1..20),
@@ -50,7 +50,7 @@ fn trees_of_several_levels_are_whole() {
 }
 
 #[test]
-fn real_snapshots_survive_a_rebuild_and_edits_after_it() {
+fn real_snapshots_survive_rebuild_and_edits() {
     for (name, bytes) in all_snapshots() {
         let model = read_all(&View::open(&bytes).unwrap()).unwrap();
         for page_size in [512, 65536] {

@@ -84,7 +84,7 @@ fn b_count(bytes: &[u8], page: usize) -> u16 {
 
 /// What the list is worth, where pages of the tree were copied into the free ones and where they were not.
 #[test]
-fn a_damaged_list_of_free_pages_is_told_from_a_lost_tree() {
+fn a_damaged_freelist_differs_from_a_lost_tree() {
     let (intact, _) = tree();
     let hwm = View::open(&intact).unwrap().meta().hwm;
     let with = |ids: &[u64], change: &dyn Fn(&mut Vec<u8>)| {

@@ -172,7 +172,7 @@ fn a_real_snapshot_is_edited_like_etcdutl_does() {
 }
 
 #[test]
-fn a_tree_that_loses_nearly_all_leaves_has_no_branch_with_one_child() {
+fn no_branch_keeps_a_single_child() {
     // bbolt panics when it deletes below such a branch.
     let file = Mem::new(empty_db(512));
     let mut edit = Edit::begin(&file).unwrap();

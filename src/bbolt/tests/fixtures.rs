@@ -35,7 +35,7 @@ fn real_snapshots_have_the_rows_that_etcd_counted() {
 }
 
 #[test]
-fn seek_lands_on_the_first_row_that_is_not_less() {
+fn seek_finds_the_first_row_not_less() {
     let view = View::open(std::fs::read(snapshots().join("3.6.14-tree.db")).unwrap()).unwrap();
     let bucket = view.bucket(b"key").unwrap().unwrap();
     assert!(bucket.root_page().is_some());

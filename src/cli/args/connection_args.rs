@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_etcdctl_that_would_be_passed_over_are_refused_by_name() {
+    fn unsupported_etcdctl_variables_are_refused_by_name() {
         let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>().into_iter();
         assert!(refuse_unknown_variables(names(&["HOME", "ETCDCTL_API", "ETCDCTL_CACERT"])).is_ok());
         let error = refuse_unknown_variables(names(&["ETCDCTL_DISCOVERY_SRV", "PATH"])).unwrap_err();

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_is_typed_so_that_it_is_no_flag() {
+    fn a_plan_path_cannot_be_read_as_flag() {
         for (path, typed) in [
             ("plan.yaml", "plan.yaml"),
             ("/a b/plan.yaml", "'/a b/plan.yaml'"),

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_sets_a_format_that_the_command_has() {
+    fn a_variable_sets_only_a_supported_format() {
         for (list, value, format) in [
             (ALL, Some("table"), Format::Table),
             (JSON, Some("json"), Format::Json),

@@ -42,7 +42,7 @@ use crate::{
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
         resume::{self, Unfinished},
     },
-    system::{Clock, Cluster, Files, Hosts, agent_server, etcd_client::Members, journal, local::Local, ssh::Ssh},
+    system::{Clock, Files, agent_server, etcd_client::Members, journal, local::Local, ssh::Ssh},
     text::{Foreign, Shown, stdio},
 };
 
@@ -568,7 +568,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stopped_run_names_what_is_left_and_its_remedies() {
+    fn a_stopped_run_names_leftovers_and_remedies() {
         let trouble = || Error::new(ErrorKind::Stopped, "stopped on request").hint("What was under way is removed.");
         let error = stopped(trouble(), Goal::InPlace);
         assert_eq!(error.remedies, [Remedy::Resume, Remedy::Undo]);

@@ -22,7 +22,7 @@ use crate::{
         debrief::{self, Debrief},
         instructor::server::Server,
         lab::stale_dirs,
-        pause_menu::{Choice, desk},
+        pause_menu::{self, Choice},
         real_etcd::Etcd,
         scenario::{self, Scenario, library},
         scores::{self, Progress},
@@ -196,7 +196,7 @@ fn exercise(
                 break Choice::Done;
             }
             ear.sit(&drill.exercise);
-            let choice = desk(&drill.exercise, model.step, &mut || ear.line(), &mut say)?;
+            let choice = pause_menu::run(&drill.exercise, model.step, &mut || ear.line(), &mut say)?;
             ear.rise(&drill.exercise);
             match choice {
                 Choice::Back => {}

@@ -23,7 +23,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     execute,
-    system::{Clock, Cluster, Files, Hosts, discovery, etcd_client::Members, local::Local, ssh::Ssh},
+    system::{Clock, Files, Hosts, discovery, etcd_client::Members, local::Local, ssh::Ssh},
     text::Shown,
 };
 

@@ -6,7 +6,7 @@ use crate::{
     domain::render::manual,
     engine::restore::manual_proof as proof,
     error::Result,
-    system::{Clock, Cluster, Files, Hosts, etcd_client::Members, local::Local},
+    system::{Clock, etcd_client::Members, local::Local},
 };
 
 #[derive(Debug, clap::Args)]

@@ -36,7 +36,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     execute::resume,
-    system::{Clock, Cluster, Files, Hosts, etcd_client::Members, journal, local::Local, probe::survey},
+    system::{Clock, Files, etcd_client::Members, journal, local::Local, probe::survey},
     text::{Foreign, Shown},
 };
 

@@ -154,7 +154,7 @@ pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs,
 }
 
 /// Reads the snapshots that were given.
-fn states(files: &dyn Files, files: &[PathBuf]) -> Result<Vec<KnownState>> {
+fn states(files: &dyn Files, paths: &[PathBuf]) -> Result<Vec<KnownState>> {
     let read = |path: &PathBuf| {
         let facts = files.inspect_snapshot(&absolute(source_ref::local(path)?)?, &mut |_| Flow::Go)?;
         if let Health::Packed(why) | Health::Broken(why) = &facts.health {
@@ -166,7 +166,7 @@ fn states(files: &dyn Files, files: &[PathBuf]) -> Result<Vec<KnownState>> {
             Error::new(ErrorKind::Input, format!("{}: not read", path.shown())).hint("Give a file on this machine.")
         })
     };
-    files.iter().map(read).collect()
+    paths.iter().map(read).collect()
 }
 
 /// Examines the data directories that were given.

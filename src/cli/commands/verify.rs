@@ -16,7 +16,7 @@ use crate::{
         blocker_checks, resume,
         verify::{VerifySpec, record, verify},
     },
-    system::{Clock, Cluster, Files, Hosts, journal::Journal, local::Local},
+    system::{Clock, journal::Journal, local::Local},
     text::{
         columns::{Align, column_width, pad, width, wrap},
         time::sentence,
@@ -146,7 +146,7 @@ mod tests {
     };
 
     #[test]
-    fn what_is_said_of_members_is_below_each_other_whatever_their_names() {
+    fn member_lines_align_whatever_their_names() {
         let stand = |name: String| MemberCheck {
             name,
             endpoint: "http://e".into(),

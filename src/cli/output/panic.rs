@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_exit_code_70_and_drops_what_was_held() {
+    fn a_panic_exits_70_and_drops_everything_held() {
         struct Held<'a>(&'a std::cell::Cell<bool>);
         impl Drop for Held<'_> {
             fn drop(&mut self) {
@@ -130,7 +130,7 @@ mod tests {
     /// No run that a thread panicked in ends with a code of its own, whoever waited for that thread. In processes of their
     /// own: the hook, and what it remembers, are the whole process's.
     #[test]
-    fn a_panic_in_any_thread_is_exit_code_70() {
+    fn a_panic_in_any_thread_exits_70() {
         if let Ok(way) = std::env::var(WAY) {
             hook();
             std::process::exit(guarded(|| panics(&way)).into());
@@ -138,7 +138,7 @@ mod tests {
         for way in ["not at all", "itself", "caught", "joined", "scoped", "detached", "pooled"] {
             let mut child = std::process::Command::new(std::env::current_exe().unwrap_or_default());
             let (_, room) = module_path!().split_once("::").unwrap_or_default();
-            child.args(["--exact", &format!("{room}::a_panic_in_any_thread_is_exit_code_70"), "--nocapture"]);
+            child.args(["--exact", &format!("{room}::a_panic_in_any_thread_exits_70"), "--nocapture"]);
             let output = child.env(WAY, way).output().unwrap_or_else(|e| panic!("{e}"));
             let text = String::from_utf8_lossy(&output.stderr);
             let wants = if way == "not at all" { 5 } else { 70 };

@@ -307,7 +307,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_rows_or_a_slip_and_corrections_end(text in "\\PC{0,30}|([m ]{0,2}1?[= ]{0,2}(http://a:1)?[,; ]{0,2}){0,4}") {
+        fn any_text_parses_or_its_corrections_end(text in "\\PC{0,30}|([m ]{0,2}1?[= ]{0,2}(http://a:1)?[,; ]{0,2}){0,4}") {
             let mut text = text;
             for _ in 0..8 {
                 let Err(problem) = parse_initial_cluster(&text) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! What was seen: which member said what, which file holds what. Plain data without judgement.
+//! What was seen: the answers of members, the content of files. Plain data without judgement.
 
 pub mod config;
 pub mod disk;
@@ -28,7 +28,7 @@ pub struct MachineFacts {
     pub addresses: Vec<IpAddr>,
 }
 
-/// What one endpoint said, or why it said nothing.
+/// The answer of one endpoint, or why it did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointFacts {
     /// The client URL that was asked, as given.
@@ -109,8 +109,8 @@ pub struct MemberStatus {
     pub hash: Hashed,
     /// Where all this was learnt.
     pub heard: Vec<Source>,
-    /// True where another endpoint had answered as the same member, the only one of its cluster, with a later state before
-    /// this was asked: one server does not go back, so there are two.
+    /// True where another endpoint had answered as the same member, the only one of its cluster, with a later state
+    /// before this was asked: one server does not go back, so there are two.
     pub went_back: bool,
 }
 
@@ -311,7 +311,8 @@ pub enum Health {
     Unhashed,
     /// Whole, but inside an archive or a file with a hole; the sentence says how to get it out.
     Packed(String),
-    /// Damaged where no row is affected: all that can be read is sound. It may be restored once the operator accepts that.
+    /// Damaged where no row is affected: all that can be read is sound. It may be restored once the operator accepts
+    /// that.
     Limited(LimitedDamage),
     /// Not restorable; the sentence says why.
     Broken(String),
@@ -346,7 +347,8 @@ pub enum DamagedPart {
 }
 
 impl DamagedPart {
-    /// Whether an etcd comes up on such a file: bbolt reads the other meta page, and stops at a list that it cannot read.
+    /// Whether an etcd comes up on such a file: bbolt reads the other meta page, and stops at a list that it cannot
+    /// read.
     pub fn etcd_starts(self) -> bool {
         self != DamagedPart::FreeList
     }

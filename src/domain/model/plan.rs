@@ -67,7 +67,7 @@ pub struct Source {
     /// Its live keys.
     pub keys: u64,
     /// True for a file without a SHA-256 trailer (a copy of `member/snap/db`), or with one that the
-    /// operator chose to pass over: taken because the operator said so.
+    /// operator chose to pass over: used on the operator's request.
     #[serde(default)]
     pub skip_hash_check: bool,
     /// How many bytes of the file are the snapshot, where others follow that do not belong to it.
@@ -104,7 +104,7 @@ impl Plan {
     /// Returns the member called `name`.
     ///
     /// # Errors
-    /// `Usage` when there is none, with the names that there are.
+    /// `Usage` for an unknown name, with the known names.
     pub fn member(&self, name: &str) -> Result<&Member> {
         self.members.iter().find(|member| member.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.members.iter().map(|member| member.name.as_str()).collect();

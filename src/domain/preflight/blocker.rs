@@ -1,4 +1,4 @@
-//! One blocker: what stands between a plan and its being carried out, and how it is lifted.
+//! One blocker: what prevents a plan from being carried out, and how it is resolved.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 /// How a fence is lifted. What comes after it is a value: each front end asks again in its own way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lift {
-    /// What to do, a sentence, commands in it as they are typed; without its full stop where the question is asked again
-    /// after it.
+    /// What to do, a sentence, commands in it as they are typed; without its full stop where the question is asked
+    /// again after it.
     todo: String,
     /// True where the question is to be asked again after that.
     again: bool,
@@ -54,7 +54,7 @@ impl Serialize for Lift {
     }
 }
 
-/// Something that stands between a plan and its being carried out.
+/// Something that prevents a plan from being carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocker {
     /// What it is, a sentence without a full stop that names the host or directory.

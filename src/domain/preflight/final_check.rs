@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_or_a_moved_index_stops_and_silence_does_not() {
+    fn a_leader_or_moved_index_stops_silence_passes() {
         let before = [("http://m2:2379".to_string(), 90_114)];
         let silent = Asked {
             url: "http://m1:2379".into(),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn revisions_of_old_members_are_held_against_the_first_one_of_the_plan() {
+    fn old_revisions_are_compared_with_the_plan() {
         let mut plan = crate::domain::members::build_plan::build(&crate::domain::members::build_plan::tests::draft())
             .unwrap()
             .plan;
@@ -227,7 +227,7 @@ mod tests {
 
     /// The wizard and `probe` lead to a restore there, so this must not send them back.
     #[test]
-    fn an_empty_cluster_under_the_old_id_is_no_old_cluster_that_came_back() {
+    fn an_empty_cluster_is_no_returned_old_cluster() {
         let member = KnownMember { id: Id(7), name: "m2".into(), ..KnownMember::default() };
         let serves = |revision| MemberStatus {
             cluster_id: Id(1),

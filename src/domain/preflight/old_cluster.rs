@@ -27,14 +27,14 @@ pub enum EndpointKind {
     Peer,
 }
 
-/// A URL at which somebody may still answer.
+/// A URL at which the old cluster may still answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// The URL.
     pub url: String,
     /// What it is for.
     pub kind: EndpointKind,
-    /// Whose it is: the member's name, or what stands for one that has none.
+    /// Its member: the name, or a substitute for a member without one.
     pub whose: String,
     /// True for a URL of the old cluster; false for one that only the plan has.
     pub old: bool,
@@ -143,8 +143,8 @@ impl Old {
     }
 }
 
-/// Whether who answers may be a member that was restored from this very plan and started: it is of the plan's cluster, and
-/// the plan's revision leads to its own by way of the log that it applied since.
+/// Whether who answers may be a member that was restored from this very plan and started: it is of the plan's cluster,
+/// and the plan's revision leads to its own by way of the log that it applied since.
 pub fn may_be_of(plan: &Plan, says: &MemberStatus) -> bool {
     let genesis = plan.members.len() as u64;
     let since = says.revision.checked_sub(plan.expected_revision()).and_then(|n| u64::try_from(n).ok());
@@ -152,7 +152,8 @@ pub fn may_be_of(plan: &Plan, says: &MemberStatus) -> bool {
         && since.is_some_and(|n| says.raft_applied == 0 || n <= says.raft_applied.saturating_sub(genesis))
 }
 
-/// Returns the endpoints to probe: every URL of the old cluster, then those that only the plan has. Socket files are left out.
+/// Returns the endpoints to probe: every URL of the old cluster, then those that only the plan has. Socket files are
+/// left out.
 pub fn doors(plan: &Plan, old: &Old) -> Vec<Endpoint> {
     let mut out: Vec<Endpoint> = Vec::new();
     let mut add = |url: &str, kind, whose: &str, old| {

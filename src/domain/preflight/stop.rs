@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn by_what_started_it_and_else_by_its_process() {
+    fn stopped_by_its_starter_else_by_its_process() {
         let by = |pid| Held::By { pid, program: "etcd".into() };
         let unit = [config(ConfigKind::Unit, "/var/lib/etcd", true)];
         let other = [config(ConfigKind::Unit, "/srv/etcd", true), config(ConfigKind::Unit, "/var/lib/etcd", false)];

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn old_ids_are_found_whole_in_part_and_among_removed() {
+    fn old_ids_are_found_also_among_removed() {
         let old: Vec<Id> = (1..4).map(|n| id(n, "prod")).collect();
         let new: Vec<Id> = (1..4).map(|n| id(n, "prod-2")).collect();
         let (grown, replaced) = (id(9, "joined later"), id(8, "joined later"));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shared_id_is_said_and_can_be_overridden() {
+    fn every_shared_id_is_named_and_overridable() {
         let old: Vec<Id> = (1..4).map(|n| id(n, "prod")).collect();
         let whole = find(&old, &content(&old, &[]));
         let cluster = cluster_id(&old);

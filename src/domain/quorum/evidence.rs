@@ -16,9 +16,10 @@ pub struct Evidence<'a> {
     pub dirs: &'a [DirFacts],
     /// What snapshots and plans tell.
     pub known: &'a [KnownState],
-    /// How directories and snapshots hash at their own revisions, beside what serves; empty where nothing was compared.
+    /// How directories and snapshots hash at their own revisions, compared with the live members; empty where nothing
+    /// was compared.
     pub compared: &'a [Compared],
-    /// The endpoints of which the operator says that the member behind them is gone for good. That is believed of silent
+    /// The endpoints of which the operator says that their member is gone for good. That is believed of silent
     /// members only, and not against a disk that is whole.
     pub gone: &'a BTreeSet<String>,
 }
@@ -42,13 +43,13 @@ pub enum QuorumVerdict {
     NoLeader,
     /// The answers come from two clusters.
     Split,
-    /// What serves is not the continuation of what is known of the same cluster: it was begun with an empty directory, or
-    /// with an older state; or those who serve hold different data.
+    /// What serves is not the continuation of what is known of the same cluster: it was begun with an empty directory,
+    /// or with an older state; or those who serve hold different data.
     Forked,
     /// A linearizable read was served, and what answers is not shown to be the cluster that was asked for: other
     /// endpoints are silent and none of its members'.
     Unconfirmed,
-    /// Nobody answers.
+    /// No member answers.
     Unknown,
 }
 

@@ -28,7 +28,7 @@ impl Disagreement {
 }
 
 /// Looks for members of one cluster whose hashes differ. Only those count that were made of the same revision over the
-/// same compact revision: what lies below it drops out of the hash (etcd `mvcc/hash.go`).
+/// same compact revision: what is below it drops out of the hash (etcd `mvcc/hash.go`).
 pub fn disagreement(facts: &[EndpointFacts]) -> Option<Disagreement> {
     let mut groups: Vec<((Id, i64, i64), Disagreement)> = Vec::new();
     for fact in facts {

@@ -1,6 +1,7 @@
-//! Is what serves the continuation of what is known of the cluster? A committed raft index, the term of a log entry and a
-//! revision never go back within one cluster, so a state that goes on past what serves shows that what serves began with
-//! an empty directory, or with an older state. A served read proves a quorum only of the member list of who served it.
+//! Is what serves the continuation of what is known of the cluster? A committed raft index, the term of a log entry and
+//! a revision never go back within one cluster, so a state that goes on past what serves shows that what serves began
+//! with an empty directory, or with an older state. A served read proves a quorum only of the member list of who served
+//! it.
 //!
 //! All this holds for answers that came after the other states were read: whoever asks sees to that
 //! ([`Finding::ask_again`](super::Finding::ask_again)).
@@ -76,7 +77,8 @@ pub enum Lack {
     Everything,
     /// Its log ends with the bootstrap, and the store is not empty: it was restored from a snapshot.
     Restored,
-    /// The store is empty while the cluster's is not: started with an empty directory, or stopped before the first write.
+    /// The store is empty while the cluster's is not: started with an empty directory, or stopped before the first
+    /// write.
     Keys,
     /// More members than the cluster could miss end before an index that was committed.
     Acknowledged,
@@ -284,8 +286,8 @@ impl<'a> History<'a> {
         self.known.iter().filter(move |state| state.is_of(cluster, &theirs))
     }
 
-    /// Returns true where a directory or snapshot is at a higher revision, or its log at a higher committed index, than all
-    /// who answer.
+    /// Returns true where a directory or snapshot is at a higher revision, or its log at a higher committed index, than
+    /// all who answer.
     pub(crate) fn beyond_answers(&self) -> bool {
         let Some(cluster) = self.cluster else { return false };
         let index = self.says.iter().map(|(_, s)| s.raft_index).max().unwrap_or(0);
@@ -358,9 +360,9 @@ impl<'a> History<'a> {
         self.misses_committed(says, list, needed, cluster).then_some(Lack::Acknowledged)
     }
 
-    /// Whether the log is none of what answers: an entry makes at most one revision, so from the directory's index to that
-    /// of a member the revision cannot have gone further than the index. It does where one of the two was begun with an
-    /// empty directory or restored from a snapshot under the same IDs.
+    /// Whether the log is not of the cluster that answers: an entry makes at most one revision, so from the directory's
+    /// index to that of a member the revision cannot have gone further than the index. It does where one of the two was
+    /// begun with an empty directory or restored from a snapshot under the same IDs.
     fn other_log(&self, says: &DataDirState) -> bool {
         let ends = says.revision_at_end().map(|end| {
             // entries not known to be committed may have been replaced in the end

@@ -35,9 +35,9 @@ pub enum Question {
     },
 }
 
-/// The next round of questions, none while an endpoint is still being asked: a member may be listed under another URL than
-/// the one at which it is asked. The first `typed` of `facts` are the endpoints that the operator named; `peered` are those
-/// whose peer ports were asked already.
+/// The next round of questions, none while an endpoint is still being asked: a member may be listed under another URL
+/// than the one at which it is asked. The first `typed` of `facts` are the endpoints that the operator named; `peered`
+/// are those whose peer ports were asked already.
 pub fn next(facts: &[EndpointFacts], typed: usize, peered: &BTreeSet<String>) -> Vec<Question> {
     if facts.iter().any(|f| f.answer == Answer::Asking) {
         return Vec::new();
@@ -125,7 +125,8 @@ pub fn lagging_twins(facts: &[EndpointFacts]) -> Vec<String> {
     lone.iter().filter(|(_, s)| behind(s)).map(|(endpoint, _)| endpoint.to_string()).collect()
 }
 
-/// Whether `now`, which was asked after the others had answered, is behind what one of them reported as the same member.
+/// Whether `now`, which was asked after the others had answered, is older than what one of them reported as the same
+/// member.
 pub fn went_back(now: &MemberStatus, others: &[EndpointFacts]) -> bool {
     now.closed.is_none() && now.raft_index > 0 && alone(now) && says(others).any(|(_, s)| alone(s) && is_behind(now, s))
 }
@@ -209,7 +210,7 @@ mod tests {
 
     /// Each of those that were found names the next: sixteen are asked, however many rounds it takes.
     #[test]
-    fn who_is_found_does_not_lead_on_for_ever() {
+    fn found_members_do_not_extend_probing_forever() {
         let names = |n: u64, count: u64| {
             let members = (n + 1..=n + count).map(member).collect();
             let says = MemberStatus { cluster_id: Id(9), member_id: Id(n), members, ..MemberStatus::default() };
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_lives_at_its_peer_port_is_alive_and_closed() {
+    fn a_member_heard_at_its_peer_port_lives() {
         let Answer::Says(says) = with_peer(silent(3).answer, said(3, 0).answer) else { unreachable!() };
         assert_eq!((says.closed, says.errors), (Some("connection refused".into()), vec!["It is off.".to_string()]));
         let more = Answer::Silent { why: "x".into(), details: "Its peer port is off.".into() };
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_name_is_called_by_the_url() {
+    fn nameless_members_are_called_by_url() {
         assert_eq!(about("m1", "10.0.0.1:2379", "It is off."), "m1: It is off.");
         assert_eq!(about("?", "10.0.0.1:2379", "It is off."), "10.0.0.1:2379: It is off.");
         assert_eq!(about("?", "https://10.0.0.1:2379", "http://10.0.0.1:2379 is off."), "http://10.0.0.1:2379 is off.");

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_newer_is_certain_only_where_every_majority_is_known() {
+    fn nothing_newer_needs_every_majority_known() {
         let held = |dir: DirFacts| DirFacts { held: Held::By { pid: Some(1), program: "etcd".into() }, ..dir };
         for (what, dirs, wanted) in [
             ("no directory", vec![], false),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_state_is_taken_from_the_same_cluster() {
+    fn the_newest_state_is_of_the_same_cluster() {
         let strangers = vec![KnownMember { id: Id(77), ..KnownMember::default() }];
         let files = [file("/b.db", 60, &members(3)), file("/strange.db", 900, &strangers)];
         let says = |n: u64, revision| {

@@ -96,7 +96,7 @@ pub fn newer<'a>(dir: &DirFacts, dirs: &'a [DirFacts]) -> Option<&'a DirFacts> {
     (compare(dir, newest) == Age::Older).then_some(newest)
 }
 
-/// How a directory compares with its member's others, in parentheses to append to its path; empty where there are none.
+/// How a directory compares with its member's others, in parentheses to append to its path; empty if it has no others.
 pub fn clause(dir: &DirFacts, dirs: &[DirFacts]) -> String {
     match (among(dir, dirs), newer(dir, dirs)) {
         (_, Some(newer)) => format!(" (an OLDER copy: {} is newer)", newer.data_dir.shown()),

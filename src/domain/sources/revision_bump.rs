@@ -293,7 +293,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_proposal_can_be_counted_and_every_estimate_passes_what_is_known(
+        fn every_suggestion_exceeds_the_known_revisions(
             points in prop::collection::vec((0i64.., prop::option::of(any::<i64>())), 1..5), ended in prop::option::of(any::<i64>()), now: i64,
             complete: bool,
         ) {

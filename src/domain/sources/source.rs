@@ -22,7 +22,7 @@ pub struct Survivor<'a> {
     pub says: &'a MemberStatus,
 }
 
-/// A file that was saved from a member here and now: whose it is, is known.
+/// A file that was saved from a member in this session: its member is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
     /// The file.
@@ -56,8 +56,8 @@ pub struct Differing {
 pub struct Observed<'a> {
     /// Members that answer.
     pub survivors: Vec<Survivor<'a>>,
-    /// Members that are heard only beside their client ports (passwords are on, or they wait for a quorum): no source, but
-    /// they say which cluster is meant.
+    /// Members that are heard only on other ports than their client ports (authentication is enabled, or they wait for
+    /// a quorum): no source, but they say which cluster is meant.
     pub closed: Vec<Survivor<'a>>,
     /// Files, among them the databases of `dirs` once they were read.
     pub files: &'a [FileFacts],
@@ -83,7 +83,7 @@ pub(super) const UNMEASURED: Loss =
 pub enum Relation {
     /// It is; the sentence is the proof.
     Same(String),
-    /// It lists members of this cluster, which a cluster made anew under the same names and token would, too.
+    /// It lists members of this cluster, which a new cluster with the same names and token would, too.
     SharesMembers(String),
     /// Nothing tells; the sentence says what was looked at.
     CannotTell(String),
@@ -144,7 +144,7 @@ pub enum SourceState {
     Whole,
     /// It carries no checksum; its pages are sound.
     Sound,
-    /// It lies in an object store, and is to be fetched.
+    /// It is in an object store, and must be downloaded first.
     Remote,
     /// It was not read through yet.
     Unread,
@@ -166,7 +166,7 @@ impl SourceState {
         self.class() == 0
     }
 
-    /// A broken source never stands above a whole one.
+    /// A broken source never ranks above an intact one.
     pub(super) fn class(&self) -> u8 {
         match self {
             SourceState::ToSave | SourceState::Whole | SourceState::Sound => 0,

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bump_is_right_only_where_an_old_watch_is_ended() {
+    fn a_bump_is_right_when_watches_end() {
         let plan = plan(DOCUMENTED, &[Client::Kubernetes], Some(90_000), false);
         let first = plan.expected_revision();
         for (watched, outcome, code) in [

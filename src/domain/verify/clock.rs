@@ -1,5 +1,5 @@
-//! Do the members' clocks agree? By the dates of their answers, which are in whole seconds, so that only what is certain
-//! is asserted.
+//! Do the members' clocks agree? By the dates of their answers, which are in whole seconds, so that only what is
+//! certain is asserted.
 
 use super::{Case, Check, Outcome, Topic, names};
 use crate::{
@@ -23,7 +23,7 @@ fn apart(a: ClockOffset, b: ClockOffset) -> i64 {
     a.least.saturating_sub(b.most).max(b.least.saturating_sub(a.most)).max(0)
 }
 
-/// By how much `a` is ahead of `b`, as far as is known, in milliseconds; negative where it is behind.
+/// By how much `a` is ahead of `b`, as far as is known, in milliseconds; negative where it is slow.
 fn ahead(a: ClockOffset, b: ClockOffset) -> i64 {
     let middle = |clock: ClockOffset| clock.least.midpoint(clock.most);
     middle(a).saturating_sub(middle(b))
@@ -49,7 +49,7 @@ fn span(millis: i64) -> String {
     }
 }
 
-/// `2 days ahead`, `3 h behind`.
+/// Formats a difference: `2 days ahead`.
 fn off(millis: i64) -> String {
     format!("{} {}", span(millis), if millis > 0 { "ahead" } else { "behind" })
 }

@@ -112,9 +112,9 @@ pub(super) fn quota(case: Case<'_>) -> Check {
     let differ = odd_ones(&ours, |(_, _, says)| says.quota_bytes.map(|quota| (quota, exact(quota))));
     let (quota, each) = match differ {
         None => (exact(most.1), String::new()),
-        Some((_, said)) if planned(&ours) => ("its quota".into(), format!("; the plan sets a quota for each: {said}")),
-        Some((odd, said)) => {
-            return check(Outcome::Fail, format!("different quotas: {said}"))
+        Some((_, all)) if planned(&ours) => ("its quota".into(), format!("; the plan sets a quota for each: {all}")),
+        Some((odd, all)) => {
+            return check(Outcome::Fail, format!("different quotas: {all}"))
                 .who(odd.iter().map(|m| m.name.as_str()))
                 .todo(
                     "The first quota reached stops all writes: start every member with the same \
@@ -221,8 +221,8 @@ pub(super) fn version(case: Case<'_>) -> Check {
     match told.as_slice() {
         [] => check(Outcome::NotYet, "no member answers".into()),
         _ if minors.is_some() => {
-            let (odd, said) = minors.unwrap_or_default();
-            check(Outcome::Fail, format!("different minor versions: {said}{remark}"))
+            let (odd, all) = minors.unwrap_or_default();
+            check(Outcome::Fail, format!("different minor versions: {all}{remark}"))
                 .who(odd.iter().map(|m| m.name.as_str()))
                 .todo("Unless an upgrade is under way, start every member with the same minor version.")
         }

@@ -212,7 +212,7 @@ fn open(proof: &Verification) -> (Vec<&str>, Vec<Topic>) {
 }
 
 #[test]
-fn what_is_missing_is_waited_for_and_then_named() {
+fn what_is_missing_is_awaited_then_named() {
     let cases: Vec<(&str, Change, &[&str], &[Topic])> = vec![
         ("never started", |_, s| silent(s, 2), &["m3"], &[]),
         (
@@ -309,7 +309,7 @@ fn what_is_missing_is_waited_for_and_then_named() {
 }
 
 #[test]
-fn what_cannot_be_told_is_never_taken_for_right() {
+fn the_unknown_is_never_taken_for_right() {
     let plan = plan();
     let mut seen = good(&plan);
     seen.planned = Queried::Failed("/backup/etcd-0200.db cannot be read".into());
@@ -432,7 +432,7 @@ fn questions_follow_from_what_is_known_and_end() {
 }
 
 #[test]
-fn a_hash_stands_as_long_as_its_member_is_the_same() {
+fn a_hash_holds_while_its_member_is_unchanged() {
     let plan = plan();
     let fresh = |plan: &Plan| {
         let mut seen = good(plan);
@@ -504,7 +504,7 @@ fn what_comes_next_is_told_from_the_data() {
 
 /// Only etcd's own word for it: a build may be called anything.
 #[test]
-fn a_cluster_version_is_undecided_where_etcd_says_so() {
+fn an_undecided_cluster_version_is_reported_as_such() {
     let plan = plan();
     for (version, outcome) in [
         ("not_decided", Outcome::NotYet),

@@ -1,9 +1,9 @@
-//! A debrief as text for the terminal, and as Markdown for a team's records. (As JSON it is what it is.)
+//! Renders a debrief as text for the terminal, and as Markdown for a team's records.
 
 use super::{Debrief, Writes};
 use crate::text::number::thousands;
 
-/// As text.
+/// Renders a debrief as text.
 pub fn text(d: &Debrief) -> String {
     let mut out = format!("{}: {}, {}\n", d.title, verdict(d), time(d.seconds));
     for goal in &d.objectives {
@@ -11,7 +11,7 @@ pub fn text(d: &Debrief) -> String {
         out.push_str(&format!("  {mark} {} ({})\n", goal.says, goal.evidence));
     }
     for act in &d.unsafe_acts {
-        out.push_str(&format!("  ✖ Unsafe, and not to be undone: {act}\n"));
+        out.push_str(&format!("  ✖ Unsafe, cannot be undone: {act}\n"));
     }
     out.push_str(&format!("  {}\n", writes(d.writes.as_ref())));
     for (heading, lines) in lists(d) {
@@ -28,7 +28,7 @@ pub fn text(d: &Debrief) -> String {
     out
 }
 
-/// As Markdown.
+/// Renders a debrief as Markdown.
 pub fn markdown(d: &Debrief) -> String {
     let mut out = format!(
         "# {}: {}\n\nScenario `{}`, seed {}, {}.\n\n",
@@ -38,7 +38,7 @@ pub fn markdown(d: &Debrief) -> String {
         d.seed,
         time(d.seconds)
     );
-    out.push_str("| objective | met | shown by |\n|---|---|---|\n");
+    out.push_str("| objective | met | evidence |\n|---|---|---|\n");
     let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
     for goal in &d.objectives {
         let met = if goal.met { "yes" } else { "no" };
@@ -46,7 +46,7 @@ pub fn markdown(d: &Debrief) -> String {
     }
     out.push('\n');
     for act in &d.unsafe_acts {
-        out.push_str(&format!("- Unsafe, and not to be undone: {act}\n"));
+        out.push_str(&format!("- Unsafe, cannot be undone: {act}\n"));
     }
     out.push_str(&format!("- {}\n", writes(d.writes.as_ref())));
     for (heading, lines) in lists(d) {
@@ -55,7 +55,7 @@ pub fn markdown(d: &Debrief) -> String {
             out.push_str(&format!("- {line}\n"));
         }
     }
-    out.push_str(&format!("\n## What is to be learnt\n\n{}\n\n", d.learnt));
+    out.push_str(&format!("\n## Lesson\n\n{}\n\n", d.learnt));
     for link in &d.links {
         out.push_str(&format!("- <{link}>\n"));
     }
@@ -70,7 +70,7 @@ fn verdict(d: &Debrief) -> &'static str {
 fn basis(d: &Debrief) -> String {
     match d.proven {
         true => format!("Shown by {}.", d.members),
-        false => format!("Shown by {}. Only a real etcd on the same directories is proof (--real).", d.members),
+        false => format!("Shown by {}. Only real etcd members on these directories are proof (--real).", d.members),
     }
 }
 
@@ -78,9 +78,9 @@ fn writes(writes: Option<&Writes>) -> String {
     let number = |n: i64| thousands(n.unsigned_abs());
     match writes {
         None => "Writes: nothing was restored.".into(),
-        Some(w) if w.lost == 0 => format!("Writes: none lost; {} is the best that could be had.", number(w.best)),
+        Some(w) if w.lost == 0 => format!("Writes: none lost; revision {} is the best possible.", number(w.best)),
         Some(w) => format!(
-            "Writes: {} lost; the data ends at revision {}, {} could be had.",
+            "Writes: {} lost; the data ends at revision {}, the best possible is {}.",
             number(w.lost),
             number(w.restored),
             number(w.best)
@@ -88,21 +88,21 @@ fn writes(writes: Option<&Writes>) -> String {
     }
 }
 
-/// `4 min 12 s`.
+/// Formats a duration, such as `4 min 12 s`.
 pub fn time(seconds: u64) -> String {
     if seconds < 60 { format!("{seconds} s") } else { format!("{} min {} s", seconds / 60, seconds % 60) }
 }
 
-/// The lists that have something in them, each with its heading.
+/// Returns the lists that are not empty, each with its heading.
 fn lists(d: &Debrief) -> Vec<(&'static str, Vec<String>)> {
     let phases: Vec<String> = d.phases.iter().map(|p| format!("{}: {}", p.step, time(p.seconds))).collect();
     let phases = if phases.is_empty() { Vec::new() } else { vec![phases.join(", ")] };
     let own = d.own_path.iter().map(|m| format!("{:02}:{:02} {}", m.at / 60, m.at % 60, m.text)).collect();
     let expert = d.expert_path.iter().map(|leg| format!("{}: {}", leg.act.join(", "), leg.why)).collect();
     let all = [
-        ("Where the time went:", phases),
-        ("Fences overridden:", d.overrides.clone()),
-        ("Hints that a mistake brought:", d.hints.clone()),
+        ("Time in each step:", phases),
+        ("Blockers overridden:", d.overrides.clone()),
+        ("Hints shown for mistakes:", d.hints.clone()),
         ("Hints asked for:", d.asked_for.clone()),
         ("Your path:", own),
         ("The expert's path:", expert),

@@ -1,32 +1,32 @@
-//! What the journals of earlier versions say in words where later ones have fields: what a source loses, where a cell came
-//! from, and whether a disk was full. Those sentences cannot change any more, so they are looked for as they were written;
-//! a line that has the field is never read so.
+//! Reads journals of earlier versions, which have sentences where later ones have fields: what a source loses, the origin of a
+//! cell, and whether a disk was full. Those sentences cannot change any more, so they are matched as written; a record with
+//! the field is never read this way.
 
 use serde_json::Value;
 
 use crate::system::journal::{Event, Record};
 
-/// Whether the sentences on a source's loss name a newer state.
+/// Returns whether the sentences on a source's data loss name a newer state.
 pub(super) fn lost<'a>(mut loses: impl Iterator<Item = &'a str>) -> bool {
     loses.any(|text| text.starts_with("Against revision "))
 }
 
-/// Whether they name log entries that are not in its database.
+/// Returns whether they name log entries that are not in its database.
 pub(super) fn beyond<'a>(mut loses: impl Iterator<Item = &'a str>) -> bool {
     loses.any(|text| text.contains("; restoring it loses it.") || text.contains("; restoring it loses them."))
 }
 
-/// Whether a cell's text came from the old cluster.
+/// Returns whether a cell's text came from the old cluster.
 pub(super) fn of_old_cluster(from: &str) -> bool {
     from == "the snapshot" || from.ends_with("'s answer")
 }
 
-/// Whether a cell's text was put there for the new one.
+/// Returns whether a cell's text was entered for the new cluster.
 pub(super) fn of_operator(from: &str) -> bool {
     from == "typed" || from == "the inventory"
 }
 
-/// Whether a line without a fault says that a filesystem had not enough room.
+/// Returns whether a record without a fault reports a full filesystem.
 pub(super) fn ran_out(record: &Record) -> bool {
     let data = &record.data;
     let problems = data.get("problems").and_then(Value::as_array).into_iter().flatten();
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_with_the_field_are_not_read_by_their_words() {
+    fn lines_with_the_field_ignore_their_wording() {
         let words = "not enough space for /srv/m2";
         for (kind, data) in [
             (Event::Failed, json!({"error": {"what": words, "why": "", "hint": "", "fault": null}})),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn old_losses_and_origins_are_read_by_their_words() {
+    fn old_losses_and_origins_are_read_from_wording() {
         let against = "Against revision 84,211 (m2 answers with it) it loses 59 revisions, at most 72 minutes.";
         let log = "38 log entries are not in this file (12 of them known to be committed); restoring it loses them.";
         let one = "1 log entry is not in this file; restoring it loses it.";

@@ -1,4 +1,4 @@
-//! A scenario's file, as somebody would write it who explains it to the next one who edits it.
+//! Renders a scenario as a file, with comments for the person who edits it.
 
 use super::scene::{Cell, File, ListItem, Scene};
 use crate::{
@@ -6,52 +6,56 @@ use crate::{
     text::columns::{width, wrap},
 };
 
-/// The last column of a line.
+/// The maximum line width.
 const WIDTH: usize = 118;
 
-/// The file's text.
+/// Returns the text of the file.
 pub(super) fn text(scene: &Scene, name: &str) -> String {
     let mut page = Page(String::new());
     page.head(scene);
     page.line(&format!("version: {VERSION}"));
     page.line(&format!("name: {name}"));
     page.line(&format!("title: {}", quoted(&scene.title)));
-    page.line(&format!("# by what has to be seen and done beyond the plain road\ndifficulty: {}", scene.difficulty));
+    page.line(&format!("# by the number of complications\ndifficulty: {}", scene.difficulty));
     page.line(&format!("minutes: {}", scene.minutes));
-    page.comment("Symptoms only, as a pager would tell them. Tell them as your own pager does, without its names.");
+    page.comment("Symptoms only, as a pager would report them. Use the style of your own pager, but not its names.");
     page.folded("brief", &scene.brief);
-    page.comment("The built-in database (119 keys at revision 274), and writes that are made up behind it.");
+    page.comment("The built-in database (119 keys at revision 274), and generated writes after it.");
     page.line("cluster:");
     for (key, value) in &scene.cluster {
         page.line(&format!("  {key}: {}", cell(value)));
     }
     let states =
-        "gone: host and disk are lost; alone: it runs and knows no leader; stopped: its disk is in DIR/old/NAME.etcd";
+        "gone: host and disk are lost; alone: running, without a leader; stopped: its disk is in DIR/old/NAME.etcd";
     page.list(states, "members", &scene.members);
     page.list("Files in DIR/backup.", "backups", &scene.backups);
     page.files(scene);
-    page.list("Who shall be in the new cluster; {n1.peer} is a new host's address.", "inventory", &scene.inventory);
-    page.list("What can be done at the hosts, through the coach.", "hands", &scene.hands);
-    let meanwhile = "What happens meanwhile, once; a game master can let it come at any time.";
+    page.list(
+        "The members of the new cluster; {n1.peer} is the peer URL of a new host.",
+        "inventory",
+        &scene.inventory,
+    );
+    page.list("What the trainee can have done at the hosts.", "actions", &scene.actions);
+    let meanwhile = "Events during the exercise, each once; an instructor can trigger them at any time.";
     page.list(meanwhile, "injects", &scene.injects);
     if !scene.tips.is_empty() {
-        page.comment("Hints for those who ask, one after the other.");
+        page.comment("Hints that the trainee can ask for, one after the other.");
         page.line("tips:");
     }
     for (step, texts) in &scene.tips {
         page.line(&format!("  {step}:"));
         texts.iter().for_each(|text| page.line(&format!("    - {}", quoted(text))));
     }
-    page.list("For those who make a certain mistake, as long as it shows.", "hints", &scene.hints);
-    page.list("What cannot be undone.", "fails", &scene.fails);
-    page.list("What must have come of it.", "goals", &scene.goals);
-    page.comment("The expert's path: what should have been done, also where it was not.");
+    page.list("Hints that are shown as long as a certain mistake is visible.", "hints", &scene.hints);
+    page.list("Unsafe acts, which cannot be undone and fail the exercise.", "fails", &scene.fails);
+    page.list("The objectives.", "goals", &scene.goals);
+    page.comment("The expert's path: what should have been done, even if it was not.");
     page.line("path:");
     for (strides, why) in &scene.path {
         page.strides("  - do:", strides);
         page.line(&format!("    why: {}", quoted(why)));
     }
-    page.comment("Ways that must not lead there.");
+    page.comment("Wrong ways, which must not pass.");
     page.line("wrong:");
     for (name, strides, because) in &scene.wrong {
         page.line(&format!("  - name: {}", quoted(name)));
@@ -76,20 +80,20 @@ impl Page {
 
     fn head(&mut self, scene: &Scene) {
         self.comment(
-            "Made by `requorum drill record` from the journal of a real recovery. It holds the shape of that recovery and none \
-             of its words: every name, address, path, key and number here is made up. Read it before you share it.",
+            "Made by `requorum drill record` from the journal of a real recovery. It has the shape of that recovery and none \
+             of its text: every name, address, path, key and number here is invented. Read it before you share it.",
         );
         self.line("#");
         scene.became.iter().for_each(|sentence| self.comment(sentence));
         self.line("#");
         self.comment(
-            "Not in the journal, and decided by the simplest assumption; in brackets, what cannot be practised:",
+            "Not in the journal, and decided by the simplest assumption; in parentheses, what cannot be practised:",
         );
         scene.assumed.iter().for_each(|what| self.comment(&format!("- {what}")));
         self.line("#");
         self.comment(
-            "`requorum drill check FILE` proves it after every change; `requorum drill new NAME` writes a template in which \
-             every field is explained.",
+            "Check it after every change with `requorum drill check FILE`; `requorum drill new NAME` writes a template that \
+             explains every field.",
         );
     }
 
@@ -98,7 +102,7 @@ impl Page {
         wrap(text, WIDTH - 2).iter().for_each(|line| self.line(&format!("  {}", line.trim_end())));
     }
 
-    /// A list below what is to be known of it; nothing where it is empty.
+    /// Writes a list with a comment above it; nothing if it is empty.
     fn list(&mut self, about: &str, key: &str, entries: &[ListItem]) {
         if entries.is_empty() {
             return;
@@ -158,7 +162,7 @@ fn cell(value: &Cell) -> String {
     }
 }
 
-/// Text as YAML takes it anywhere, in quotes only where it must be.
+/// Returns text as a YAML scalar, quoted only if necessary.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || " ./_-+=".contains(c);
     let begins = text.starts_with(|c: char| c.is_ascii_alphabetic());

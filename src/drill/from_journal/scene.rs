@@ -1,5 +1,5 @@
-//! The exercise that a recovery's shape makes: who is in it under which neutral name, what lies where, what happens, the
-//! expert's way and the wrong ones.
+//! Builds the exercise for a recovery's shape: its members under neutral names, its files, its injects, the expert's path and
+//! the wrong ways.
 
 mod texts;
 mod ways;
@@ -14,17 +14,17 @@ pub(super) enum Cell {
     Text(String),
     /// Texts.
     List(Vec<String>),
-    /// A number, or yes.
+    /// A number or a boolean.
     Bare(String),
 }
 
 /// Fields of one entry of a list, each with its value.
 pub(super) type ListItem = Vec<(&'static str, Cell)>;
 
-/// What one leg of the expert's path does, and why.
+/// A part of the expert's path: what is done, and why.
 pub(super) type Leg = (Vec<String>, &'static str);
 
-/// An exercise, its texts in the words of a scenario.
+/// An exercise, as the fields of a scenario.
 #[derive(Debug, Default)]
 pub(super) struct Scene {
     pub title: String,
@@ -35,9 +35,9 @@ pub(super) struct Scene {
     pub members: Vec<ListItem>,
     pub backups: Vec<ListItem>,
     pub inventory: Vec<ListItem>,
-    /// Path, and the text or the asset that it is.
+    /// Path, content, and whether it is placed later.
     pub files: Vec<(String, File, bool)>,
-    pub hands: Vec<ListItem>,
+    pub actions: Vec<ListItem>,
     pub injects: Vec<ListItem>,
     pub tips: Vec<(&'static str, Vec<String>)>,
     pub hints: Vec<ListItem>,
@@ -51,21 +51,21 @@ pub(super) struct Scene {
     pub assumed: Vec<&'static str>,
 }
 
-/// What a file is made of.
+/// The content of a file.
 #[derive(Debug)]
 pub(super) enum File {
     Text(String),
     Asset(&'static str),
 }
 
-/// The last revision of the practice cluster: what the built-in database has, and what is written behind it.
+/// The last revision of the practice cluster: that of the built-in database plus the generated writes.
 const LAST: i64 = BUILT_IN + WRITES;
 const BUILT_IN: i64 = 274;
 const WRITES: i64 = 90;
-/// Where an old backup ends, a member that fell behind, one whose log goes on, and what is there before something fresher
-/// turns up.
+/// The last revisions of an old backup, of an outdated member, of one with a newer log, and of everything before a newer
+/// snapshot arrives.
 const OLD: i64 = 310;
-const BEHIND: i64 = 320;
+const OUTDATED: i64 = 320;
 const BEFORE_LOG: i64 = 330;
 const BEFORE_FRESHER: i64 = 350;
 
@@ -73,61 +73,63 @@ const BACKUP: &str = "etcd-0200.db";
 const NEWEST: &str = "etcd-0300.db";
 const FRESHER: &str = "etcd-0400.db";
 
-/// More members than anybody runs; more than that are practised on with so many.
+/// The maximum number of members of an exercise.
 const MOST: usize = 9;
 
-/// Who plays what.
+/// The roles of the members.
 #[derive(Debug)]
 pub(super) struct Cast {
     shape: Shape,
-    /// The old members that answer, those whose disks are there, and the rest.
+    /// The old members that answer, those whose disks are left, and the rest.
     alone: Vec<String>,
     stopped: Vec<String>,
     gone: Vec<String>,
-    /// From what the expert restores.
+    /// The source that the expert restores.
     source: Source,
-    /// The one of the gone that lives after all.
+    /// The member reported lost that still runs.
     dead_man: Option<String>,
-    /// The new cluster: name, and whose address, an old member's or a spare's.
+    /// The new cluster: name, and the old member or spare host whose address it has.
     rows: Vec<(String, String)>,
     spares: Vec<String>,
     certs: Certs,
     etcd: Minor,
 }
 
-/// Which certificates the members have.
+/// The certificates of the members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Certs {
     No,
-    /// Those that they had, for the addresses that they keep.
+    /// The old ones, for addresses that are kept.
     Fit,
-    /// Those that they had, for addresses that they do not keep; new ones can be had.
+    /// The old ones, for old addresses; new ones can be issued.
     OldAddress,
 }
 
-/// For how many new hosts the program carries certificates.
+/// The number of new hosts that the program has certificates for.
 const CERTIFIED: usize = 3;
 
 impl Cast {
-    /// Distributes the parts, and says what of the recovery did not fit.
+    /// Assigns the roles, and records what of the recovery does not fit.
     fn new(shape: &Shape, assumed: &mut Vec<&'static str>) -> Cast {
-        let told = shape.voters.unwrap_or(shape.members).max(1);
+        let voters = shape.voters.unwrap_or(shape.members).max(1);
         if shape.voters.is_none() {
             assumed.push("how many members the old cluster had: as many as the new one");
         }
-        if told > MOST || shape.members > MOST {
-            assumed.push("(more than nine members: nine are practised on)");
+        if voters > MOST || shape.members > MOST {
+            assumed.push("(more than nine members: the exercise has nine)");
         }
-        let (count, new) = (told.min(MOST), shape.members.clamp(1, MOST));
-        // with one more that lives or could be started, a restore would be the wrong answer
+        let (count, new) = (voters.min(MOST), shape.members.clamp(1, MOST));
+        // with one more running or startable member, a restore would be the wrong answer
         let room = count / 2;
         let source = match shape.source {
             Source::Disk if room == 0 => {
-                assumed.push("(a lone member's own disk would simply be started: here it is a copy of its database)");
+                assumed.push(
+                    "(the disk of a one-member cluster would simply be started: here it is a copy of its database)",
+                );
                 Source::Raw
             }
             Source::Survivor if room == 0 => {
-                assumed.push("(a lone member that answers has its quorum: here its newest snapshot is left)");
+                assumed.push("(a one-member cluster that answers has quorum: here its newest snapshot is left)");
                 Source::File
             }
             // what should have been done
@@ -138,7 +140,7 @@ impl Cast {
         let alone = shape.alone.min(room - disk);
         let stopped = shape.stopped.max(disk).min(room - alone);
         if shape.alone > alone || shape.stopped > stopped {
-            assumed.push("(more members answered, or had their disks, than can be let live here: with them a quorum could come back)");
+            assumed.push("(more members answered or had their disks than the exercise can have: with them quorum could come back)");
         }
         let names: Vec<String> = (1..=count).map(|n| format!("m{n}")).collect();
         let (mut living, mut gone) = (Vec::new(), Vec::new());
@@ -147,11 +149,11 @@ impl Cast {
             if lives { &mut living } else { &mut gone }.push(name);
         }
         let stopped = living.split_off(alone);
-        // in a cluster of one he would have his quorum
+        // in a one-member cluster it would have quorum
         let back = shape.came_back || (shape.overridden && alone == 0);
         let dead_man = gone.last().filter(|_| back && count > 1).cloned();
         if back && dead_man.is_none() {
-            assumed.push("(an old member of a cluster of one that answers has its quorum: nobody answers here)");
+            assumed.push("(a member of a one-member cluster that answers has quorum: here no member answers)");
         }
         let (rows, spares) = rows(shape, new, &gone, count);
         let certs = match (shape.tls, spares.len()) {
@@ -159,7 +161,7 @@ impl Cast {
             (true, 0) => Certs::Fit,
             (true, CERTIFIED) if count == CERTIFIED && new == CERTIFIED => Certs::OldAddress,
             (true, _) => {
-                assumed.push("(the peers spoke TLS: requorum carries no certificates for so many new addresses, so they do not here)");
+                assumed.push("(the peers used TLS: requorum has no certificates for so many new addresses, so the exercise has no TLS)");
                 Certs::No
             }
         };
@@ -171,34 +173,34 @@ impl Cast {
         self.alone.len() + self.stopped.len() + self.gone.len()
     }
 
-    /// All old members in the order of their names.
+    /// Returns all old members, sorted by name.
     fn olds(&self) -> Vec<&String> {
         let mut all: Vec<&String> = [&self.alone, &self.stopped, &self.gone].into_iter().flatten().collect();
         all.sort();
         all
     }
 
-    /// The newest revision before something fresher turns up.
+    /// Returns the newest revision before a newer snapshot arrives.
     fn top(&self) -> i64 {
         if self.shape.undone { BEFORE_FRESHER } else { LAST }
     }
 
-    /// True where an inventory says who is in the new cluster.
+    /// Returns whether an inventory lists the new members.
     fn listed(&self) -> bool {
         !self.spares.is_empty() || self.rows.len() != self.count()
     }
 
-    /// True where the database that is chosen lacks what its own log holds.
+    /// Returns whether the chosen database lacks entries of its own log.
     fn log(&self) -> bool {
         self.source == Source::Disk && self.shape.log == Some(true)
     }
 
-    /// True where an alarm of one that is gone is in the data. With one, an etcd does not apply the writes in its log.
+    /// Returns whether the data has an alarm of a lost member. With an alarm, etcd does not apply the writes in its log.
     fn alarms(&self) -> bool {
         self.shape.alarms && !self.log()
     }
 
-    /// What the expert chooses, as a stride.
+    /// Returns the expert's choice, as a stride.
     fn choice(&self) -> String {
         match self.source {
             Source::Survivor => format!("save from {}", first(&self.alone)),
@@ -212,7 +214,7 @@ impl Cast {
         format!("{}-member-snap-db", first(&self.gone))
     }
 
-    /// Those who have to be stopped, in the order in which they show.
+    /// Returns the members that have to be stopped, in the order in which they appear.
     fn in_the_way(&self) -> Vec<&String> {
         self.alone.iter().chain(&self.dead_man).collect()
     }
@@ -230,11 +232,11 @@ impl Cast {
     fn member(&self, name: &String) -> ListItem {
         let mut entry = vec![("name", text(name)), ("state", text(self.state(name)))];
         let (revision, log) = match self.source {
-            // all of them alike: real ones that start together even out
+            // the same for all: real members that start together catch up
             Source::Survivor if self.alone.contains(name) => (self.top(), None),
             Source::Disk if first(&self.stopped) == name && self.log() => (BEFORE_LOG, Some(self.top())),
             Source::Disk if first(&self.stopped) == name => (self.top(), None),
-            _ => (BEHIND, None),
+            _ => (OUTDATED, None),
         };
         let there = !self.gone.contains(name) || self.dead_man.as_ref() == Some(name);
         if there && revision != LAST {
@@ -242,7 +244,7 @@ impl Cast {
         }
         entry.extend(log.map(|log| ("log", bare(log))));
         if there && self.shape.wal_apart {
-            entry.push(("wal_apart", bare(true)));
+            entry.push(("separate_wal", bare(true)));
         }
         entry
     }
@@ -299,7 +301,7 @@ impl Cast {
         if self.listed() { self.rows.iter().map(row).collect() } else { Vec::new() }
     }
 
-    /// The configurations of the hosts, where one tells what nothing else does, and the certificates.
+    /// Returns the hosts' configurations, if they are needed, and the certificates.
     fn files(&self) -> Vec<(String, File, bool)> {
         let mut all = Vec::new();
         let mut put = |path: &str, file| all.push((path.to_string(), file, false));
@@ -338,7 +340,7 @@ impl Cast {
     }
 }
 
-/// Who is in the new cluster, and which new hosts that takes: those that moved are first of all the gone.
+/// Returns the members of the new cluster and its new hosts: lost members are the first to move.
 fn rows(shape: &Shape, new: usize, gone: &[String], count: usize) -> (Vec<(String, String)>, Vec<String>) {
     let names: Vec<String> = (1..=new).map(|n| format!("m{n}")).collect();
     let mut order: Vec<usize> = (0..new).collect();
@@ -373,7 +375,7 @@ fn bare(value: impl ToString) -> Cell {
 }
 
 impl Scene {
-    /// The exercise for a recovery of this shape.
+    /// Makes the exercise for a recovery of this shape.
     pub(super) fn new(shape: &Shape) -> Scene {
         let mut assumed = Vec::new();
         let cast = Cast::new(shape, &mut assumed);
@@ -388,8 +390,8 @@ impl Scene {
             assumed,
             ..Scene::default()
         };
-        ways::furnish(&cast, &mut scene);
-        texts::furnish(&cast, &mut scene);
+        ways::add(&cast, &mut scene);
+        texts::add(&cast, &mut scene);
         scene
     }
 }

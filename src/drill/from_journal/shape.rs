@@ -1,5 +1,5 @@
-//! What a journal tells of a recovery, as numbers and yes or no. None of the journal's words is kept: no field here can hold
-//! one. Only of journals from before the fields are words looked at, in [`old`].
+//! The shape of a recovery: what a journal records of it, as numbers and booleans. No field can hold text of the journal. Only
+//! in journals of earlier versions, which lack some fields, is text matched, in [`old_journals`].
 
 use std::collections::BTreeSet;
 
@@ -18,12 +18,12 @@ use crate::{
     system::journal::{Event, Record},
 };
 
-/// From what the members were restored.
+/// The kind of source that was restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
-    /// A snapshot that was saved from a member that answered.
+    /// A snapshot saved from a survivor.
     Survivor,
-    /// A file with its checksum, saved earlier.
+    /// A saved snapshot with a checksum.
     File,
     /// A copy without a checksum.
     Raw,
@@ -31,57 +31,57 @@ pub(super) enum Source {
     Disk,
 }
 
-/// How far the recovery came.
+/// How the recovery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// Every member was put in place.
+    /// Every member was installed.
     Done,
-    /// It was begun; its end is not there, or is not the one that it was begun for.
+    /// It was started, but did not end or did not reach its goal.
     Unfinished,
-    /// It was taken back, and nothing came after.
-    TakenBack,
+    /// It was rolled back, and nothing came after.
+    RolledBack,
 }
 
-/// A recovery without its words.
+/// A recovery without its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// True where the whole plan is told; else only the members that were restored on one machine.
+    /// True if the whole plan is recorded; else only the members restored on one machine.
     pub planned: bool,
-    /// Voting members of the old cluster; none where that is not told.
+    /// Voting members of the old cluster; none if not recorded.
     pub voters: Option<usize>,
-    /// Members of the new one.
+    /// Members of the new cluster.
     pub members: usize,
     /// Old members that answered.
     pub alone: usize,
-    /// True where it is told who answered.
+    /// True if it is recorded which members answered.
     pub asked: bool,
-    /// Old members that did not answer and whose disks were there.
+    /// Old members that did not answer but had their disks.
     pub stopped: usize,
-    /// From what it was restored.
+    /// The source.
     pub source: Source,
-    /// Whether the chosen source lacked writes that another one had; none where that is not told.
+    /// Whether the chosen source lacked writes that another one had; none if not recorded.
     pub lost: Option<bool>,
-    /// Whether a log went on past the database that was chosen; none where that is not told.
+    /// Whether a log was newer than the chosen database; none if not recorded.
     pub log: Option<bool>,
-    /// The etcd that was to run on the result.
+    /// The target etcd version.
     pub target: Option<Minor>,
-    /// New members at addresses that the old cluster did not have; none where that is not told.
+    /// New members at new addresses; none if not recorded.
     pub moved: Option<usize>,
-    /// Whether new members bore new names.
+    /// Whether new members had new names.
     pub renamed: bool,
-    /// Whether the peers spoke TLS.
+    /// Whether the peers used TLS.
     pub tls: bool,
-    /// Whether revisions were skipped.
+    /// Whether the revision was bumped.
     pub bumped: bool,
-    /// Whether logs lay in directories of their own.
+    /// Whether members had WAL directories.
     pub wal_apart: bool,
-    /// Whether alarms were left out.
+    /// Whether alarms were cleared.
     pub alarms: bool,
-    /// Whether passwords were switched off, or a downgrade ended.
+    /// Whether authentication was disabled, or a downgrade finished.
     pub other_options: bool,
-    /// Whether a fence was overridden.
+    /// Whether a blocker was overridden.
     pub overridden: bool,
-    /// Whether an old member came back after it was taken for dead.
+    /// Whether an old member that was reported lost came back.
     pub came_back: bool,
     /// Whether a disk was full.
     pub full: bool,
@@ -93,39 +93,39 @@ pub(super) struct Shape {
     pub hosts: usize,
     /// Members that were restored by hand.
     pub by_hand: usize,
-    /// How often it was begun.
+    /// How often it was started.
     pub runs: usize,
-    /// Whether members were taken out of their places again.
+    /// Whether members were rolled back.
     pub undone: bool,
     /// How it ended.
     pub end: End,
-    /// Whether the proof held, where one was made.
+    /// Whether the verification succeeded, if there was one.
     pub proven: Option<bool>,
 }
 
 impl Shape {
-    /// What these lines tell.
+    /// Returns the shape of these records.
     ///
     /// # Errors
-    /// A sentence, when they are of no recovery.
+    /// If they are not those of a recovery, with the reason.
     pub(super) fn from_records(records: &[Record]) -> Result<Shape, String> {
-        let told = JournalView(records);
-        let begun: Vec<&Record> = told.of_kind(Event::Begun).collect();
+        let journal = JournalView(records);
+        let begun: Vec<&Record> = journal.of_kind(Event::Begun).collect();
         let plans: Vec<Plan> = begun.iter().filter_map(|record| plan(record)).collect();
-        let Some(plan) = plans.last() else { return Shape::of_restore(&told, &begun) };
-        let detect = told.decided("detect", "voters").next_back();
-        let (alone, stopped) = living(&told, detect);
-        let chosen = told.decided("snapshot", "loses").next_back();
+        let Some(plan) = plans.last() else { return Shape::of_restore(&journal, &begun) };
+        let detect = journal.decided("detect", "voters").next_back();
+        let (alone, stopped) = living(&journal, detect);
+        let chosen = journal.decided("snapshot", "loses").next_back();
         let lost = chosen.map(lost);
         let log = chosen.map(beyond);
-        let names = cells(&told, Column::Name).iter().any(|cell| replaced(cell));
-        let peers = cells(&told, Column::Peer);
+        let names = cells(&journal, Column::Name).iter().any(|cell| replaced(cell));
+        let peers = cells(&journal, Column::Peer);
         Ok(Shape {
             planned: true,
             voters: detect.and_then(|data| number(data.get("voters"))).filter(|n| *n > 0),
             members: plan.members.len(),
             alone,
-            asked: detect.is_some() || told.of_kind(Event::Asked).any(|r| r.data.contains_key("raft_index")),
+            asked: detect.is_some() || journal.of_kind(Event::Asked).any(|r| r.data.contains_key("raft_index")),
             stopped,
             source: source(plan, alone, lost == Some(true)),
             lost,
@@ -139,19 +139,19 @@ impl Shape {
             alarms: plan.options.clear_alarms,
             other_options: plan.options.disable_auth || plan.options.finish_downgrade,
             hosts: plan.members.iter().filter(|m| !host_address::is_local(&m.host)).count(),
-            end: told.end(),
-            ..told.on_the_way(begun.len())
+            end: journal.end(),
+            ..journal.on_the_way(begun.len())
         })
     }
 
-    /// What `requorum restore --plan` wrote before it was an apply, which names its members and little else.
-    fn of_restore(told: &JournalView<'_>, begun: &[&Record]) -> Result<Shape, String> {
-        let Some(first) = begun.last() else { return Err(told.why_not()) };
+    /// Reads the journal of an earlier `requorum restore --plan`, which has little more than the members.
+    fn of_restore(journal: &JournalView<'_>, begun: &[&Record]) -> Result<Shape, String> {
+        let Some(first) = begun.last() else { return Err(journal.why_not()) };
         let members = texts(first.data.get("members")).count();
         if members == 0 {
-            return Err(told.why_not());
+            return Err(journal.why_not());
         }
-        Ok(Shape { members, end: told.end(), ..told.on_the_way(begun.len()) })
+        Ok(Shape { members, end: journal.end(), ..journal.on_the_way(begun.len()) })
     }
 }
 
@@ -167,7 +167,7 @@ fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Whether the chosen source was known to lack revisions.
+/// Returns whether the chosen source was known to lack revisions.
 fn lost(chosen: &Data) -> bool {
     match chosen.get("loss") {
         Some(Value::Object(loss)) => loss.get("revisions").and_then(Value::as_u64).is_some_and(|n| n > 0),
@@ -176,7 +176,7 @@ fn lost(chosen: &Data) -> bool {
     }
 }
 
-/// Whether the chosen source's log held entries that are not in its database.
+/// Returns whether the chosen source's log had entries that are not in its database.
 fn beyond(chosen: &Data) -> bool {
     match chosen.get("loss") {
         Some(Value::Object(loss)) => loss.contains_key("log_entries"),
@@ -185,7 +185,7 @@ fn beyond(chosen: &Data) -> bool {
     }
 }
 
-/// The kind of source, as path and checksum tell it; a saved snapshot is a survivor's where one answered and nothing
+/// Returns the kind of source, from its path and checksum. A saved snapshot counts as a survivor's if one answered and nothing
 /// newer was known.
 fn source(plan: &Plan, alone: usize, lost: bool) -> Source {
     match () {
@@ -196,14 +196,14 @@ fn source(plan: &Plan, alone: usize, lost: bool) -> Source {
     }
 }
 
-/// How many old members answered, and how many more had their disks there.
-fn living(told: &JournalView<'_>, detect: Option<&Data>) -> (usize, usize) {
-    let halts = told.each("halt", |data| data.pointer("/halt/data_dir").map(Value::to_string));
-    let aside = told.each("swapped", |data| {
+/// Returns how many old members answered, and how many others had their disks.
+fn living(journal: &JournalView<'_>, detect: Option<&Data>) -> (usize, usize) {
+    let halts = journal.each("halt", |data| data.pointer("/halt/data_dir").map(Value::to_string));
+    let aside = journal.each("swapped", |data| {
         let places = data.pointer("/swapped/places").and_then(Value::as_array)?;
         places.iter().any(|place| !place["aside"].is_null()).then(|| data["swapped"]["name"].to_string())
     });
-    let first = told.of_kind(Event::Asked).find_map(|r| r.data.get("raft_index")).and_then(Value::as_array);
+    let first = journal.of_kind(Event::Asked).find_map(|r| r.data.get("raft_index")).and_then(Value::as_array);
     let alone = match detect {
         Some(data) => number(data.get("answering")).unwrap_or(0),
         None => first.map_or(0, Vec::len).max(halts),
@@ -213,13 +213,13 @@ fn living(told: &JournalView<'_>, detect: Option<&Data>) -> (usize, usize) {
 
 type Data = serde_json::Map<String, Value>;
 
-/// The cells of a column in the member table that was decided on last.
-fn cells<'a>(told: &JournalView<'a>, column: Column) -> Vec<&'a Value> {
-    let rows = told.decided("members", "rows").next_back().and_then(|data| data.get("rows")?.as_array());
+/// Returns the cells of a column in the last accepted member table.
+fn cells<'a>(journal: &JournalView<'a>, column: Column) -> Vec<&'a Value> {
+    let rows = journal.decided("members", "rows").next_back().and_then(|data| data.get("rows")?.as_array());
     rows.into_iter().flatten().filter_map(|row| row.get(column.heading())).collect()
 }
 
-/// Whether a cell was changed from what the old cluster said.
+/// Returns whether a cell differs from the old cluster's value.
 fn replaced(cell: &Value) -> bool {
     let origin = |value: &Value| Origin::deserialize(&value["origin"]).ok();
     let before = |other: &Value| match origin(other) {
@@ -233,12 +233,12 @@ fn replaced(cell: &Value) -> bool {
     new && cell["instead_of"].as_array().is_some_and(|other| other.iter().any(before))
 }
 
-/// Whether a member that stands was built by hand: its host took no program that could have read it back.
+/// Returns whether an installed member was built by hand: no program on its host could verify it.
 fn by_hand(data: &Data) -> bool {
     data.contains_key("member") && !data.contains_key("restored")
 }
 
-/// Whether a line says that a filesystem had not enough room.
+/// Returns whether a record reports a full filesystem.
 fn ran_out(record: &Record) -> bool {
     let is = |value: &Value| Fault::deserialize(value).is_ok_and(|fault| fault == Fault::NoSpace);
     let problems = record.data.get("problems").and_then(Value::as_array).into_iter().flatten();
@@ -247,7 +247,7 @@ fn ran_out(record: &Record) -> bool {
     known || old_journals::ran_out(record)
 }
 
-/// A journal's lines, to be asked.
+/// A view of a journal's records.
 #[derive(Clone, Copy)]
 struct JournalView<'a>(&'a [Record]);
 
@@ -256,13 +256,13 @@ impl<'a> JournalView<'a> {
         self.0.iter().filter(move |record| record.kind == kind)
     }
 
-    /// What was decided at a step, where it says `what`.
+    /// Returns what was decided at a step, if it has the field `what`.
     fn decided(&self, step: &'static str, what: &'static str) -> impl DoubleEndedIterator<Item = &'a Data> + use<'a> {
         let here = move |data: &&Data| data.get("step").and_then(Value::as_str) == Some(step);
         self.of_kind(Event::Decided).map(|r| &r.data).filter(here).filter(move |data| data.contains_key(what))
     }
 
-    /// How many different things lines with the field `name` are about.
+    /// Counts the distinct subjects of records with the field `name`.
     fn each(&self, name: &str, about: impl Fn(&Value) -> Option<String>) -> usize {
         let lines = self.0.iter().filter(|record| record.data.contains_key(name));
         let host = |r: &Record| r.data.get("host").map(Value::to_string).unwrap_or_default();
@@ -270,7 +270,7 @@ impl<'a> JournalView<'a> {
         all.len()
     }
 
-    /// What happened on the way, whatever was restored; the rest is as where nothing is told.
+    /// Returns what happened during the recovery; all other fields are as if nothing was recorded.
     fn on_the_way(&self, runs: usize) -> Shape {
         let failed = |r: &&Record| r.kind == Event::Failed;
         let ran_out = |r: &&Record| ran_out(r);
@@ -312,24 +312,24 @@ impl<'a> JournalView<'a> {
         let last = self.0.iter().rev().find(|r| matches!(r.kind, Event::Begun | Event::Ended));
         let whole = last.is_some_and(|r| r.kind == Event::Ended && r.data.get("complete") == Some(&Value::Bool(true)));
         match (whole, undoes) {
-            (true, true) => End::TakenBack,
+            (true, true) => End::RolledBack,
             (true, false) => End::Done,
             (false, _) => End::Unfinished,
         }
     }
 
-    /// Why no recovery is told by these lines.
+    /// Returns why these records are not those of a recovery.
     fn why_not(&self) -> String {
         let of_host = |r: &Record| r.data.contains_key("run") && !r.data.contains_key("until");
         match self.0 {
-            [] => "it is empty".into(),
+            [] => "the journal is empty".into(),
             all if all.iter().any(|r| r.kind == Event::Begun && of_host(r)) => {
-                "it is the journal that a host keeps of what was done on it; the whole recovery is told by the operator's".into()
+                "this is a host's own journal; the whole recovery is in the operator's journal".into()
             }
             all if all.iter().any(|r| r.data.contains_key("whole_plan")) => {
-                "the plan in it is of a form that this requorum does not read".into()
+                "its plan has a version that this requorum does not read".into()
             }
-            _ => "no recovery was begun in it".into(),
+            _ => "it records no start of a recovery".into(),
         }
     }
 }

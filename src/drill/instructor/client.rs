@@ -1,4 +1,4 @@
-//! The game master's end of the socket, and which drills there are.
+//! The instructor's end of the socket, and the search for running drills.
 
 use std::{
     fs,
@@ -14,12 +14,12 @@ use crate::{
     text::Shown,
 };
 
-/// What a drill's socket is called.
+/// Returns the name of a drill's socket.
 pub fn socket_name(process: u32) -> String {
     format!("drill-{process}.sock")
 }
 
-/// A drill under way.
+/// A connection to a running drill.
 #[derive(Debug)]
 pub struct Connection {
     /// The process that runs it.
@@ -27,10 +27,10 @@ pub struct Connection {
     reader: BufReader<UnixStream>,
 }
 
-/// The drills that are under way in `dir`, connected. A socket on which nobody listens any more is removed.
+/// Connects to all running drills in `dir`. Removes sockets that no process listens on any more.
 ///
 /// # Errors
-/// When the directory cannot be looked at.
+/// If the directory cannot be read.
 pub fn running(dir: &Path) -> Result<Vec<Connection>> {
     let fail = |e| io_trouble("look in", dir, &e);
     let entries = match fs::read_dir(dir) {
@@ -58,63 +58,61 @@ fn process_of(path: &Path) -> Option<u32> {
     path.file_name()?.to_str()?.strip_prefix("drill-")?.strip_suffix(".sock")?.parse().ok()
 }
 
-/// The drill to look at: the only one, or the one of process `wanted`.
+/// Returns the drill to connect to: the only one, or the one with process ID `wanted`.
 ///
 /// # Errors
-/// When there is none, or none with that number, or several and none is named.
+/// If no drill is running, none has that ID, or several run and no ID is given.
 pub fn choose(mut running: Vec<Connection>, wanted: Option<u32>, dir: &Path) -> Result<Connection> {
     let numbers: Vec<String> = running.iter().map(|c| c.process.to_string()).collect();
     let at = match wanted {
         Some(wanted) => running.iter().position(|c| c.process == wanted),
         None if running.len() > 1 => {
-            return Err(Error::new(ErrorKind::Usage, "several drills are under way")
-                .why(format!("their process numbers are {}", numbers.join(", ")))
-                .hint("Name one: requorum drill host NUMBER"));
+            return Err(Error::new(ErrorKind::Usage, "several drills are running")
+                .why(format!("process IDs: {}", numbers.join(", ")))
+                .hint("Choose one: requorum drill host PROCESS"));
         }
         None => (!running.is_empty()).then_some(0),
     };
     match at {
         Some(at) => Ok(running.swap_remove(at)),
-        None if running.is_empty() => Err(Error::new(ErrorKind::NoAnswer, "no drill is under way")
-            .why(format!("none of this user's listens in {}", dir.shown()))
-            .hint("Start one in another terminal, as this user: requorum drill. Then run this again.")),
-        None => {
-            Err(Error::new(ErrorKind::NoAnswer, format!("no drill has the process number {}", wanted.unwrap_or(0)))
-                .hint(format!("There is: {}", numbers.join(", "))))
-        }
+        None if running.is_empty() => Err(Error::new(ErrorKind::NoAnswer, "no drill is running")
+            .why(format!("no drill of this user has a socket in {}", dir.shown()))
+            .hint("Start one in another terminal, as the same user: requorum drill. Then run this again.")),
+        None => Err(Error::new(ErrorKind::NoAnswer, format!("no drill has process ID {}", wanted.unwrap_or(0)))
+            .hint(format!("Running drills: {}", numbers.join(", ")))),
     }
 }
 
 impl Connection {
-    /// The next word of the drill; nothing once it is gone.
+    /// Returns the next message; `None` once the drill is gone.
     ///
     /// # Errors
-    /// When it cannot be understood.
-    fn hear(&mut self) -> Result<Option<Word>> {
+    /// If it does not parse.
+    fn receive(&mut self) -> Result<Option<Word>> {
         use io::ErrorKind::{InvalidData, Other};
         let word = match read(&mut self.reader) {
-            // killed, it leaves a connection that is cut
+            // a killed drill leaves a broken connection
             Err(e) if !matches!(e.kind(), InvalidData | Other) => Ok(None),
             word => word,
         };
         word.map_err(|e| {
-            Error::new(ErrorKind::Failed, "the drill cannot be understood")
+            Error::new(ErrorKind::Failed, "the drill sent an unknown message")
                 .why(e)
-                .hint("Are both terminals at the same requorum? Compare `requorum --version`.")
+                .hint("Use the same requorum in both terminals: compare `requorum --version`.")
         })
     }
 
-    /// Hears on a thread of its own; `tell` takes each word and says whether to go on. The last is what ended it: a drill
-    /// that is over says so in a word of its own, so that its mere going away is a failure.
+    /// Receives on a separate thread; `tell` takes each message and returns whether to continue. A drill that is over sends
+    /// [`Word::Over`], so a closed connection without it is an error, which is passed on as the last one.
     ///
     /// # Errors
-    /// When the thread cannot be started.
+    /// If the thread cannot be started.
     pub fn listen(mut self, mut tell: impl FnMut(Result<Word>) -> bool + Send + 'static) -> Result<()> {
-        let hear = move || loop {
-            let word = self.hear().and_then(|word| {
+        let receive = move || loop {
+            let word = self.receive().and_then(|word| {
                 word.ok_or_else(|| {
-                    Error::new(ErrorKind::Failed, "the drill is gone")
-                        .why("its process ended without a word of how it went")
+                    Error::new(ErrorKind::Failed, "the connection to the drill is lost")
+                        .why("its process ended without a debrief")
                 })
             });
             let ends = word.is_err();
@@ -122,37 +120,37 @@ impl Connection {
                 return;
             }
         };
-        std::thread::Builder::new().name("drill".into()).spawn(hear).map(drop).map_err(gone)
+        std::thread::Builder::new().name("drill".into()).spawn(receive).map(drop).map_err(gone)
     }
 
-    /// What orders go through.
+    /// Returns the sender for commands.
     ///
     /// # Errors
-    /// When the connection cannot be shared.
-    pub fn mouth(&self) -> Result<Sender> {
+    /// If the socket cannot be duplicated.
+    pub fn sender(&self) -> Result<Sender> {
         self.reader.get_ref().try_clone().map(Sender).map_err(gone)
     }
 }
 
-/// Where orders are said.
+/// Sends commands to a drill.
 #[derive(Debug)]
 pub struct Sender(UnixStream);
 
 impl Sender {
-    /// Says an order; its answer comes among the drill's words.
+    /// Sends a command; its answer is among the drill's messages.
     ///
     /// # Errors
-    /// When the drill is gone.
-    pub fn say(&mut self, order: &Order) -> Result<()> {
+    /// If the drill is gone.
+    pub fn send(&mut self, order: &Order) -> Result<()> {
         self.0.write_all(&line(order)).map_err(gone)
     }
 
-    /// No further order comes; what was said is still answered.
+    /// Closes the sending side; commands already sent are still answered.
     pub fn close(&self) {
         let _ = self.0.shutdown(std::net::Shutdown::Write);
     }
 }
 
 fn gone(error: io::Error) -> Error {
-    Error::new(ErrorKind::Failed, "the drill is gone").why(error)
+    Error::new(ErrorKind::Failed, "the connection to the drill is lost").why(error)
 }

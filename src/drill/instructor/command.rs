@@ -1,54 +1,54 @@
-//! What a game master types.
+//! The commands that the instructor types.
 
 use super::Order;
 
-/// A line that was typed.
+/// A typed line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Typed {
-    /// Something for the drill.
+    /// A command for the drill.
     Order(Order),
-    /// What can be typed.
+    /// Show the commands.
     Help,
-    /// Away; the exercise goes on.
+    /// Disconnect; the exercise continues.
     Quit,
-    /// Nothing.
+    /// An empty line.
     Empty,
-    /// It is none of these; why.
+    /// An invalid command, and why.
     Unknown(String),
 }
 
-/// What can be typed, a line each, with what it does.
+/// The commands, each with its description.
 pub const WORDS: [(&str, &str); 8] = [
-    ("note TEXT", "the trainee reads TEXT at the foot of the screen"),
-    ("inject NAME", "let one of the scenario's injects come now"),
-    ("act WORDS", "do something else: start m2, stop m2, lose m2, place FILE, fill disk, free disk"),
-    ("look", "how things stand"),
-    ("goals", "what is reached so far, with what shows it"),
-    ("scene", "the story, the injects and the expert's path once more"),
-    ("end", "end the exercise; both of you see how it went"),
-    ("quit", "leave; the exercise goes on without you"),
+    ("note TEXT", "show the trainee TEXT at the foot of the screen"),
+    ("inject NAME", "trigger one of the scenario's injects now"),
+    ("act ACT", "do something else: start m2, stop m2, lose m2, place FILE, fill disk, free disk"),
+    ("status", "show the current state"),
+    ("goals", "show the objectives, with evidence"),
+    ("scene", "show the story, the injects and the expert's path again"),
+    ("end", "end the exercise; the debrief is shown to both of you"),
+    ("quit", "disconnect; the exercise continues without you"),
 ];
 
-/// Reads a line.
+/// Parses a line.
 pub fn read(line: &str) -> Typed {
     let line = line.trim();
     let (word, rest) = line.split_once(char::is_whitespace).map_or((line, ""), |(word, rest)| (word, rest.trim()));
     let with = |order: fn(String) -> Order, what: &str| match rest {
-        "" => Typed::Unknown(format!("{word} what? {what}")),
+        "" => Typed::Unknown(format!("{word}: something is missing. {what}")),
         rest => Typed::Order(order(rest.into())),
     };
     match (word, rest) {
         ("", _) => Typed::Empty,
-        ("note" | "say", _) => with(Order::Note, "note TEXT says something to the trainee"),
-        ("inject", _) => with(Order::Inject, "inject NAME; scene shows their names"),
-        ("act", _) => with(Order::Act, "act stop m2, for one"),
+        ("note" | "say", _) => with(Order::Note, "Usage: note TEXT"),
+        ("inject", _) => with(Order::Inject, "Usage: inject NAME; scene shows the names"),
+        ("act", _) => with(Order::Act, "For example: act stop m2"),
         ("look" | "status", "") => Typed::Order(Order::Look),
         ("goals", "") => Typed::Order(Order::Goals),
         ("scene" | "injects", "") => Typed::Order(Order::Scene),
         ("end", "") => Typed::Order(Order::End),
         ("quit" | "exit" | "q", "") => Typed::Quit,
         ("help" | "?" | "h", "") => Typed::Help,
-        _ => Typed::Unknown(format!("{:?} is nothing that can be typed here; help shows what is", super::tame(line))),
+        _ => Typed::Unknown(format!("{:?}: unknown command; help shows the commands", super::tame(line))),
     }
 }
 
@@ -60,7 +60,7 @@ mod tests {
     fn every_word_is_read_as_help_names_it() {
         for (words, _) in WORDS {
             let typed =
-                words.replace("TEXT", " look at the  clock ").replace("NAME", "dead-man").replace("WORDS", "stop m2");
+                words.replace("TEXT", " look at the  clock ").replace("NAME", "dead-man").replace("ACT", "stop m2");
             assert!(!matches!(read(&typed), Typed::Unknown(_) | Typed::Empty), "{words}");
         }
         assert_eq!(read("note  look at the  clock "), Typed::Order(Order::Note("look at the  clock".into())));

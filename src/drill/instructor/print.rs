@@ -1,4 +1,4 @@
-//! A drill's words as lines for a terminal or a log.
+//! Renders a drill's messages as lines for a terminal or a log.
 
 use super::{Inject, Now, Scene, Word, command, tame};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     text::columns::{self, Align, pad},
 };
 
-/// A word as text, lines ended.
+/// Renders a message as text, with line ends.
 pub fn text(word: &Word) -> String {
     match word {
         Word::Scene(scene) => self::scene(scene),
@@ -22,91 +22,92 @@ pub fn text(word: &Word) -> String {
     }
 }
 
-/// `02:13`.
+/// Formats a clock, such as `02:13`.
 pub fn clock(ms: u64) -> String {
     format!("{:02}:{:02}", ms / 60_000, ms / 1000 % 60)
 }
 
-/// A line of the timeline.
+/// Renders a line of the timeline.
 pub fn happened(happened: &Happened) -> String {
     format!("{}  {}  {}", clock(happened.at_ms), pad(kind(happened.what), KIND, Align::Left), tame(&happened.text))
 }
 
-/// The columns of [`kind`].
+/// The width of [`kind`].
 pub const KIND: usize = 8;
 
-/// What a line is about, in at most [`KIND`] letters.
+/// Returns a name for a kind of line, of at most [`KIND`] letters.
 pub fn kind(what: What) -> &'static str {
     match what {
         What::Step => "step",
-        What::Asked => "asks",
+        What::Asked => "probe",
         What::Source => "source",
-        What::Hand => "hands",
+        What::Action => "action",
         What::Inject => "inject",
         What::Note => "note",
         What::Hint => "mistake",
         What::Tip => "hint",
         What::Override => "override",
         What::Restore => "restore",
-        What::Proof => "proof",
+        What::Proof => "verify",
         What::Pause => "clock",
         What::End => "end",
     }
 }
 
-/// An objective with what shows it.
+/// Renders an objective with its evidence.
 pub fn goal(goal: &Objective) -> String {
     format!("{} {} ({})", if goal.met { '✔' } else { '✖' }, tame(&goal.says), tame(&goal.evidence))
 }
 
-/// How things stand.
+/// Renders the current state.
 pub fn now(now: &Now) -> String {
-    let stands = if now.stands { ", and the clock stands still" } else { "" };
+    let paused = if now.paused { ", paused" } else { "" };
     let step = now.step.as_deref().unwrap_or("the story");
-    let chosen = now.chosen.as_deref().map_or("nothing is chosen".into(), |path| format!("chosen: {}", tame(path)));
-    let run = if now.run.is_empty() { "no old member runs".into() } else { format!("{} runs", now.run.join(", ")) };
+    let chosen = now.chosen.as_deref().map_or("no source chosen".into(), |path| format!("chosen: {}", tame(path)));
+    let run =
+        if now.run.is_empty() { "no old member running".into() } else { format!("running: {}", now.run.join(", ")) };
     let failed =
-        if now.failed.is_empty() { String::new() } else { format!("; failed: {}", tame(&now.failed.join(" "))) };
+        if now.failed.is_empty() { String::new() } else { format!("; unsafe: {}", tame(&now.failed.join(" "))) };
     let (mistakes, asked) = now.hints;
     format!(
-        "{}, at {step}{stands}; {chosen}; {run}; hints: {mistakes} for mistakes, {asked} asked for{failed}",
+        "{}, at {step}{paused}; {chosen}; {run}; hints: {mistakes} for mistakes, {asked} asked for{failed}",
         clock(now.at_ms)
     )
 }
 
-/// An inject: its name, what happens, when it comes by itself, what is heard of it.
+/// Renders an inject: its name, what it does, when it is triggered automatically, what the trainee is shown.
 pub fn inject(inject: &Inject) -> String {
     let when = match inject.when.as_str() {
-        "never" => "only from you".to_string(),
-        when => format!("by itself when {when}"),
+        "never" => "triggered only by you".to_string(),
+        when => format!("automatic when {when}"),
     };
-    let does = if inject.does.is_empty() { "nothing is done".into() } else { inject.does.join(", ") };
-    let says = if inject.says.is_empty() { "the trainee hears nothing".into() } else { format!("\"{}\"", inject.says) };
+    let does = if inject.does.is_empty() { "message only".into() } else { inject.does.join(", ") };
+    let says = if inject.says.is_empty() { "the trainee is not told".into() } else { format!("\"{}\"", inject.says) };
     tame(&format!("{}: {does}; {when}; {says}", inject.name))
 }
 
-/// Everything there is to know before looking on.
+/// Renders everything the instructor needs at the start.
 pub fn scene(scene: &Scene) -> String {
-    let anew = if scene.begins { "The trainee begins: " } else { "" };
-    let mut out = format!("{anew}{} ({}, seed {}; {})\n", scene.title, scene.scenario, scene.seed, scene.members_are);
+    let starts = if scene.begins { "The trainee starts: " } else { "" };
+    let mut out = format!("{starts}{} ({}, seed {}; {})\n", scene.title, scene.scenario, scene.seed, scene.members_are);
     let mut part = |heading: &str, lines: Vec<String>| {
         out.push_str(&format!("\n{heading}\n"));
         lines.iter().for_each(|line| out.push_str(&format!("  {}\n", tame(line))));
     };
-    part("What the trainee was told:", scene.brief.lines().map(str::to_string).collect());
+    part("The trainee's story:", scene.brief.lines().map(str::to_string).collect());
     match scene.injects.is_empty() {
-        true => part("The scenario has no injects of its own; act does something.", Vec::new()),
-        false => part("What you can let happen:", scene.injects.iter().map(inject).collect()),
+        true => part("The scenario has no injects; use act.", Vec::new()),
+        false => part("Injects:", scene.injects.iter().map(inject).collect()),
     }
-    part("How the expert goes:", scene.path.clone());
-    if scene.lookers > 1 {
-        part(&format!("{} look on, you among them.", scene.lookers), Vec::new());
+    part("The expert's path:", scene.path.clone());
+    if scene.instructors > 1 {
+        part(&format!("{} instructors are connected, including you.", scene.instructors), Vec::new());
     }
-    part("So far:", scene.timeline.iter().map(happened).collect());
+    part("Timeline:", scene.timeline.iter().map(happened).collect());
     out
 }
 
-/// What can be typed.
+/// Renders the commands.
 pub fn help() -> String {
     let rows: Vec<[String; 2]> =
         command::WORDS.iter().map(|(words, does)| [format!("  {words}"), (*does).into()]).collect();

@@ -1,5 +1,5 @@
-//! The game master's screen as values: what is known of the exercise, the line being typed, and what a key or a word of
-//! the drill does. Drawn by [`draw`], shown by [`terminal`].
+//! The model of the instructor's screen: what is known of the exercise, the line being typed, and the effect of keys and of
+//! the drill's messages. Drawn by [`draw`], shown by [`terminal`].
 
 pub mod draw;
 pub mod terminal;
@@ -21,62 +21,62 @@ use crate::{
     },
 };
 
-/// Everything that the screen shows.
+/// Everything on the screen.
 #[derive(Debug, Clone)]
 pub struct Model {
     /// How to draw.
     pub look: Look,
-    /// What is practised; none until the drill said so.
+    /// The exercise; none until the drill has sent it.
     pub scene: Option<Scene>,
-    /// What happened so far.
+    /// The timeline.
     pub timeline: Vec<Happened>,
-    /// How things stand.
+    /// The current state.
     pub now: Option<Now>,
-    /// What came of the last order, or is wrong with what was typed.
-    pub said: Option<(Tone, String)>,
-    /// Something to read instead of the timeline, until Esc.
+    /// The result of the last command, or the error in what was typed.
+    pub message: Option<(Tone, String)>,
+    /// A page shown instead of the timeline, until Esc.
     pub page: Option<Vec<String>>,
-    /// How many lines the timeline or the page is scrolled: from its end, or from its beginning.
+    /// By how many lines it is scrolled: the timeline from its end, a page from its start.
     pub scrolled: usize,
     /// The line being typed.
     pub field: Field,
-    /// What was typed last.
+    /// The last typed line.
     pub last: String,
-    /// True while it is asked whether the exercise shall really end.
+    /// True while the end of the exercise waits for confirmation.
     pub ends: bool,
-    /// How it went, once it is over.
+    /// The debrief, once the exercise is over.
     pub over: Option<Debrief>,
 }
 
-/// What comes to the screen.
+/// An input of the screen.
 #[derive(Debug, Clone)]
 pub enum Msg {
     /// A key.
     Key(KeyEvent),
     /// A paste.
     Paste(String),
-    /// The drill says something.
+    /// A message from the drill.
     Word(Box<Word>),
 }
 
-/// What follows.
+/// An effect of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Says it to the drill.
-    Say(Order),
-    /// Leaves.
+    /// Sends a command to the drill.
+    Send(Order),
+    /// Closes the screen.
     Leave,
 }
 
 impl Model {
-    /// A screen that knows nothing yet.
+    /// Makes an empty screen.
     pub fn new(look: Look) -> Model {
         Model {
             look,
             scene: None,
             timeline: Vec::new(),
             now: None,
-            said: None,
+            message: None,
             page: None,
             scrolled: 0,
             field: Field::default(),
@@ -86,10 +86,10 @@ impl Model {
         }
     }
 
-    /// Takes what comes; what follows comes back.
+    /// Handles an input. Returns its effect.
     pub fn update(&mut self, msg: Msg) -> Option<Effect> {
         match msg {
-            Msg::Word(word) => self.hear(*word),
+            Msg::Word(word) => self.receive(*word),
             Msg::Paste(text) => {
                 self.field.paste(&text);
                 None
@@ -98,35 +98,35 @@ impl Model {
         }
     }
 
-    fn hear(&mut self, word: Word) -> Option<Effect> {
+    fn receive(&mut self, word: Word) -> Option<Effect> {
         match word {
             Word::Scene(scene) => {
-                // asked for, it is there to be read; else an exercise begins
+                // if it was asked for it is shown as a page; else an exercise starts
                 if self.scene.is_some() && !scene.begins {
                     self.read(&print::scene(&Scene { timeline: Vec::new(), ..*scene }));
                     return None;
                 }
                 if self.scene.is_some() {
-                    self.said = Some((Tone::Warn, "The trainee began anew.".into()));
+                    self.message = Some((Tone::Warn, "The trainee reset the exercise.".into()));
                 }
                 self.timeline.clone_from(&scene.timeline);
                 self.scene = Some(*scene);
-                return Some(Effect::Say(Order::Look));
+                return Some(Effect::Send(Order::Look));
             }
             Word::Happened(happened) => {
                 self.timeline.push(happened);
-                // what is being read stays where it is
+                // what is being read does not move
                 if self.page.is_none() && self.scrolled > 0 {
                     self.scrolled += 1;
                 }
-                return Some(Effect::Say(Order::Look));
+                return Some(Effect::Send(Order::Look));
             }
             Word::Now(now) => self.now = Some(*now),
             Word::Goals(goals) => {
                 self.read(&goals.iter().map(|goal| print::goal(goal) + "\n").collect::<String>());
             }
-            Word::Done(done) => self.said = Some((Tone::Good, super::tame(&done))),
-            Word::Refused(why) => self.said = Some((Tone::Warn, super::tame(&why))),
+            Word::Done(done) => self.message = Some((Tone::Good, super::tame(&done))),
+            Word::Refused(why) => self.message = Some((Tone::Warn, super::tame(&why))),
             Word::Over(debrief) => {
                 self.over = Some(*debrief);
                 return Some(Effect::Leave);
@@ -146,8 +146,8 @@ impl Model {
             return Some(Effect::Leave);
         }
         if std::mem::take(&mut self.ends) {
-            self.said = None;
-            return (key.code == KeyCode::Char('y')).then_some(Effect::Say(Order::End));
+            self.message = None;
+            return (key.code == KeyCode::Char('y')).then_some(Effect::Send(Order::End));
         }
         match key.code {
             KeyCode::Enter => return self.submit(),
@@ -165,7 +165,7 @@ impl Model {
         None
     }
 
-    /// Half a small screen; a page counts from its beginning, the timeline from its end.
+    /// Scrolls by half a small screen; a page is counted from its start, the timeline from its end.
     fn scroll(&mut self, up: bool) {
         const LINES: usize = 8;
         let most = self.page.as_ref().map_or(self.timeline.len(), Vec::len).saturating_sub(1);
@@ -179,22 +179,22 @@ impl Model {
         let line = std::mem::take(&mut self.field).text().to_string();
         if !line.trim().is_empty() {
             self.last.clone_from(&line);
-            self.said = None;
+            self.message = None;
         }
         match command::read(&line) {
             Typed::Order(Order::End) => {
                 self.ends = true;
-                self.said = Some((
+                self.message = Some((
                     Tone::Warn,
-                    "This ends the exercise for the trainee, too. y ends it, any other key does not.".into(),
+                    "This ends the exercise for the trainee, too. Press y to end it, any other key to continue.".into(),
                 ));
                 None
             }
             Typed::Order(Order::Look) => {
-                self.said = self.now.as_ref().map(|now| (Tone::Plain, print::now(now)));
-                Some(Effect::Say(Order::Look))
+                self.message = self.now.as_ref().map(|now| (Tone::Plain, print::now(now)));
+                Some(Effect::Send(Order::Look))
             }
-            Typed::Order(order) => Some(Effect::Say(order)),
+            Typed::Order(order) => Some(Effect::Send(order)),
             Typed::Quit => Some(Effect::Leave),
             Typed::Help => {
                 self.read(&print::help());
@@ -202,15 +202,15 @@ impl Model {
             }
             Typed::Empty => None,
             Typed::Unknown(why) => {
-                self.said = Some((Tone::Warn, why));
-                // a slip is corrected, not typed anew
+                self.message = Some((Tone::Warn, why));
+                // a mistake is corrected, not typed again
                 self.field = Field::new(line);
                 None
             }
         }
     }
 
-    /// Completes the word at the end: a word that can be typed, an inject's name, a member's.
+    /// Completes the word at the end: a command, an inject's name, a member's name.
     fn complete(&mut self) {
         let text = self.field.text().to_string();
         let (before, begun) = text.rsplit_once(' ').map_or(("", text.as_str()), |(before, begun)| (before, begun));
@@ -235,7 +235,7 @@ impl Model {
             }
             several => {
                 let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
-                self.said = Some((Tone::Plain, names.join("  ")));
+                self.message = Some((Tone::Plain, names.join("  ")));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The drill's end of the socket. It goes on through resets; whoever looks on stays.
+//! The drill's end of the socket. It survives resets, and instructors stay connected.
 
 use std::{
     fs,
@@ -26,39 +26,39 @@ use crate::drill::{
     session::{Exercise, Happened, Listener, State, What},
 };
 
-/// A game master that does not take what is sent to it for so long is let go.
+/// An instructor that accepts no data for this long is disconnected.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Everybody who looks on, each with what is still to be sent.
+/// The connected instructors, each with its queue of messages.
 #[derive(Debug, Clone, Default)]
-struct Lookers(Arc<Mutex<Vec<Sender<Word>>>>);
+struct Instructors(Arc<Mutex<Vec<Sender<Word>>>>);
 
-impl Lookers {
+impl Instructors {
     fn lock(&self) -> MutexGuard<'_, Vec<Sender<Word>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn send(&self, word: &Word) {
-        self.lock().retain(|looker| looker.send(word.clone()).is_ok());
+        self.lock().retain(|instructor| instructor.send(word.clone()).is_ok());
     }
 }
 
-impl Listener for Lookers {
-    fn hears(&self, happened: &Happened) {
+impl Listener for Instructors {
+    fn on_line(&self, happened: &Happened) {
         self.send(&Word::Happened(happened.clone()));
     }
 }
 
-/// What all connections share. Where both are locked, the exercise is first.
+/// What all connections share. If both are locked, the exercise is locked first.
 #[derive(Debug, Default)]
 struct Shared {
     exercise: Mutex<Option<Arc<Exercise>>>,
-    lookers: Lookers,
+    instructors: Instructors,
     ends: AtomicBool,
     served: Mutex<Vec<Served>>,
 }
 
-/// A connection, and what sends on it.
+/// A connection and its sending thread.
 #[derive(Debug)]
 struct Served {
     stream: UnixStream,
@@ -66,7 +66,7 @@ struct Served {
 }
 
 impl Shared {
-    /// Looks at `exercise` from now on, or at none.
+    /// Serves `exercise` from now on, or none.
     fn turn_to(&self, exercise: Option<Arc<Exercise>>) {
         *self.exercise.lock().unwrap_or_else(PoisonError::into_inner) = exercise;
     }
@@ -80,7 +80,7 @@ impl Shared {
     }
 }
 
-/// Listens for game masters as long as it lives.
+/// Listens for instructors until it is dropped.
 #[derive(Debug)]
 pub struct Server {
     path: PathBuf,
@@ -88,14 +88,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens in `dir`, which is made where it is not there.
+    /// Listens in `dir`, which is created if it does not exist.
     ///
     /// # Errors
-    /// When the directory or the socket cannot be made. A drill goes on without.
+    /// If the directory or the socket cannot be created. A drill continues without.
     pub fn listen(dir: &Path) -> io::Result<Server> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let path = dir.join(client::socket_name(process::id()));
-        // one that a killed drill with our number left behind
+        // a killed drill with the same process ID left it
         if path.exists() {
             fs::remove_file(&path)?;
         }
@@ -103,13 +103,13 @@ impl Server {
         let server = Server { path, shared: Arc::default() };
         fs::set_permissions(&server.path, fs::Permissions::from_mode(0o600))?;
         let shared = Arc::clone(&server.shared);
-        thread::Builder::new().name("game master".into()).spawn(move || {
+        thread::Builder::new().name("instructor".into()).spawn(move || {
             for stream in socket.incoming() {
                 if shared.ends.load(Ordering::SeqCst) {
                     return;
                 }
                 if let Ok(stream) = stream {
-                    // who cannot be served is not: the exercise goes on
+                    // a failure only affects this connection: the exercise continues
                     let _ = serve(&shared, stream);
                 }
             }
@@ -117,36 +117,36 @@ impl Server {
         Ok(server)
     }
 
-    /// From now on this exercise is looked at.
+    /// Serves this exercise from now on.
     pub fn begin(&self, exercise: &Arc<Exercise>) {
         let mut state = exercise.lock();
         self.shared.turn_to(Some(Arc::clone(exercise)));
-        let lookers = &self.shared.lookers;
-        let count = lookers.lock().len();
-        lookers.send(&Word::Scene(Box::new(Scene::new(&state, count, true))));
-        state.listener = Some(Box::new(lookers.clone()));
+        let instructors = &self.shared.instructors;
+        let count = instructors.lock().len();
+        instructors.send(&Word::Scene(Box::new(Scene::new(&state, count, true))));
+        state.listener = Some(Box::new(instructors.clone()));
     }
 
-    /// The exercise is given up for another one.
+    /// Stops serving the exercise, before a reset.
     pub fn leave(&self) {
         self.shared.turn_to(None);
     }
 
-    /// Tells everybody how it went.
+    /// Sends the debrief to all instructors.
     pub fn over(&self, debrief: &Debrief) {
-        self.shared.lookers.send(&Word::Over(Box::new(debrief.clone())));
+        self.shared.instructors.send(&Word::Over(Box::new(debrief.clone())));
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.ends.store(true, Ordering::SeqCst);
-        // wakes the listener, which then sees that it is over
+        // wakes the listener, which then ends
         let _ = UnixStream::connect(&self.path);
         let _ = fs::remove_file(&self.path);
         self.leave();
-        self.shared.lookers.lock().clear();
-        // nobody is heard any more; what was said to them still goes out
+        self.shared.instructors.lock().clear();
+        // nothing more is received; queued messages are still sent
         for Served { stream, writer } in self.shared.served().drain(..) {
             let _ = stream.shutdown(Shutdown::Read);
             let _ = writer.join();
@@ -154,18 +154,18 @@ impl Drop for Server {
     }
 }
 
-/// One game master: what is to be sent goes out on one thread, what comes in is answered on another.
+/// Serves one instructor: one thread sends messages, another answers commands.
 fn serve(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut out = stream.try_clone()?;
     let (words, to_send) = mpsc::channel::<Word>();
-    let writer = thread::Builder::new().name("game master, out".into()).spawn(move || {
+    let writer = thread::Builder::new().name("instructor, out".into()).spawn(move || {
         for word in to_send {
             if out.write_all(&line(&word)).is_err() {
                 break;
             }
         }
-        // the reader must not wait for one who is gone
+        // the reader must not wait for a closed connection
         let _ = out.shutdown(Shutdown::Both);
     })?;
     let kept = stream.try_clone()?;
@@ -175,26 +175,26 @@ fn serve(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<()> {
     drop(served);
     let exercise = shared.exercise();
     {
-        // nothing may happen between what is told at once and what is told from then on
+        // no event may be lost between the first message and the following ones
         let state = exercise.as_ref().map(|exercise| exercise.lock());
-        let mut lookers = shared.lookers.lock();
+        let mut instructors = shared.instructors.lock();
         if let Some(state) = &state {
-            let _ = words.send(Word::Scene(Box::new(Scene::new(state, lookers.len() + 1, false))));
+            let _ = words.send(Word::Scene(Box::new(Scene::new(state, instructors.len() + 1, false))));
         }
-        lookers.push(words.clone());
+        instructors.push(words.clone());
     }
     let shared = Arc::clone(shared);
-    thread::Builder::new().name("game master, in".into()).spawn(move || {
+    thread::Builder::new().name("instructor, in".into()).spawn(move || {
         let mut from = BufReader::new(stream);
         loop {
             let answer = match read::<Order>(&mut from) {
                 Ok(Some(order)) => obey(&shared, &order),
                 Err(error) if error.kind() == io::ErrorKind::Other => {
-                    Word::Refused(format!("that is no order: {error}"))
+                    Word::Refused(format!("invalid command: {error}"))
                 }
                 Ok(None) => return,
                 Err(_) => {
-                    // nobody must be kept waiting until more is taken
+                    // the other end must not block on writing
                     let _ = from.get_ref().shutdown(Shutdown::Read);
                     return;
                 }
@@ -209,59 +209,61 @@ fn serve(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<()> {
 
 fn obey(shared: &Shared, order: &Order) -> Word {
     let Some(exercise) = shared.exercise() else {
-        return Word::Refused("no exercise is under way at the moment; the trainee begins anew".into());
+        return Word::Refused("no exercise is running at the moment: the trainee is resetting it".into());
     };
     let mut state = exercise.lock();
-    let lookers = shared.lookers.lock().len();
-    order.obey(&mut state, lookers)
+    let instructors = shared.instructors.lock().len();
+    order.obey(&mut state, instructors)
 }
 
 impl Order {
-    /// Carries it out; `lookers` look on.
-    pub fn obey(&self, state: &mut State, lookers: usize) -> Word {
+    /// Executes the command; `instructors` are connected.
+    pub fn obey(&self, state: &mut State, instructors: usize) -> Word {
         let done = |text: String| Word::Done(text);
         match self {
-            Order::Scene => Word::Scene(Box::new(Scene::new(state, lookers, false))),
+            Order::Scene => Word::Scene(Box::new(Scene::new(state, instructors, false))),
             Order::Look => Word::Now(Box::new(Now::from_state(state))),
             Order::Goals => Word::Goals(debrief::objectives(state)),
             Order::Note(text) => {
                 let text = tame(text.trim());
                 if text.is_empty() || text.chars().count() > LONGEST_NOTE {
-                    return Word::Refused(format!("a note has from 1 to {LONGEST_NOTE} characters"));
+                    return Word::Refused(format!("a note must have 1 to {LONGEST_NOTE} characters"));
                 }
-                let said = format!("Game master: {text}");
-                state.note(What::Note, said.as_str());
-                state.call(&said);
-                done("the trainee reads it".into())
+                let message = format!("Instructor: {text}");
+                state.note(What::Note, message.as_str());
+                state.announce(&message);
+                done("sent to the trainee".into())
             }
-            Order::Inject(name) if state.came.contains(name) => Word::Refused(format!("{} came already", tame(name))),
+            Order::Inject(name) if state.triggered.contains(name) => {
+                Word::Refused(format!("{} has already happened", tame(name)))
+            }
             Order::Inject(name) => match state.inject(name) {
                 Ok(()) => {
                     state.stir();
-                    done(format!("{name} came"))
+                    done(format!("{name} happened"))
                 }
-                Err(trouble) => Word::Refused(trouble.to_string()),
+                Err(error) => Word::Refused(error.to_string()),
             },
             Order::Act(text) => match act(state, text) {
-                Ok(act) => done(format!("{act}: done; the trainee hears nothing of it")),
+                Ok(act) => done(format!("{act}: done; the trainee is not told")),
                 Err(why) => Word::Refused(why),
             },
             Order::End => {
-                state.end("the game master ended the exercise");
-                done("the exercise is over as soon as the trainee's screen has seen it".into())
+                state.end("the instructor ended the exercise");
+                done("the exercise ends when the trainee's screen updates".into())
             }
         }
     }
 }
 
-/// Something that the scenario does not foresee.
+/// Does something that is not in the scenario.
 fn act(state: &mut State, text: &str) -> Result<Act, String> {
     let act = Act::try_from(text.to_string())?;
     match check::act(&act, state.range.scenario()) {
         Some(why) => return Err(why),
-        None => state.range.act(&act).map_err(|trouble| trouble.to_string())?,
+        None => state.range.act(&act).map_err(|error| error.to_string())?,
     }
-    state.note(What::Inject, format!("{act}: by the game master; the trainee hears nothing of it"));
+    state.note(What::Inject, format!("{act}: by the instructor; the trainee is not told"));
     state.stir();
     Ok(act)
 }

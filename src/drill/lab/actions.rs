@@ -1,5 +1,5 @@
-//! What is done to the range while it is practised on: by the trainee's own hands at the hosts, by injects, by a game
-//! master. Simulated members find each other here: a majority that runs has a leader and the newest data.
+//! Changes to the lab during an exercise: by the trainee's actions at the hosts, by injects, by the instructor. Simulated
+//! members elect a leader here: a running majority has a leader and the newest data.
 
 use std::{fs, sync::Arc};
 
@@ -16,10 +16,10 @@ use crate::{
 };
 
 impl Lab {
-    /// Does it.
+    /// Does an act.
     ///
     /// # Errors
-    /// When it cannot be done as things stand, in a sentence; nothing was done then.
+    /// If it is not possible now; then nothing was done.
     pub fn act(&mut self, act: &Act) -> Result<()> {
         match act {
             Act::Start(name) => {
@@ -28,7 +28,7 @@ impl Lab {
                     return Ok(());
                 }
                 if self.olds.get(at).is_some_and(|old| old.state == State::Gone) {
-                    // the dead that live: their disk was never lost
+                    // reported lost, but its disk is still there
                     self.write_directory(at)?;
                 }
                 if !self.is_real() {
@@ -62,8 +62,8 @@ impl Lab {
                 let scenario = self.scenario.clone();
                 let Some(packed) = scenario.backups.iter().find(|b| b.file == *name) else { return Err(absent(name)) };
                 let (history, cluster) = self.whose(packed.of.as_deref());
-                let book = self.book(&cluster, packed.revision);
-                let path = backup::unpack(&self.root().join("backup"), packed, &history, &book)?;
+                let meta = self.meta(&cluster, packed.revision);
+                let path = backup::unpack(&self.root().join("backup"), packed, &history, &meta)?;
                 self.prints.take(&path)
             }
             Act::FillDisk => {
@@ -81,7 +81,7 @@ impl Lab {
         self.olds.iter().position(|old| old.name == name).ok_or_else(|| absent(name))
     }
 
-    /// Ends a member; what it leaves behind is what belongs there.
+    /// Stops a member; its files as they are then count as unchanged.
     fn end(&mut self, at: usize) -> Result<()> {
         let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
         old.end();
@@ -93,7 +93,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Puts a backup, a disk or a file in place.
+    /// Places a backup, a disk or a file.
     pub(super) fn place(&mut self, name: &str) -> Result<()> {
         let scenario = self.scenario.clone();
         let backups = self.root().join("backup");
@@ -102,7 +102,7 @@ impl Lab {
                 return Ok(());
             }
             let (history, cluster) = self.whose(one.of.as_deref());
-            backup::make(&backups, one, &history, &self.book(&cluster, one.revision))?
+            backup::make(&backups, one, &history, &self.meta(&cluster, one.revision))?
         } else if let Some(disk) = scenario.disks.iter().find(|d| d.name == name) {
             let data = self.root().join("old").join(name);
             if data.exists() {
@@ -113,11 +113,11 @@ impl Lab {
             let reset = self.olds.iter().find(|old| disk.reset && old.name == disk.of);
             let (history, cluster) = reset.map_or((&self.history, &self.cluster), |old| (&old.history, &old.cluster));
             let id = cluster.id_of(&disk.of).unwrap_or(id);
-            let book = self.book(cluster, disk.revision);
-            cluster.directory(&place, id, history, disk.revision, disk.revision, &book)?;
+            let meta = self.meta(cluster, disk.revision);
+            cluster.directory(&place, id, history, disk.revision, disk.revision, &meta)?;
             data
         } else {
-            // the last of a path is the one that comes later, over the one before
+            // of several files with one path, the last one replaces the first
             let mut of_path = scenario.files.iter().filter(|f| f.path == name);
             let first = of_path.next().ok_or_else(|| absent(name))?;
             let path = self.root().join(name);
@@ -129,25 +129,25 @@ impl Lab {
         self.prints.take(&path)
     }
 
-    /// The history of a member that differs, else the cluster's.
+    /// Returns the history and cluster of a member, else those of the cluster.
     fn whose(&self, name: Option<&str>) -> (super::History, super::Cluster) {
         let old = name.and_then(|name| self.olds.iter().find(|old| old.name == name));
         old.map_or_else(|| (self.history.clone(), self.cluster.clone()), |o| (o.history.clone(), o.cluster.clone()))
     }
 
-    /// Writes a member's directory as it is to be, over the one that is there.
+    /// Writes a member's directory, replacing an existing one.
     pub(super) fn write_directory(&mut self, at: usize) -> Result<()> {
         let Some(old) = self.olds.get(at) else { return Ok(()) };
         for dir in [Some(&old.place.data), old.place.wal.as_ref()].into_iter().flatten().filter(|dir| dir.exists()) {
             fs::remove_dir_all(dir).map_err(|e| io_trouble("remove", dir, &e))?;
         }
         let id = old.cluster.id_of(&old.name).ok_or_else(|| absent(&old.name))?;
-        let book = self.book(&old.cluster, old.revision);
-        old.cluster.directory(&old.place, id, &old.history, old.revision, old.log, &book)?;
+        let meta = self.meta(&old.cluster, old.revision);
+        old.cluster.directory(&old.place, id, &old.history, old.revision, old.log, &meta)?;
         if let Some(damage) = old.damage {
             let db = old.place.data.join("member/snap/db");
             let mut bytes = fs::read(&db).map_err(|e| io_trouble("read", &db, &e))?;
-            backup::hurt(&mut bytes, damage);
+            backup::damage(&mut bytes, damage);
             datadir::write(&db, &bytes)?;
         }
         for dir in [Some(old.place.data.clone()), old.place.wal.clone()].into_iter().flatten() {
@@ -163,7 +163,7 @@ impl Lab {
             return self.end(at).and(done);
         }
         let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
-        // bbolt opens by the meta page that is whole, and writes the other one anew
+        // bbolt opens with the intact meta page, and rewrites the other one
         let mended = old.damage == Some(Damage::FirstMeta);
         if old.log == old.revision && !mended {
             return Ok(());
@@ -173,7 +173,7 @@ impl Lab {
         self.write_directory(at)
     }
 
-    /// Starts a simulated member on a directory, and lets those that run find each other.
+    /// Starts a member on a directory, and then elects a leader.
     pub(super) fn run(&mut self, at: usize) -> Result<()> {
         let client_urls: Vec<(Id, Vec<String>)> = self
             .olds
@@ -191,7 +191,7 @@ impl Lab {
         let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
         let store = Arc::new(Store::open(&old.place.data, old.place.wal.as_deref())?);
         let own = store.identity().member;
-        // a cluster of one is its own majority
+        // a cluster of one has quorum by itself
         let mode = if old.state == State::Reset { Mode::Serving { leader: own } } else { Mode::Lone };
         let (_, port) = super::loopback(&old.client).ok_or_else(|| absent(&old.client))?;
         let options = Options { port, mode, client_urls, version, ..Options::default() };
@@ -202,7 +202,7 @@ impl Lab {
         self.elect()
     }
 
-    /// A majority of the voters that runs has a leader, and all of it has the newest data of it.
+    /// Elects a leader if a majority of voters runs, and brings all running members to the newest data.
     fn elect(&mut self) -> Result<()> {
         let voter = |n: usize| self.scenario.members.get(n).is_some_and(|m| !m.learner);
         let voters = (0..self.olds.len()).filter(|n| voter(*n)).count();
@@ -210,15 +210,15 @@ impl Lab {
         let up: Vec<usize> = self.olds.iter().enumerate().filter(|(_, old)| runs(old)).map(|(n, _)| n).collect();
         let majority = up.iter().filter(|n| voter(**n)).count() > voters / 2;
         if let Some(etcd) = self.real.clone() {
-            self.led = majority && self.leads(&etcd, &up)?;
+            self.led = majority && self.wait_for_leader(&etcd, &up)?;
             return Ok(());
         }
         let newest = up.iter().filter_map(|n| self.olds.get(*n)).map(|old| old.revision).max().unwrap_or(1);
         let leader = up.iter().filter_map(|n| self.olds.get(*n)).find(|old| old.revision == newest);
         let leader = leader.and_then(|old| old.cluster.id_of(&old.name));
         for at in up {
-            let behind = self.olds.get(at).is_some_and(|old| old.revision < newest);
-            if majority && behind {
+            let outdated = self.olds.get(at).is_some_and(|old| old.revision < newest);
+            if majority && outdated {
                 if let Some(old) = self.olds.get_mut(at) {
                     (old.running, old.revision, old.log) = (None, newest, newest);
                 }
@@ -235,5 +235,5 @@ impl Lab {
 }
 
 fn absent(name: &str) -> Error {
-    Error::new(ErrorKind::Input, format!("there is no {name} in this exercise"))
+    Error::new(ErrorKind::Input, format!("{name}: not in this exercise"))
 }

@@ -1,5 +1,5 @@
-//! The files in the backup directory: the history up to a revision, signed as `snapshot save` signs, then damaged, cut or
-//! packed as the scenario says.
+//! The files in the backup directory: the history up to a revision, with the SHA-256 that `snapshot save` appends, then
+//! damaged, truncated or packed as the scenario says.
 
 use std::{
     fs::{self, File},
@@ -12,23 +12,23 @@ use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 
-use super::workload::{Book, History, Rng};
+use super::workload::{DatabaseMeta, History, Rng};
 use crate::{
     drill::scenario::{Backup, Damage, Pack},
     engine::source::{creation_trouble, io_trouble},
     error::Result,
 };
 
-/// The page size of everything that a range makes.
+/// The page size of all databases of a lab.
 const PAGE: usize = 4096;
 
-/// Makes a backup in `dir`, packed where it is; its path comes back.
+/// Makes a backup in `dir`, packed if the scenario says so. Returns its path.
 ///
 /// # Errors
-/// When it cannot be written.
-pub fn make(dir: &Path, backup: &Backup, history: &History, book: &Book) -> Result<PathBuf> {
+/// If it cannot be written.
+pub fn make(dir: &Path, backup: &Backup, history: &History, meta: &DatabaseMeta) -> Result<PathBuf> {
     let path = dir.join(&backup.file);
-    let bytes = snapshot(dir, backup, history, book)?;
+    let bytes = snapshot(dir, backup, history, meta)?;
     let fail = |e: io::Error| creation_trouble("write", &path, &e);
     let packed = match backup.pack {
         None => bytes,
@@ -47,27 +47,27 @@ pub fn make(dir: &Path, backup: &Backup, history: &History, book: &Book) -> Resu
     Ok(path)
 }
 
-/// Takes a backup out of its archive, beside it.
+/// Unpacks a backup into the directory of its archive.
 ///
 /// # Errors
-/// When it cannot be written.
-pub fn unpack(dir: &Path, backup: &Backup, history: &History, book: &Book) -> Result<PathBuf> {
+/// If it cannot be written.
+pub fn unpack(dir: &Path, backup: &Backup, history: &History, meta: &DatabaseMeta) -> Result<PathBuf> {
     let path = dir.join(unpacked(&backup.file));
     if !path.exists() {
-        put(&path, &snapshot(dir, backup, history, book)?, backup.minutes_old)?;
+        put(&path, &snapshot(dir, backup, history, meta)?, backup.minutes_old)?;
     }
     Ok(path)
 }
 
-/// A file's name without what its archive adds.
+/// Returns a file's name without the archive's extension.
 fn unpacked(name: &str) -> &str {
     [".zip", ".gz"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }
 
-/// The bytes of the snapshot, damaged and cut where it is.
-fn snapshot(dir: &Path, backup: &Backup, history: &History, book: &Book) -> Result<Vec<u8>> {
+/// Returns the bytes of the snapshot, damaged and truncated as the scenario says.
+fn snapshot(dir: &Path, backup: &Backup, history: &History, meta: &DatabaseMeta) -> Result<Vec<u8>> {
     let scratch = dir.join(".making");
-    let built = history.database(backup.revision, book, &scratch);
+    let built = history.database(backup.revision, meta, &scratch);
     let bytes = built.and_then(|()| fs::read(&scratch).map_err(|e| io_trouble("read", &scratch, &e)));
     let _ = fs::remove_file(&scratch);
     let mut bytes = bytes?;
@@ -76,7 +76,7 @@ fn snapshot(dir: &Path, backup: &Backup, history: &History, book: &Book) -> Resu
         bytes.extend(hash);
     }
     if let Some(damage) = backup.damage {
-        hurt(&mut bytes, damage);
+        self::damage(&mut bytes, damage);
     }
     if let Some(length) = backup.cut_to {
         bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
@@ -85,10 +85,10 @@ fn snapshot(dir: &Path, backup: &Backup, history: &History, book: &Book) -> Resu
 }
 
 /// Damages a database.
-pub fn hurt(bytes: &mut [u8], damage: Damage) {
-    let mut chance = Rng(0x5eed);
+pub fn damage(bytes: &mut [u8], damage: Damage) {
+    let mut rng = Rng(0x5eed);
     let place = match damage {
-        // The pages of the key bucket are the bulk of it.
+        // most pages belong to the key bucket
         Damage::Page => (bytes.len() / PAGE / 2) * PAGE,
         Damage::FirstMeta => 0,
     };
@@ -97,7 +97,7 @@ pub fn hurt(bytes: &mut [u8], damage: Damage) {
         Damage::FirstMeta => 16..128,
     };
     for byte in bytes.get_mut(hit).unwrap_or_default() {
-        *byte = (chance.number() % 256) as u8;
+        *byte = (rng.number() % 256) as u8;
     }
 }
 

@@ -1,4 +1,4 @@
-//! What lay there at the beginning, so that it can be told afterwards that nobody touched it.
+//! The original files of an exercise, to show afterwards that they are unchanged.
 
 use std::{
     collections::BTreeMap,
@@ -18,10 +18,10 @@ use crate::{
 pub struct Fingerprints(BTreeMap<PathBuf, String>);
 
 impl Fingerprints {
-    /// Of all files below these directories of `root`.
+    /// Records all files below these directories of `root`.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// If one cannot be read.
     pub fn record(root: &Path, dirs: &[&str]) -> Result<Fingerprints> {
         let mut prints = Fingerprints::default();
         for dir in dirs {
@@ -30,10 +30,10 @@ impl Fingerprints {
         Ok(prints)
     }
 
-    /// Takes what lies at `path` now as what belongs there: the range itself did it.
+    /// Records the files at `path` again, after the lab itself changed them.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If one cannot be read.
     pub fn take(&mut self, path: &Path) -> Result<()> {
         self.0.retain(|known, _| !known.starts_with(path));
         let mut files = Vec::new();
@@ -45,10 +45,10 @@ impl Fingerprints {
         Ok(())
     }
 
-    /// Files that are gone or hold something else now.
+    /// Returns the files that are missing or changed.
     ///
     /// # Errors
-    /// When one that is there cannot be read.
+    /// If an existing one cannot be read.
     pub fn changed(&self) -> Result<Vec<PathBuf>> {
         let mut changed = Vec::new();
         for (file, before) in &self.0 {

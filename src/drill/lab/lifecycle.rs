@@ -1,5 +1,5 @@
-//! Who runs in an exercise: members of the old cluster and, once every directory of a plan stands, those of the new one,
-//! simulated or as real processes.
+//! The running members of an exercise: those of the old cluster and, once every member of a plan is installed, those of the
+//! new one, simulated or as real processes.
 
 use std::{
     fs,
@@ -30,41 +30,41 @@ use crate::{
     etcd::membership::Id,
 };
 
-/// A member that runs.
+/// A running member.
 #[derive(Debug)]
 pub enum Running {
-    /// A part of this program.
+    /// A simulated member in this process.
     Simulated(Member),
-    /// A process.
+    /// A real etcd process.
     Real(Arc<Process>),
 }
 
-/// A member that came up from a restored directory.
+/// A member that runs on a restored directory.
 pub struct Restored {
-    /// What it serves: of a simulated member its directory, of a real one the snapshot that it gave when it came up.
+    /// What it serves: for a simulated member its directory, for a real one the snapshot that was saved when it came up.
     pub store: Arc<Store>,
-    /// What runs.
+    /// The running member.
     pub runs: Running,
 }
 
 impl Restored {
-    /// What it serves.
+    /// Returns what it serves.
     pub fn store(&self) -> &Store {
         &self.store
     }
 }
 
-/// Real members on their way up; waited for by whoever does not hold the exercise.
+/// Real members that are starting; to be waited for without the exercise's lock.
 pub struct StartingMembers {
     etcd: Arc<Etcd>,
     members: Vec<(Arc<Process>, PathBuf)>,
 }
 
-/// What came of those: the members that serve, and the first trouble.
+/// The members that serve, and the first error.
 pub type StartedMembers = (Vec<Restored>, Option<Error>);
 
 impl StartingMembers {
-    /// Waits until each serves a linearizable read, and has a snapshot of each.
+    /// Waits until each serves a linearizable read, and saves a snapshot from each.
     pub fn wait(self) -> StartedMembers {
         let (mut up, mut trouble) = (Vec::new(), None);
         for (process, copy) in &self.members {
@@ -79,7 +79,7 @@ impl StartingMembers {
     }
 
     fn one(&self, process: &Process, copy: &Path) -> Result<Store> {
-        // its client port is to say so itself, with its ID
+        // its client port must answer, with its member ID
         let serves =
             |says: &MemberStatus| says.read == Read::Served && says.closed.is_none() && says.member_id != Id(0);
         let serves = self.etcd.wait(process.endpoint(), &|| process.ended(), &serves)?;
@@ -90,25 +90,25 @@ impl StartingMembers {
             raft_term: serves.raft_term,
             raft_index: serves.raft_index,
         };
-        Store::of_file(copy, identity)
+        Store::from_file(copy, identity)
     }
 }
 
-/// What is said of members that requorum itself plays.
+/// The description of simulated members.
 const SIMULATED: &str = "simulated members, read by requorum itself";
 
 impl Lab {
-    /// What the members are, for debriefs.
+    /// Returns the kind of members, for debriefs.
     pub fn members_are(&self) -> String {
         self.real.as_ref().map_or_else(|| SIMULATED.into(), |etcd| format!("real etcd {}", etcd.version))
     }
 
-    /// True where they are real processes.
+    /// Returns whether the members are real processes.
     pub fn is_real(&self) -> bool {
         self.real.is_some()
     }
 
-    /// The processes that run: of old members, then of restored ones.
+    /// Returns the running processes: of old members, then of restored ones.
     pub fn processes(&self) -> Vec<Arc<Process>> {
         let olds = self.olds.iter().filter_map(|old| old.running.as_ref());
         let all = olds.chain(self.restored.iter().map(|up| &up.runs)).filter_map(|running| match running {
@@ -118,7 +118,7 @@ impl Lab {
         all.collect()
     }
 
-    /// Stops the members that came up from restored directories.
+    /// Stops the members that run on restored directories.
     pub fn take_down(&mut self) {
         for up in self.restored.drain(..) {
             if let Running::Real(process) = up.runs {
@@ -128,8 +128,8 @@ impl Lab {
         self.plan = None;
     }
 
-    /// Lets members answer from the restored directories, at the client URLs of the plan. Real ones are begun with their
-    /// launch commands; what comes back is waited for, and then told to [`Lab::came_up`].
+    /// Starts members on the restored directories, at the client URLs of the plan. Real ones are started with their launch
+    /// commands; the result is to be waited for, and then passed to [`Lab::came_up`].
     pub fn bring_up(&mut self, plan: &Plan) -> Option<StartingMembers> {
         self.take_down();
         self.plan = Some(plan.clone());
@@ -149,7 +149,7 @@ impl Lab {
         }
     }
 
-    /// Takes the real members in that came up.
+    /// Adds the real members that came up.
     pub fn came_up(&mut self, (up, trouble): StartedMembers) {
         (self.restored, self.trouble) = (up, trouble);
     }
@@ -189,8 +189,8 @@ impl Lab {
         Ok(())
     }
 
-    /// Starts a real etcd on a member's directory. Where there is no majority it opens its peer port and no more: so does
-    /// every etcd that is started and finds no leader.
+    /// Starts a real etcd on a member's directory. Without a majority it opens only its peer port, like every etcd that starts
+    /// and finds no leader.
     pub(super) fn run_real(&mut self, at: usize, etcd: &Etcd) -> Result<()> {
         let (root, together) = (self.root().to_path_buf(), self.together());
         let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
@@ -201,15 +201,15 @@ impl Lab {
         }
         let port = loopback(&old.peer.replace("localhost", "127.0.0.1")).map(SocketAddr::from);
         let open = || port.is_none_or(|port| TcpStream::connect(port).is_ok());
-        patiently(&format!("{} does not start", old.name), || open() || process.ended().is_some())?;
+        poll(&format!("{}: etcd does not start", old.name), || open() || process.ended().is_some())?;
         match process.ended() {
-            Some(why) => Err(Error::new(ErrorKind::Failed, format!("{} does not start", old.name)).why(why)),
+            Some(why) => Err(Error::new(ErrorKind::Failed, format!("{}: etcd does not start", old.name)).why(why)),
             None => Ok(()),
         }
     }
 
-    /// Starts those that are to be alone together with enough of the others for a majority, and kills the others: an
-    /// etcd that answers without a leader is one that had a leader.
+    /// Starts the members in state `alone` together with enough others for a majority, then kills the others: an etcd answers
+    /// without a leader only if it had one.
     pub(super) fn orphan(&mut self, etcd: &Etcd) -> Result<()> {
         let (root, together) = (self.root().to_path_buf(), self.together());
         let voter = |at: usize| self.scenario.members.get(at).is_some_and(|m| !m.learner);
@@ -236,8 +236,8 @@ impl Lab {
                 log,
             };
             if let Some(id) = self.cluster.id_of(&other.name) {
-                let book = self.book(&self.cluster, revision);
-                self.cluster.directory(&other.place, id, &self.history, revision, log, &book)?;
+                let meta = self.meta(&self.cluster, revision);
+                self.cluster.directory(&other.place, id, &self.history, revision, log, &meta)?;
             }
             others.push((other.process(etcd, &root, &together)?, other.place.data));
         }
@@ -246,21 +246,21 @@ impl Lab {
                 old.running = Some(Running::Real(old.process(etcd, &root, &together)?));
             }
         }
-        self.heard(etcd, &alone, &|says| says.read == Read::Served)?;
+        self.wait_for(etcd, &alone, &|says| says.read == Read::Served)?;
         for (process, data) in others {
             drop(process);
             fs::remove_dir_all(&data).map_err(|e| io_trouble("remove", &data, &e))?;
         }
-        self.heard(etcd, &alone, &|says| says.leader == Id(0))
+        self.wait_for(etcd, &alone, &|says| says.leader == Id(0))
     }
 
-    /// Whether it is to run without a leader from the beginning.
+    /// Returns whether the member runs without a leader from the start.
     fn is_alone(&self, at: usize) -> bool {
         self.scenario.members.get(at).is_some_and(|member| member.state == State::Alone)
     }
 
-    /// Waits until each of these says what is wanted.
-    fn heard(&self, etcd: &Etcd, all: &[usize], enough: &dyn Fn(&MemberStatus) -> bool) -> Result<()> {
+    /// Waits until the answer of each of these members is as required.
+    fn wait_for(&self, etcd: &Etcd, all: &[usize], enough: &dyn Fn(&MemberStatus) -> bool) -> Result<()> {
         for old in all.iter().filter_map(|at| self.olds.get(*at)) {
             if let Some(Running::Real(process)) = &old.running {
                 etcd.wait(&old.client, &|| process.ended(), enough)?;
@@ -274,32 +274,32 @@ impl Lab {
         each.join(",")
     }
 
-    /// Lets a real etcd apply what a member's log holds, and ends it.
+    /// Lets a real etcd apply a member's log, and stops it.
     pub(super) fn replay(&mut self, at: usize, etcd: &Etcd) -> Result<()> {
         self.run_real(at, etcd)?;
         let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
         let applied =
             || Store::open(&old.place.data, old.place.wal.as_deref()).is_ok_and(|store| store.revision() >= old.log);
-        patiently(&format!("{} does not apply its log", old.name), applied)?;
+        poll(&format!("{}: etcd does not apply its log", old.name), applied)?;
         old.revision = old.log;
         Ok(())
     }
 
-    /// Waits until each of these, a majority, is led.
+    /// Waits until each of these, a majority, has a leader.
     ///
     /// # Errors
-    /// When one is not, in all that time.
-    pub(super) fn leads(&self, etcd: &Etcd, up: &[usize]) -> Result<bool> {
-        self.heard(etcd, up, &|says| says.read == Read::Served).map(|()| true)
+    /// If one has none before the timeout.
+    pub(super) fn wait_for_leader(&self, etcd: &Etcd, up: &[usize]) -> Result<bool> {
+        self.wait_for(etcd, up, &|says| says.read == Read::Served).map(|()| true)
     }
 }
 
-/// Waits for what has no event.
-fn patiently(what: &str, mut is: impl FnMut() -> bool) -> Result<()> {
+/// Polls for what has no event to wait for.
+fn poll(what: &str, mut is: impl FnMut() -> bool) -> Result<()> {
     let until = Instant::now() + PATIENCE;
     while !is() {
         if Instant::now() > until {
-            return Err(Error::new(ErrorKind::Failed, what).why("it was waited for in vain"));
+            return Err(Error::new(ErrorKind::Failed, what).why(format!("timeout after {} s", PATIENCE.as_secs())));
         }
         thread::sleep(Duration::from_millis(50));
     }
@@ -307,7 +307,7 @@ fn patiently(what: &str, mut is: impl FnMut() -> bool) -> Result<()> {
 }
 
 impl Old {
-    /// Ends what runs, and takes what it leaves behind as what belongs there.
+    /// Stops the member, if it runs.
     pub(super) fn end(&mut self) {
         if let Some(Running::Real(process)) = self.running.take() {
             process.stop();
@@ -318,7 +318,7 @@ impl Old {
         Ok(Arc::new(Process::start(etcd, &self.name, &self.command(together), &self.client, root)?))
     }
 
-    /// The command that it was always started with.
+    /// Returns the command that starts it.
     fn command(&self, together: &str) -> Vec<String> {
         let reset = self.state == State::Reset;
         let advertised = if reset { BARE.1 } else { &self.peer };

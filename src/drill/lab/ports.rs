@@ -1,4 +1,4 @@
-//! Ports on loopback for one exercise: the same for the same seed where they are free, and no other exercise's on this
+//! Loopback ports for one exercise: the same for the same seed if they are free, and never those of another exercise on this
 //! machine.
 
 use std::{
@@ -12,28 +12,28 @@ use std::{
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Below the ports that systems give to outgoing connections.
+/// Below the ephemeral ports of outgoing connections.
 const FIRST: u16 = 21_000;
 const BLOCKS: u16 = 250;
 const BLOCK: u16 = 32;
 
-/// A block of ports; given back when it is dropped.
+/// A block of ports; released when it is dropped.
 #[derive(Debug)]
 pub struct Ports {
     first: u16,
-    // A name, not a file: it goes with the process.
+    // an abstract name, not a file: it ends with the process
     _held: UnixListener,
 }
 
 impl Ports {
-    /// Takes the block that `seed` leads to, or the next one that is free.
+    /// Takes the block selected by `seed`, or the next free one.
     ///
     /// # Errors
-    /// When none is.
+    /// If none is free.
     pub fn take(seed: u64, count: usize) -> Result<Ports> {
         let wanted = u16::try_from(count).ok().filter(|count| *count <= BLOCK);
         let Some(wanted) = wanted else {
-            return Err(Error::new(ErrorKind::Input, format!("an exercise has at most {} members", BLOCK / 2)));
+            return Err(Error::new(ErrorKind::Input, format!("too many members; the maximum is {}", BLOCK / 2)));
         };
         let from = u16::try_from(seed % u64::from(BLOCKS)).unwrap_or(0);
         (0..BLOCKS)
@@ -44,10 +44,10 @@ impl Ports {
                 let free = (first..first + wanted).all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
                 free.then_some(Ports { first, _held: held })
             })
-            .ok_or_else(|| Error::new(ErrorKind::Failed, "no free ports on 127.0.0.1"))
+            .ok_or_else(|| Error::new(ErrorKind::Failed, "127.0.0.1: no free ports"))
     }
 
-    /// The `n`th of them.
+    /// Returns the `n`th port.
     pub fn get(&self, n: usize) -> u16 {
         self.first + u16::try_from(n).unwrap_or(0)
     }

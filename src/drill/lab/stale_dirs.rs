@@ -1,5 +1,5 @@
-//! Directories of exercises: each is held by a lock as long as its exercise lives, so that those of killed ones can be
-//! told, and removed. Only what bears our name and our mark, and is this user's own, is looked at.
+//! Directories of exercises: each is locked as long as its exercise runs, so that those of killed exercises can be recognised
+//! and removed. Only directories with our name and lock file that belong to this user are considered.
 
 use std::{
     fs::{self, File},
@@ -10,20 +10,20 @@ use std::{
 
 use tempfile::TempDir;
 
-/// What the directories' names begin with.
+/// The prefix of the directories' names.
 const PREFIX: &str = "requorum-drill-";
 /// The file that is locked.
 const MARK: &str = "in-use";
 
-/// Makes a directory in `temporary` and holds it.
+/// Makes a directory in `temporary` and locks it.
 ///
 /// # Errors
-/// When it cannot be made.
+/// If it cannot be made.
 pub(super) fn make(temporary: &Path) -> io::Result<(TempDir, File)> {
-    // whatever the umask: it holds sockets and files that no other user is to reach
+    // whatever the umask: no other user may reach its sockets and files
     let own = fs::Permissions::from_mode(0o700);
     let dir = tempfile::Builder::new().prefix(PREFIX).permissions(own).tempdir_in(temporary)?;
-    // locked before it bears its name: between the two nobody may take the directory for a dead one's
+    // locked before it has its name: until then the directory must not look like a killed exercise's
     let unnamed = dir.path().join("in-use.new");
     let mark = File::create_new(&unnamed)?;
     mark.lock()?;
@@ -31,7 +31,7 @@ pub(super) fn make(temporary: &Path) -> io::Result<(TempDir, File)> {
     Ok((dir, mark))
 }
 
-/// Removes what killed exercises of this user left in `temporary`; how many. What cannot be removed stays.
+/// Removes the directories of this user's killed exercises in `temporary`. Returns how many; errors are ignored.
 pub fn sweep(temporary: &Path) -> usize {
     let own = |dir: &Path| {
         let named = dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
@@ -39,11 +39,11 @@ pub fn sweep(temporary: &Path) -> usize {
         named && fs::symlink_metadata(dir).is_ok_and(ours)
     };
     let entries = fs::read_dir(temporary).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|dir| own(dir) && dead(dir) && fs::remove_dir_all(dir).is_ok()).count()
+    entries.filter(|dir| own(dir) && is_stale(dir) && fs::remove_dir_all(dir).is_ok()).count()
 }
 
-/// Whether it is marked and nobody holds it.
-fn dead(dir: &Path) -> bool {
+/// Returns whether it has a lock file that no process has locked.
+fn is_stale(dir: &Path) -> bool {
     let mark = dir.join(MARK);
     fs::symlink_metadata(&mark).is_ok_and(|found| found.is_file())
         && File::open(&mark).is_ok_and(|mark| mark.try_lock().is_ok())
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_unmarked_or_under_another_name_stays() {
+    fn held_unmarked_or_renamed_directories_stay() {
         let temporary = tempfile::tempdir().unwrap();
         let at = |name: &str| temporary.path().join(name);
         let (held, _mark) = make(temporary.path()).unwrap();

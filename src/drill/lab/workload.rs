@@ -1,5 +1,5 @@
-//! What was written to the cluster that was, revision by revision: the beginning out of a real cluster's snapshot, the
-//! rest made up from a seed. Every database and every log of a range is a part of it.
+//! What was written to the old cluster, revision by revision: first the content of a real cluster's snapshot, then writes
+//! generated from a seed. Every database and every WAL of a lab is a part of it.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -38,16 +38,16 @@ pub struct History {
     rows: Vec<Row>,
     /// Buckets that are the same in every database: leases, users, roles.
     others: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>,
-    /// Of each key, its newest row's creation and version; none once it is deleted.
+    /// For each live key, the create revision and version of its newest row.
     live: HashMap<Vec<u8>, (i64, i64)>,
 }
 
-/// What stands in a database beside its keys.
+/// What a database contains besides the keys.
 #[derive(Debug, Clone, Default)]
-pub struct Book {
-    /// The rows of `members`, and those that an old restore left there.
+pub struct DatabaseMeta {
+    /// The rows of the `members` bucket, including those that an old restore left there.
     pub members: Vec<Member>,
-    /// The raft index that was applied.
+    /// The consistent index.
     pub index: u64,
     /// Its term.
     pub term: u64,
@@ -59,14 +59,14 @@ pub struct Book {
     pub nospace: Vec<Id>,
 }
 
-/// What every database of etcd 3.5 has; a history of its own begins with nothing in them.
+/// Buckets of every etcd 3.5 database that are empty in a new history.
 const OTHERS: [&[u8]; 4] = [schema::AUTH, schema::AUTH_ROLES, schema::AUTH_USERS, schema::LEASE];
 
 impl History {
-    /// The history of a snapshot.
+    /// Reads the history of a snapshot.
     ///
     /// # Errors
-    /// When the file is no snapshot.
+    /// If the file is not a snapshot.
     pub fn read(path: &Path) -> Result<History> {
         let source = Source::open(path)?;
         let view = source.view()?;
@@ -78,7 +78,8 @@ impl History {
                 if OTHERS.contains(&name.as_slice()) {
                     history.others.entry(name.clone()).or_default().insert(row.key.into(), row.value.into());
                 } else if name == schema::KEY {
-                    let undecoded = || Error::new(ErrorKind::Input, format!("{}: a row does not decode", path.shown()));
+                    let undecoded =
+                        || Error::new(ErrorKind::Input, format!("{}: invalid row in bucket key", path.shown()));
                     let key = RevisionKey::parse(row.key).ok_or_else(undecoded)?;
                     let kv = KeyValue::decode(row.value).map_err(|_| undecoded())?;
                     history.keep(key.revision, key.tombstone, &kv, row.value.into());
@@ -96,20 +97,20 @@ impl History {
         self.rows.push(Row { at, tombstone, value });
     }
 
-    /// The newest revision, 1 for none.
+    /// Returns the newest revision, 1 for none.
     pub fn last(&self) -> i64 {
         self.rows.last().map_or(1, |row| row.at.main)
     }
 
-    /// Goes on with made-up writes, a revision each.
+    /// Appends generated writes, one revision each.
     pub fn grow(&mut self, writes: &[Writes], seed: u64) {
-        let mut chance = Rng(seed ^ 0x9e37_79b9_7f4a_7c15);
+        let mut rng = Rng(seed ^ 0x9e37_79b9_7f4a_7c15);
         for run in writes {
             for n in 0..run.count {
                 let main = self.last() + 1;
                 let key = format!("{}{:04}", run.prefix, n % run.keys.unwrap_or(run.count).max(1) + 1).into_bytes();
                 let (create_revision, version) = self.live.get(&key).map_or((main, 1), |(made, v)| (*made, v + 1));
-                let value = format!("{}{:016x}{:016x}", run.value, chance.number(), chance.number()).into_bytes();
+                let value = format!("{}{:016x}{:016x}", run.value, rng.number(), rng.number()).into_bytes();
                 let kv = KeyValue { key, create_revision, mod_revision: main, version, value, lease: 0 };
                 let bytes = kv.encode_to_vec();
                 self.keep(Revision { main, sub: 0 }, false, &kv, bytes);
@@ -117,7 +118,7 @@ impl History {
         }
     }
 
-    /// The same with another value at revision `at`, of the same length: what bit rot or a defect makes of one member.
+    /// Returns the history with another value of the same length at revision `at`, as after bit rot or a bug on one member.
     #[must_use]
     pub fn differing(mut self, at: i64) -> History {
         if let Some(last) = self.rows.iter_mut().find(|row| row.at.main == at && !row.tombstone)
@@ -130,7 +131,7 @@ impl History {
         self
     }
 
-    /// What was changed at each revision of `from..=until`.
+    /// Returns the writes at each revision of `from..=until`.
     pub fn writes(&self, from: i64, until: i64) -> Vec<(i64, Vec<Write>)> {
         let mut out: Vec<(i64, Vec<Write>)> = Vec::new();
         for row in self.rows.iter().filter(|row| (from..=until).contains(&row.at.main)) {
@@ -144,7 +145,7 @@ impl History {
         out
     }
 
-    /// The keys that are alive at revision `at`, each with its row.
+    /// Returns the live keys at revision `at`, each with its row.
     pub fn alive(&self, at: i64) -> BTreeMap<Vec<u8>, KeyValue> {
         let mut alive = BTreeMap::new();
         for row in self.rows.iter().filter(|row| row.at.main <= at) {
@@ -158,14 +159,15 @@ impl History {
         alive
     }
 
-    /// Writes the database as it was at revision `until` into the new file `path`.
+    /// Writes the database at revision `until` to the new file `path`.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn database(&self, until: i64, book: &Book, path: &Path) -> Result<()> {
+    /// If it cannot be written.
+    pub fn database(&self, until: i64, meta: &DatabaseMeta, path: &Path) -> Result<()> {
         let fail = |e| creation_trouble("write", path, &e);
-        let broken =
-            |e: bbolt::Error| Error::new(ErrorKind::Failed, format!("{} cannot be built", path.shown())).why(e);
+        let broken = |e: bbolt::Error| {
+            Error::new(ErrorKind::Failed, format!("{}: failed to build the database", path.shown())).why(e)
+        };
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir).map_err(|e| creation_trouble("make", dir, &e))?;
         }
@@ -173,16 +175,16 @@ impl History {
         let mut build = Build::begin(&out, 4096).map_err(broken)?;
         for name in schema::ALL {
             build.bucket(name).map_err(broken)?;
-            for (key, value) in self.bucket(name, until, book) {
+            for (key, value) in self.bucket(name, until, meta) {
                 build.put(&key, &value).map_err(broken)?;
             }
         }
-        build.finish(book.index.max(2)).map_err(broken)?;
+        build.finish(meta.index.max(2)).map_err(broken)?;
         Ok(())
     }
 
-    /// The rows of a bucket, in order.
-    fn bucket(&self, name: &[u8], until: i64, book: &Book) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    /// Returns the rows of a bucket, in order.
+    fn bucket(&self, name: &[u8], until: i64, meta: &DatabaseMeta) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         let mut put = |key: &[u8], value: &[u8]| rows.insert(key.into(), value.into());
         match name {
@@ -196,22 +198,22 @@ impl History {
                 }
             }
             schema::META => {
-                put(schema::CONSISTENT_INDEX, &book.index.to_be_bytes());
-                put(schema::TERM, &book.term.to_be_bytes());
-                if !book.storage_version.is_empty() {
-                    put(schema::STORAGE_VERSION, book.storage_version.as_bytes());
+                put(schema::CONSISTENT_INDEX, &meta.index.to_be_bytes());
+                put(schema::TERM, &meta.term.to_be_bytes());
+                if !meta.storage_version.is_empty() {
+                    put(schema::STORAGE_VERSION, meta.storage_version.as_bytes());
                 }
             }
             schema::MEMBERS => {
-                for member in &book.members {
+                for member in &meta.members {
                     put(Id(member.id).to_string().as_bytes(), member.to_json().as_bytes());
                 }
             }
             schema::CLUSTER => {
-                put(schema::CLUSTER_VERSION, book.cluster_version.as_bytes());
+                put(schema::CLUSTER_VERSION, meta.cluster_version.as_bytes());
             }
             schema::ALARM => {
-                for id in &book.nospace {
+                for id in &meta.nospace {
                     put(&AlarmMember { member_id: id.0, alarm: 1 }.encode_to_vec(), b"");
                 }
             }
@@ -225,12 +227,12 @@ impl History {
     }
 }
 
-/// Numbers that look like chance and are the same for a seed (xorshift).
+/// Pseudo-random numbers, the same for the same seed (xorshift).
 #[derive(Debug)]
 pub struct Rng(pub u64);
 
 impl Rng {
-    /// The next one.
+    /// Returns the next number.
     pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

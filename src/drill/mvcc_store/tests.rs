@@ -12,7 +12,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn store(name: &str) -> Store {
-    Store::of_file(&fixture(name), Identity::default()).unwrap()
+    Store::from_file(&fixture(name), Identity::default()).unwrap()
 }
 
 /// HashKV of running servers over the same files: (revision, hash) with the compact revision.
@@ -50,7 +50,7 @@ fn sum(rows: &[PbKeyValue]) -> String {
 }
 
 #[test]
-fn every_fixture_has_the_keys_and_members_that_were_counted() {
+fn every_fixture_has_its_counted_keys_and_members() {
     let expected = std::fs::read_to_string(fixture("expected.jsonl")).unwrap();
     let mut seen = 0;
     for line in expected.lines() {
@@ -131,10 +131,10 @@ fn revisions_out_of_reach_are_refused() {
 fn what_is_no_store_is_refused_in_words() {
     let dir = tempfile::tempdir().unwrap();
     let Err(trouble) = Store::open(dir.path(), None) else { panic!("an empty directory") };
-    assert!(trouble.what.contains("the log of"), "{trouble}");
+    assert!(trouble.what.contains("failed to read the WAL"), "{trouble}");
     let db = dir.path().join("db");
     std::fs::write(&db, vec![7; 8192]).unwrap();
-    assert!(Store::of_file(&db, Identity::default()).is_err());
+    assert!(Store::from_file(&db, Identity::default()).is_err());
 }
 
 /// What is written in memory hashes as if it had been in the file.
@@ -142,7 +142,7 @@ fn what_is_no_store_is_refused_in_words() {
 fn hash_kv_goes_on_over_what_was_written() {
     use crate::{
         drill::{
-            lab::workload::{Book, History},
+            lab::workload::{DatabaseMeta, History},
             scenario::Writes,
         },
         etcd::raft_request::encode::Write,
@@ -155,8 +155,8 @@ fn hash_kv_goes_on_over_what_was_written() {
     history.grow(&[Writes { count: 9, prefix: "/made/".into(), keys: Some(4), value: "v".into() }], 3);
     let file = |until: i64| {
         let path = dir.path().join(format!("{until}.db"));
-        history.database(until, &Book::default(), &path).unwrap();
-        Store::of_file(&path, Identity::default()).unwrap()
+        history.database(until, &DatabaseMeta::default(), &path).unwrap();
+        Store::from_file(&path, Identity::default()).unwrap()
     };
     let (store, whole) = (file(first), file(history.last()));
     for (_, writes) in history.writes(first + 1, history.last()) {

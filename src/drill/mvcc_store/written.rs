@@ -1,4 +1,4 @@
-//! What was written to a simulated member since its file was made: in memory only, and gone with the exercise.
+//! Writes to a simulated member after its file was made: in memory only, for the duration of the exercise.
 
 use std::{collections::BTreeMap, ops::Bound};
 
@@ -8,10 +8,10 @@ use prost::Message;
 use super::Change as At;
 use crate::etcd::revision::Revision;
 
-/// A change that is asked for.
+/// A requested change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A key gets a value.
+    /// Puts a key.
     Put {
         /// The key.
         key: Vec<u8>,
@@ -20,7 +20,7 @@ pub enum Change {
         /// The lease, 0 for none.
         lease: i64,
     },
-    /// A key goes.
+    /// Deletes a key.
     Delete {
         /// The key.
         key: Vec<u8>,
@@ -28,7 +28,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// The key.
+    /// Returns the key.
     pub fn key(&self) -> &[u8] {
         match self {
             Change::Put { key, .. } | Change::Delete { key } => key,
@@ -36,7 +36,7 @@ impl Change {
     }
 }
 
-/// All that came after a file.
+/// All writes after a file.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     rows: BTreeMap<(i64, i64), (bool, PbKeyValue)>,
@@ -45,17 +45,17 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// The newest revision; none where nothing was written.
+    /// Returns the newest revision; none if nothing was written.
     pub fn last(&self) -> Option<i64> {
         self.rows.last_key_value().map(|((main, _), _)| *main)
     }
 
-    /// How many revisions.
+    /// Returns the number of revisions.
     pub fn count(&self) -> u64 {
         self.revisions
     }
 
-    /// Adds a revision: each change with the row before it.
+    /// Adds a revision: each change with the row before it. Returns the events.
     pub fn add(&mut self, main: i64, changes: Vec<(Change, Option<PbKeyValue>)>) -> Vec<PbEvent> {
         self.revisions += 1;
         let mut events = Vec::new();
@@ -70,27 +70,27 @@ impl Written {
                 Change::Delete { key } => (true, PbKeyValue { key, ..PbKeyValue::default() }),
             };
             self.index.entry(key).or_default().push(At { at: Revision { main, sub }, tombstone });
-            // a watch is told at which revision a key went; the row itself holds only the key
-            let told = if tombstone { PbKeyValue { mod_revision: main, ..kv.clone() } } else { kv.clone() };
-            events.push(PbEvent { r#type: i32::from(tombstone), kv: Some(told), prev_kv: before });
+            // a watch event has the revision of the deletion; the row itself has only the key
+            let seen = if tombstone { PbKeyValue { mod_revision: main, ..kv.clone() } } else { kv.clone() };
+            events.push(PbEvent { r#type: i32::from(tombstone), kv: Some(seen), prev_kv: before });
             self.rows.insert((main, sub), (tombstone, kv));
         }
         events
     }
 
-    /// The last change of each key within `bounds` up to revision `at`.
+    /// Returns the last change of each key within `bounds` up to revision `at`.
     pub fn changes(&self, bounds: (Bound<&[u8]>, Bound<&[u8]>), at: i64) -> impl Iterator<Item = (&[u8], At)> {
         self.index.range::<[u8], _>(bounds).filter_map(move |(key, changes)| {
             Some((key.as_slice(), *changes.iter().rev().find(|change| change.at.main <= at)?))
         })
     }
 
-    /// The row of a revision.
+    /// Returns the row of a revision.
     pub fn row(&self, at: Revision) -> Option<&PbKeyValue> {
         self.rows.get(&(at.main, at.sub)).map(|(_, kv)| kv)
     }
 
-    /// Goes on with HashKV over the rows up to revision `at`.
+    /// Continues a HashKV over the rows up to revision `at`.
     pub fn hash(&self, before: u32, at: i64) -> u32 {
         self.rows.iter().take_while(|((main, _), _)| *main <= at).fold(
             before,

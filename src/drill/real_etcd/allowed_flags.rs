@@ -1,14 +1,14 @@
-//! What a real etcd may be told in an exercise: loopback addresses and paths inside its directory, nothing else. What
-//! was typed into the table as a member's own flags comes through here, too.
+//! Which arguments a real etcd may have in an exercise: loopback addresses and paths inside its directory only. A member's own
+//! flags from the table are checked here, too.
 
 use std::path::{Component, Path};
 
 use crate::domain::members::url;
 
-/// Flags that lead elsewhere by a bare name.
+/// Flags that lead elsewhere, whatever their value.
 const ELSEWHERE: [&str; 3] = ["--discovery", "--config-file", "--proxy"];
 
-/// The first word of a command that leads out of `root` or off this machine.
+/// Returns the first argument that leads out of `root` or off this machine.
 pub fn outside<'a>(argv: &'a [String], root: &Path) -> Option<&'a str> {
     argv.iter().skip(1).map(String::as_str).find(|word| leads_out(word, root))
 }

@@ -1,5 +1,5 @@
-//! One real etcd process of an exercise. It never outlives the exercise: a keeper holds the end of a pipe, and when that
-//! closes, by a drop, a panic, a signal or a kill of requorum itself, the keeper ends it by its process ID.
+//! One real etcd process of an exercise. It never outlives the exercise: a keeper process holds the end of a pipe, and when the
+//! pipe closes, by a drop, a panic, a signal or a kill of requorum itself, the keeper kills etcd by its process ID.
 
 use std::{
     fs::{self, File},
@@ -20,8 +20,8 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// Starts what follows, says its process ID, and waits for its end or for the pipe's. A process of its own, because
-/// nothing inside this program would be left to act when it is killed.
+/// Starts its arguments, prints the process ID, and waits for the end of the process or of the pipe. A separate process, because
+/// nothing in this one can act when it is killed.
 const KEEPER: &str = r#"exec 3<&0
 "$@" </dev/null >&2 3<&- & etcd=$!
 echo "$etcd"
@@ -31,10 +31,10 @@ wait "$etcd"; code=$?
 kill "$reader" 2>/dev/null
 exit "$code""#;
 
-/// So long an etcd has to end by itself.
+/// How long etcd has to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// A running etcd; it is ended when this is dropped.
+/// A running etcd; it is killed when this is dropped.
 #[derive(Debug)]
 pub struct Process {
     keeper: Mutex<(Child, Option<ChildStdin>)>,
@@ -45,29 +45,28 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `argv`, whose first word stands for the program, in the exercise's directory `root`; `endpoint` is where it
-    /// will answer.
+    /// Starts `argv`, with the given etcd as program, in the exercise's directory `root`; `endpoint` is its client URL.
     ///
     /// # Errors
-    /// When a word leads out of the exercise, or the process cannot be started.
+    /// If an argument leads out of the exercise, or the process cannot be started.
     pub fn start(etcd: &Etcd, name: &str, argv: &[String], endpoint: &str, root: &Path) -> Result<Process> {
         if let Some(word) = allowed_flags::outside(argv, root) {
-            return Err(Error::new(ErrorKind::Refused, format!("{name} was not started: {word}"))
-                .why("a drill runs on loopback and inside its own directory"));
+            return Err(Error::new(ErrorKind::Refused, format!("{name}: not started, because of the argument {word}"))
+                .why("a drill uses only loopback and its own directory"));
         }
         let dir = root.join("real");
         fs::create_dir_all(&dir).map_err(|e| creation_trouble("make", &dir, &e))?;
         let log = dir.join(format!("{name}.log"));
         let opened = File::options().create(true).append(true).open(&log);
         let opened = opened.map_err(|e| creation_trouble("write", &log, &e))?;
-        let failed = |e: std::io::Error| Error::new(ErrorKind::Failed, format!("{name} cannot be started")).why(e);
+        let failed = |e: std::io::Error| Error::new(ErrorKind::Failed, format!("{name}: failed to start etcd")).why(e);
         let mut keeper = Command::new("/bin/sh")
             .args(["-c", KEEPER, "requorum-drill"])
             .arg(&etcd.path)
             .args(argv.iter().skip(1))
             .env_clear()
             .current_dir(root)
-            // Ctrl-C in the terminal is requorum's to answer
+            // Ctrl-C in the terminal is handled by requorum
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -75,32 +74,34 @@ impl Process {
             .spawn()
             .map_err(failed)?;
         let line = keeper.stdin.take();
-        let mut told = String::new();
+        let mut printed = String::new();
         if let Some(out) = keeper.stdout.take() {
-            BufReader::new(out).read_line(&mut told).map_err(failed)?;
+            BufReader::new(out).read_line(&mut printed).map_err(failed)?;
         }
-        let pid =
-            told.trim().parse().map_err(|_| Error::new(ErrorKind::Failed, format!("{name} cannot be started")))?;
+        let pid = printed
+            .trim()
+            .parse()
+            .map_err(|_| Error::new(ErrorKind::Failed, format!("{name}: failed to start etcd")))?;
         let (endpoint, argv) = (endpoint.to_string(), argv.to_vec());
         Ok(Process { keeper: Mutex::new((keeper, line)), pid, log, endpoint, argv })
     }
 
-    /// Its process ID.
+    /// Returns the process ID.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// The client URL at which it answers.
+    /// Returns the client URL.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// The command, `etcd` first.
+    /// Returns the command, `etcd` first.
     pub fn argv(&self) -> &[String] {
         &self.argv
     }
 
-    /// Once it has ended: the last that it said.
+    /// Returns the last log line, once it has ended.
     pub fn ended(&self) -> Option<String> {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         let over = keeper.0.try_wait().is_ok_and(|status| status.is_some());
@@ -110,7 +111,7 @@ impl Process {
         })
     }
 
-    /// Asks it to end, as a service manager does, and sees to it that it has.
+    /// Stops it with SIGTERM, and with SIGKILL after a grace period.
     pub fn stop(&self) {
         if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
             && self.ended().is_none()

@@ -50,19 +50,19 @@ fn etcd(version: &str) -> Etcd {
 }
 
 #[test]
-fn what_a_real_etcd_cannot_be_is_refused_by_what_it_would_need() {
+fn states_impossible_for_real_etcd_are_refused() {
     let first = library::find(library::FIRST, None).unwrap();
     assert_eq!(etcd("3.6.14").fit(first).unwrap().cluster.etcd, Minor::V3_6);
 
     let ghosts = library::find("ghosts", None).unwrap();
     let refused = etcd("3.5.30").fit(ghosts.clone()).unwrap_err().to_string();
-    assert!(refused.contains("it would need etcd 3.6"), "{refused}");
+    assert!(refused.contains("its plan is for etcd 3.6"), "{refused}");
     assert!(etcd("3.6.14").fit(ghosts).is_ok());
 
     for (name, says) in [
-        ("game-day", "m2 and m3 run with unlike revisions"),
-        ("new-hosts", "hosts that dial from an address of their own"),
-        ("torn-pages", "m2 would need its torn meta page mended"),
+        ("game-day", "m2 and m3 run at different revisions"),
+        ("new-hosts", "hosts that connect from their own addresses"),
+        ("torn-pages", "m2 needs its torn meta page repaired"),
     ] {
         let refused = etcd("3.6.14").fit(library::find(name, None).unwrap()).unwrap_err().to_string();
         assert!(refused.contains(says), "{refused}");
@@ -70,11 +70,11 @@ fn what_a_real_etcd_cannot_be_is_refused_by_what_it_would_need() {
     let text = library::BUILT_IN.iter().find(|(name, _)| name.contains("first-night")).unwrap().1;
     for (from, to, says) in [
         ("m2, state: alone", "m2, state: alone, damage: page", "m2 runs on a database with a damaged page"),
-        ("  etcd: \"3.5\"", "  etcd: \"3.5\"\n  tls: true", "hosts that dial from an address of their own"),
-        ("  etcd: \"3.5\"", "  etcd: \"3.5\"\n  target: \"3.6\"", "it would need etcd 3.5 for m2"),
+        ("  etcd: \"3.5\"", "  etcd: \"3.5\"\n  tls: true", "hosts that connect from their own addresses"),
+        ("  etcd: \"3.5\"", "  etcd: \"3.5\"\n  target: \"3.6\"", "it needs etcd 3.5 for m2"),
     ] {
         let scenario = parse("x.yaml", &text.replacen(from, to, 1)).unwrap();
         let refused = etcd("3.6.14").fit(scenario).unwrap_err().to_string();
-        assert!(refused.contains(says) && refused.contains("cannot be played on real etcd"), "{refused}");
+        assert!(refused.contains(says) && refused.contains("cannot run on real etcd"), "{refused}");
     }
 }

@@ -93,7 +93,7 @@ impl<W: System> Cluster for Sandbox<W> {
         let results: Vec<Option<ProbeResult>> = endpoints.iter().map(result).collect();
         let mut exercise = self.exercise.lock();
         exercise.knocked = true;
-        exercise.note(What::Asked, "it was asked whether an old member still answers");
+        exercise.note(What::Asked, "the old members were probed");
         exercise.stir();
         let outside = || ProbeResult::Unclear(format!("it is {}", bounds::OUTSIDE));
         results.into_iter().map(|result| result.unwrap_or_else(outside)).collect()
@@ -104,7 +104,7 @@ impl<W: System> Cluster for Sandbox<W> {
         let saved = may.and_then(|()| self.inner.save_snapshot(endpoint, into, watch));
         let mut exercise = self.exercise.lock();
         if saved.is_err() {
-            exercise.note(What::Source, format!("no snapshot could be saved from {endpoint}"));
+            exercise.note(What::Source, format!("failed to save a snapshot from {endpoint}"));
             return saved;
         }
         exercise.saved = true;

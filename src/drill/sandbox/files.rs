@@ -64,7 +64,7 @@ impl<W: System> Files for Sandbox<W> {
             };
         }
         let facts = self.inner.inspect_data_dir(data_dir, wal_dir);
-        // a simulated member holds no lock, and yet its directory is in use
+        // a simulated member has no file lock, but its directory is in use
         let exercise = self.exercise.lock();
         match exercise.range.runner_of(data_dir).filter(|_| !exercise.range.is_real()) {
             Some(_) => DirFacts { held: Held::By { pid: None, program: "etcd".into() }, ..facts },

@@ -33,7 +33,7 @@ impl<W: System> Hosts for Sandbox<W> {
     }
 
     fn discover_configs(&self) -> Vec<ConfigFacts> {
-        // This machine's own etcds are none of an exercise's business; the range's hosts are.
+        // this machine's own etcds are not part of an exercise; the lab's hosts are
         let root = self.exercise.lock().range.root().to_path_buf();
         let mut found = Vec::new();
         for host in std::fs::read_dir(root.join("hosts")).into_iter().flatten().flatten() {
@@ -77,7 +77,7 @@ impl<W: System> Clock for Sandbox<W> {
 
     fn sleep(&self, time: Duration) {
         let mut exercise = self.exercise.lock();
-        // a real member is not hurried by a clock that is put forward
+        // moving the clock forward does not speed up a real member
         match exercise.hurried && !exercise.range.is_real() {
             true => exercise.clock.skip(time),
             false => {

@@ -66,7 +66,7 @@ impl<W: System> MemberOps for Sandbox<W> {
         let mut exercise = self.exercise.lock();
         exercise.standing.1.remove(work.name);
         exercise.range.take_down();
-        exercise.note(What::Restore, format!("{} was taken back", work.name));
+        exercise.note(What::Restore, format!("{} rolled back", work.name));
         drop(exercise);
         self.inner.member_ops().undo(work, swapped, stamp, record)
     }
@@ -77,7 +77,7 @@ impl<W: System> MemberOps for Sandbox<W> {
     }
 
     fn halt(&self, halt: &RunningEtcd) -> Result<()> {
-        // No command is run in an exercise: its members are no processes of a service manager.
+        // no command is run in an exercise: its members are not run by a service manager
         let mut exercise = self.exercise.lock();
         match exercise.range.runner_of(&halt.data_dir) {
             Some(name) => exercise.range.act(&Act::Stop(name)),

@@ -1,23 +1,23 @@
-//! What one field of a scenario means for another: names that must exist, numbers that must lie within the history. The
-//! first thing that is wrong comes back with its field and line.
+//! Checks the fields of a scenario against each other: names must exist, numbers must be within bounds. Returns the first
+//! problem with its field and line.
 
 use super::{Act, Condition, Fact, Scenario, State, Stride, VERSION, library, line::line_of};
 
-/// A scenario may be another person's file: what it asks of the machine is bounded.
+/// A scenario may come from another person: the resources that it can use are bounded.
 mod bounds {
-    /// Members, and hosts for new ones.
+    /// Members, and spare hosts.
     pub const MEMBERS: usize = 15;
-    /// Backups and data directories, each of which is a database.
+    /// Backups and data directories, one database each.
     pub const DATABASES: usize = 30;
-    /// Writes in all, each a revision that is kept in memory.
+    /// Writes in total; each is a revision kept in memory.
     pub const WRITES: u64 = 100_000;
-    /// Bytes of the beginnings of keys and values in all writes.
+    /// Bytes of the prefixes of keys and values in all writes.
     pub const WRITTEN: u64 = 64 << 20;
     /// An age in minutes: ten years.
     pub const MINUTES: u64 = 10 * 366 * 24 * 60;
 }
 
-/// What is wrong, and where.
+/// A problem and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The field, `members[1].state`.
@@ -28,21 +28,29 @@ pub struct Found {
     pub why: String,
 }
 
-/// The first thing that is wrong with `scenario`, which was read from `text`.
+/// Returns the first problem of `scenario`, which was parsed from `text`.
 pub fn check(scenario: &Scenario, text: &str) -> Option<Found> {
     let (field, why) = problem(scenario)?;
+    let field = as_written(field, text);
     let line = line_of(text, &field);
     Some(Found { field, line, why })
 }
 
-/// Whether a scenario can be called this.
+/// Names a field as the file does, which may use the key of an earlier version.
+fn as_written(field: String, text: &str) -> String {
+    match field.strip_prefix("actions[") {
+        Some(rest) if text.lines().any(|line| line.starts_with("hands:")) => format!("hands[{rest}"),
+        _ => field,
+    }
+}
+
+/// Returns whether this is a valid scenario name.
 pub fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !name.is_empty() && name.chars().all(plain)
 }
 
-/// Whether `name` is one name of a file or directory that stays where it is put: no path, and nothing that a
-/// terminal acts on.
+/// Returns whether `name` is the name of one file or directory: no path, no control characters.
 pub(super) fn is_file_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && name.len() <= 100 && !name.contains(|c: char| c == '/' || c.is_control())
 }
@@ -52,27 +60,27 @@ type Wrong = (String, String);
 fn problem(s: &Scenario) -> Option<Wrong> {
     let wrong = |field: &str, why: String| Some((field.to_string(), why));
     if s.version != VERSION {
-        return wrong("version", format!("it is {}, this requorum reads {VERSION}", s.version));
+        return wrong("version", format!("unsupported version {}; this requorum reads {VERSION}", s.version));
     }
     if !is_name(&s.name) {
-        return wrong("name", format!("{:?} is typed on a command line: small letters, digits and - only", s.name));
+        return wrong("name", format!("{:?}: only lowercase letters, digits and - are allowed", s.name));
     }
     if !(1..=5).contains(&s.difficulty) {
-        return wrong("difficulty", format!("{} is not from 1 to 5", s.difficulty));
+        return wrong("difficulty", format!("{} is not between 1 and 5", s.difficulty));
     }
     if library::database(&s.cluster.database).is_none() {
-        return wrong("cluster.database", format!("there is no database called {:?}", s.cluster.database));
+        return wrong("cluster.database", format!("no database is named {:?}", s.cluster.database));
     }
     if s.cluster.label.is_empty() || s.cluster.label.contains(char::is_whitespace) {
-        return wrong("cluster.label", "it is typed to confirm, so it is one word".into());
+        return wrong("cluster.label", "must be one word: it is typed to confirm".into());
     }
-    sizes(s).or_else(|| members(s)).or_else(|| places(s)).or_else(|| happenings(s)).or_else(|| ways(s))
+    sizes(s).or_else(|| members(s)).or_else(|| places(s)).or_else(|| events(s)).or_else(|| ways(s))
 }
 
-/// What is asked of memory and disk.
+/// Checks the use of memory and disk.
 fn sizes(s: &Scenario) -> Option<Wrong> {
     let over = |field: &str, has: u64, most: u64| {
-        (has > most).then(|| (field.to_string(), format!("{has} are more than the {most} that an exercise may have")))
+        (has > most).then(|| (field.to_string(), format!("{has} is more than the maximum of {most}")))
     };
     let writes = s.cluster.writes.iter().fold(0_u64, |sum, w| sum.saturating_add(u64::from(w.count)));
     let written = s.cluster.writes.iter().fold(0_u64, |sum, w| {
@@ -95,26 +103,26 @@ fn sizes(s: &Scenario) -> Option<Wrong> {
 
 fn members(s: &Scenario) -> Option<Wrong> {
     if s.members.is_empty() {
-        return Some(("members".into(), "a cluster has at least one".into()));
+        return Some(("members".into(), "a cluster has at least one member".into()));
     }
     for (at, member) in s.members.iter().enumerate() {
         let field = |name: &str| format!("members[{at}].{name}");
-        // Its directories are made under its name.
+        // its directories have its name
         if !is_file_name(&member.name) {
-            return Some((field("name"), format!("{:?} is not a directory's name", member.name)));
+            return Some((field("name"), format!("{:?}: invalid directory name", member.name)));
         }
         if s.members.iter().take(at).any(|other| other.name == member.name) {
-            return Some((field("name"), format!("there are two members called {:?}", member.name)));
+            return Some((field("name"), format!("duplicate name: two members are named {:?}", member.name)));
         }
         if member.log.is_some() && member.state != State::Stopped {
-            return Some((field("log"), "only a stopped member's log can go on past its database".into()));
+            return Some((field("log"), "only a stopped member's log can be newer than its database".into()));
         }
         if member.log.is_some_and(|log| member.revision.is_none_or(|revision| log <= revision)) {
-            return Some((field("log"), "it must go on past `revision`".into()));
+            return Some((field("log"), "must be greater than `revision`".into()));
         }
     }
     if let Some((at, name)) = s.cluster.spares.iter().enumerate().find(|(_, name)| !is_file_name(name)) {
-        return Some((format!("cluster.spares[{at}]"), format!("{name:?} is not a host's name")));
+        return Some((format!("cluster.spares[{at}]"), format!("{name:?}: invalid host name")));
     }
     let known = |name: &String| s.members.iter().any(|m| m.name == *name);
     if let Some(at) = s.cluster.nospace.iter().position(|name| !known(name)) {
@@ -131,40 +139,40 @@ fn members(s: &Scenario) -> Option<Wrong> {
 
 fn no_member(name: &str, s: &Scenario) -> String {
     let names: Vec<&str> = s.members.iter().map(|m| m.name.as_str()).collect();
-    format!("no member is called {name:?}; there is {}", names.join(", "))
+    format!("no member is named {name:?}; the members are {}", names.join(", "))
 }
 
 fn places(s: &Scenario) -> Option<Wrong> {
     let inside = |path: &str| path.split('/').all(is_file_name);
     for (at, backup) in s.backups.iter().enumerate() {
         if !is_file_name(&backup.file) {
-            return Some((format!("backups[{at}].file"), format!("{:?} is not a file's name", backup.file)));
+            return Some((format!("backups[{at}].file"), format!("{:?}: invalid file name", backup.file)));
         }
     }
     for (at, disk) in s.disks.iter().enumerate() {
         if !is_file_name(&disk.name) {
-            return Some((format!("disks[{at}].name"), format!("{:?} is not a directory's name", disk.name)));
+            return Some((format!("disks[{at}].name"), format!("{:?}: invalid directory name", disk.name)));
         }
     }
     for (at, file) in s.files.iter().enumerate() {
         if !inside(&file.path) {
-            let why = format!("{:?} must lie inside the exercise: no / at its beginning, no ..", file.path);
+            let why = format!("{:?}: must be inside the exercise's directory: no leading /, no ..", file.path);
             return Some((format!("files[{at}].path"), why));
         }
         match (&file.text, &file.from) {
             (Some(_), None) => {}
             (None, Some(from)) if library::asset(from).is_some() => {}
-            (None, Some(from)) => return Some((format!("files[{at}].from"), format!("there is no asset {from:?}"))),
-            _ => return Some((format!("files[{at}]"), "it has either `text` or `from`".into())),
+            (None, Some(from)) => return Some((format!("files[{at}].from"), format!("no asset is named {from:?}"))),
+            _ => return Some((format!("files[{at}]"), "exactly one of `text` and `from` is required".into())),
         }
     }
     None
 }
 
-fn happenings(s: &Scenario) -> Option<Wrong> {
-    for (at, hand) in s.hands.iter().enumerate() {
-        if let Some(why) = act(&hand.act, s) {
-            return Some((format!("hands[{at}].do"), why));
+fn events(s: &Scenario) -> Option<Wrong> {
+    for (at, action) in s.actions.iter().enumerate() {
+        if let Some(why) = act(&action.act, s) {
+            return Some((format!("actions[{at}].do"), why));
         }
     }
     for (at, inject) in s.injects.iter().enumerate() {
@@ -182,10 +190,10 @@ fn happenings(s: &Scenario) -> Option<Wrong> {
         .chain(fails)
         .chain(goals)
         .find_map(|(list, at, when)| Some((format!("{list}[{at}].if"), condition(when, s)?)))
-        .or_else(|| s.goals.is_empty().then(|| ("goals".into(), "an exercise without a goal cannot be passed".into())))
+        .or_else(|| s.goals.is_empty().then(|| ("goals".into(), "at least one objective is required".into())))
 }
 
-/// Why `act` cannot be done in this scenario.
+/// Returns why `act` is impossible in this scenario.
 pub fn act(act: &Act, s: &Scenario) -> Option<String> {
     if let Some(name) = act.member() {
         return (!s.members.iter().any(|m| m.name == name)).then(|| no_member(name, s));
@@ -198,7 +206,7 @@ pub fn act(act: &Act, s: &Scenario) -> Option<String> {
     match act {
         Act::Place(name) if !later(name) => Some(format!("no backup, disk or file {name:?} is marked `later: true`")),
         Act::Unpack(name) if !s.backups.iter().any(|b| b.file == *name && b.pack.is_some()) => {
-            Some(format!("no backup {name:?} is packed"))
+            Some(format!("no backup named {name:?} is packed"))
         }
         _ => None,
     }
@@ -209,16 +217,18 @@ fn condition(condition: &Condition, s: &Scenario) -> Option<String> {
         Fact::Runs(name) | Fact::BegunWhile(name) if !s.members.iter().any(|m| m.name == *name) => {
             Some(no_member(name, s))
         }
-        Fact::Came(name) if !s.injects.iter().any(|i| i.name == *name) => Some(format!("no inject is called {name:?}")),
-        Fact::Secrets(path) if !s.files.iter().any(|f| f.path == *path) => Some(format!("there is no file {path:?}")),
+        Fact::Came(name) if !s.injects.iter().any(|i| i.name == *name) => Some(format!("no inject is named {name:?}")),
+        Fact::Secrets(path) if !s.files.iter().any(|f| f.path == *path) => {
+            Some(format!("no file has the path {path:?}"))
+        }
         _ => None,
     })
 }
 
 fn ways(s: &Scenario) -> Option<Wrong> {
     let at_hosts = |stride: &Stride| match stride {
-        Stride::At(act) if !s.hands.iter().any(|hand| hand.act == *act) => {
-            Some(format!("\"{act}\" is none of the `hands`"))
+        Stride::At(act) if !s.actions.iter().any(|action| action.act == *act) => {
+            Some(format!("\"{act}\" is not among the `actions`"))
         }
         _ => None,
     };
@@ -232,13 +242,13 @@ fn ways(s: &Scenario) -> Option<Wrong> {
             return Some((format!("wrong[{at}].do[{i}]"), why));
         }
         if !s.goals.iter().chain(&s.fails).any(|check| check.when == wrong.because) {
-            let why = format!("\"{}\" is the condition of no goal and of nothing in `fails`", wrong.because);
+            let why = format!("\"{}\" is not a condition in `goals` or `fails`", wrong.because);
             return Some((format!("wrong[{at}].because"), why));
         }
     }
     if s.path.is_empty() {
-        return Some(("path".into(), "an exercise that nobody can pass is none".into()));
+        return Some(("path".into(), "the expert's path is required".into()));
     }
     let (at, link) = s.links.iter().enumerate().find(|(_, link)| !link.starts_with("https://"))?;
-    Some((format!("links[{at}]"), format!("{link:?} does not begin with https://")))
+    Some((format!("links[{at}]"), format!("{link:?}: must start with https://")))
 }

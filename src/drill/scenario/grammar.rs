@@ -1,5 +1,5 @@
-//! The words of a scenario: conditions (`every key is back and not m5 runs`), acts (`start m1`), strides of a path
-//! (`save from m2`). Each is read from its phrase and shown as it.
+//! The phrases of a scenario: conditions (`every key is back and not m5 runs`), acts (`start m1`) and strides of a path
+//! (`save from m2`). Each is parsed from its phrase; phrases of earlier versions are still read.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -12,19 +12,19 @@ use crate::{
     },
 };
 
-/// Reads a word where it stands, so that what is wrong with it is said of its own place, not of what is around it.
-macro_rules! spoken {
-    ($($word:ty),*) => {$(
-        impl<'de> serde::Deserialize<'de> for $word {
+/// Deserializes a phrase in place, so that an error names its own line, not that of its parent.
+macro_rules! phrases {
+    ($($phrase:ty),*) => {$(
+        impl<'de> serde::Deserialize<'de> for $phrase {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 struct Read;
                 impl serde::de::Visitor<'_> for Read {
-                    type Value = $word;
+                    type Value = $phrase;
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                         f.write_str("a phrase")
                     }
-                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$word, E> {
-                        <$word>::try_from(text.to_string()).map_err(E::custom)
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$phrase, E> {
+                        <$phrase>::try_from(text.to_string()).map_err(E::custom)
                     }
                 }
                 from.deserialize_str(Read)
@@ -32,9 +32,9 @@ macro_rules! spoken {
         }
     )*};
 }
-spoken!(Condition, Act, Stride, StepName);
+phrases!(Condition, Act, Stride, StepName);
 
-/// A step of the wizard by its name, `detect`.
+/// A step of the wizard by its name, such as `detect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StepName(pub Step);
 
@@ -45,50 +45,50 @@ impl TryFrom<String> for StepName {
     }
 }
 
-/// One fact that holds or does not.
+/// A fact, which is true or false.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// Every member of a plan was restored.
     Restored,
     /// The new members are these.
     Members(Vec<String>),
-    /// Every key of the best possible state is served.
+    /// Every recoverable key is served.
     EveryKey,
-    /// The new revision is this or later; `None` for the best possible.
+    /// The new revision is at least this; `None` for the newest recoverable one.
     Revision(Option<i64>),
     /// All new members hold the same data.
     OneSnapshot,
     /// No old directory or backup was changed.
     OldUntouched,
-    /// What came up has the IDs of the plan.
+    /// The restored members have the IDs of the plan.
     AsPlanned,
     /// No alarm is in the new data.
     NoAlarm,
-    /// Everything before the new revision is marked as compacted.
+    /// All revisions before the new one are marked as compacted.
     Compacted,
-    /// No peer URL needs a name to be looked up.
+    /// No peer URL has a host name.
     ByAddress,
-    /// Every new log lies in a directory of its own, apart from the data.
+    /// Every new member has a WAL directory outside its data directory.
     LogsApart,
     /// Every new member is started with this flag.
     Flag(String),
-    /// Every certificate named in the plan fits.
+    /// Every certificate named in the plan is valid for its member.
     Certificates,
-    /// Every secret is encrypted with a key that this file holds.
+    /// Every secret is encrypted with a key that this file has.
     Secrets(String),
     /// A majority of the old members runs and has a leader.
     Quorum,
     /// This old member runs.
     Runs(String),
-    /// The result was written for this etcd.
+    /// The plan's target is this etcd version.
     WrittenFor(Minor),
     /// The restore was made from this file.
     Source(String),
-    /// A restore was begun.
+    /// A restore was started.
     Begun,
-    /// A restore was begun while this old member ran.
+    /// A restore was started while this old member ran.
     BegunWhile(String),
-    /// A fence was overridden.
+    /// A blocker was overridden.
     Overridden,
     /// This file is chosen.
     Chosen(String),
@@ -96,31 +96,31 @@ pub enum Fact {
     NothingChosen,
     /// The chosen file lacks writes that another source has.
     ChosenLoses,
-    /// Two rows of the table bear the same name.
+    /// Two rows of the table have the same name.
     NamesRepeat,
-    /// The table has a problem that stops the plan.
+    /// The table has a problem that blocks the plan.
     Problems,
-    /// A fence is in the way.
+    /// A blocker is open.
     Fenced,
-    /// The wizard is at this step, or came to it before.
+    /// The wizard is at this step.
     Step(Step),
-    /// The members were asked so often, all at once.
+    /// The members were probed this many times.
     Asked(u32),
-    /// It was asked whether an old member still answers.
+    /// The old members were probed before the restore.
     Knocked,
     /// A snapshot was saved from a member.
     Saved,
-    /// So much time has passed.
+    /// This much time has passed.
     After(Duration),
-    /// So much time has passed without a key.
+    /// This much time has passed without a key press.
     Idle(Duration),
-    /// This inject came.
+    /// This inject has happened.
     Came(String),
-    /// Nothing that ever holds.
+    /// Never true.
     Never,
 }
 
-/// Phrases without anything in them.
+/// Phrases without parameters.
 const PLAIN: [(&str, Fact); 21] = [
     ("restored", Fact::Restored),
     ("every key is back", Fact::EveryKey),
@@ -130,25 +130,35 @@ const PLAIN: [(&str, Fact); 21] = [
     ("no alarm is left", Fact::NoAlarm),
     ("old revisions are compacted", Fact::Compacted),
     ("peer urls are addresses", Fact::ByAddress),
-    ("logs lie apart", Fact::LogsApart),
+    ("WAL directories are separate", Fact::LogsApart),
     ("certificates fit", Fact::Certificates),
     ("quorum is back", Fact::Quorum),
-    ("a restore was begun", Fact::Begun),
-    ("a fence was overridden", Fact::Overridden),
+    ("a restore was started", Fact::Begun),
+    ("a blocker was overridden", Fact::Overridden),
     ("nothing is chosen", Fact::NothingChosen),
     ("the chosen file loses writes", Fact::ChosenLoses),
-    ("two rows bear one name", Fact::NamesRepeat),
+    ("two rows have the same name", Fact::NamesRepeat),
     ("the table has problems", Fact::Problems),
-    ("a fence is in the way", Fact::Fenced),
+    ("a blocker is open", Fact::Fenced),
     ("a snapshot was saved", Fact::Saved),
-    ("it was knocked", Fact::Knocked),
+    ("old members were probed", Fact::Knocked),
     ("never", Fact::Never),
+];
+
+/// The phrases of earlier versions.
+const EARLIER: [(&str, Fact); 6] = [
+    ("logs lie apart", Fact::LogsApart),
+    ("a restore was begun", Fact::Begun),
+    ("a fence was overridden", Fact::Overridden),
+    ("two rows bear one name", Fact::NamesRepeat),
+    ("a fence is in the way", Fact::Fenced),
+    ("it was knocked", Fact::Knocked),
 ];
 
 impl FromStr for Fact {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some((_, fact)) = PLAIN.iter().find(|(phrase, _)| *phrase == text) {
+        if let Some((_, fact)) = PLAIN.iter().chain(&EARLIER).find(|(phrase, _)| *phrase == text) {
             return Ok(fact.clone());
         }
         let after = |lead: &str| text.strip_prefix(lead).map(str::trim).filter(|rest| !rest.is_empty());
@@ -158,9 +168,7 @@ impl FromStr for Fact {
         if let Some(floor) = after("revision at least ") {
             let floor = match floor {
                 "the best" => None,
-                number => {
-                    Some(number.parse().map_err(|_| format!("{number:?} is neither a revision nor \"the best\""))?)
-                }
+                number => Some(number.parse().map_err(|_| format!("{number:?} is neither a number nor \"the best\""))?),
             };
             return Ok(Fact::Revision(floor));
         }
@@ -176,7 +184,9 @@ impl FromStr for Fact {
         if let Some(file) = after("restored from ") {
             return Ok(Fact::Source(file.into()));
         }
-        if let Some(name) = after("begun while ").and_then(|rest| rest.strip_suffix(" ran")) {
+        if let Some(name) =
+            after("started while ").or_else(|| after("begun while ")).and_then(|rest| rest.strip_suffix(" ran"))
+        {
             return Ok(Fact::BegunWhile(name.into()));
         }
         if let Some(file) = after("chosen is ") {
@@ -186,7 +196,7 @@ impl FromStr for Fact {
             return Ok(Fact::Step(step(name)?));
         }
         if let Some(times) = after("asked ").and_then(|rest| rest.strip_suffix(" times")) {
-            return Ok(Fact::Asked(times.parse().map_err(|_| format!("{times:?} is no number"))?));
+            return Ok(Fact::Asked(times.parse().map_err(|_| format!("{times:?} is not a number"))?));
         }
         if let Some(time) = after("after ") {
             return Ok(Fact::After(duration(time)?));
@@ -194,7 +204,9 @@ impl FromStr for Fact {
         if let Some(time) = after("idle ") {
             return Ok(Fact::Idle(duration(time)?));
         }
-        if let Some(name) = after("inject ").and_then(|rest| rest.strip_suffix(" came")) {
+        if let Some(name) =
+            after("inject ").and_then(|rest| rest.strip_suffix(" happened").or(rest.strip_suffix(" came")))
+        {
             return Ok(Fact::Came(name.into()));
         }
         if let Some(name) = text.strip_suffix(" runs").filter(|name| !name.contains(' ')) {
@@ -202,24 +214,32 @@ impl FromStr for Fact {
         }
         let plain: Vec<&str> = PLAIN.iter().map(|(phrase, _)| *phrase).collect();
         Err(format!(
-            "{text:?} is no condition. There is: {}; members are A, B; revision at least N (or: the best); \
-             every member has --FLAG; secrets open with FILE; written for 3.6; restored from FILE; begun while A ran; \
-             chosen is FILE; step is members; asked 2 times; after 5m; idle 2m; inject NAME came; A runs",
+            "{text:?} is not a condition. Conditions: {}; members are A, B; revision at least N (or: the best); \
+             every member has --FLAG; secrets open with FILE; written for 3.6; restored from FILE; started while A ran; \
+             chosen is FILE; step is members; asked 2 times; after 5m; idle 2m; inject NAME happened; A runs",
             plain.join("; ")
         ))
     }
 }
 
-/// Facts that must hold together, or must not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Facts that must all hold, each as it is or negated. Equal where the facts are, whatever the wording.
+#[derive(Debug, Clone)]
 pub struct Condition {
     text: String,
-    /// Each fact, and whether it must hold.
+    /// Each fact, and whether it must be true.
     pub facts: Vec<(Fact, bool)>,
 }
 
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        self.facts == other.facts
+    }
+}
+
+impl Eq for Condition {}
+
 impl Condition {
-    /// The one that never holds.
+    /// Returns the condition that is never true.
     pub fn never() -> Condition {
         Condition { text: "never".into(), facts: vec![(Fact::Never, true)] }
     }
@@ -243,29 +263,29 @@ impl fmt::Display for Condition {
     }
 }
 
-/// What is done to the range.
+/// Something done to the lab.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
     /// Starts an old member's etcd.
     Start(String),
-    /// Stops it for good.
+    /// Stops an old member's etcd for good.
     Stop(String),
-    /// Starts it, lets it apply what its log holds, and stops it.
+    /// Starts an old member, lets it apply its log, and stops it.
     Replay(String),
-    /// Its host is lost, with the disk.
+    /// Loses a member's host, with the disk.
     Lose(String),
     /// Puts a backup, a disk or a file in place.
     Place(String),
-    /// Takes a snapshot out of its archive.
+    /// Unpacks a snapshot from its archive.
     Unpack(String),
-    /// The disk of the new directories is full.
+    /// Fills the disk of the new directories.
     FillDisk,
-    /// It is no longer.
+    /// Frees space on that disk.
     FreeDisk,
 }
 
 impl Act {
-    /// The member that it is about.
+    /// Returns the member that it is about.
     pub fn member(&self) -> Option<&str> {
         match self {
             Act::Start(name) | Act::Stop(name) | Act::Replay(name) | Act::Lose(name) => Some(name),
@@ -287,7 +307,7 @@ impl TryFrom<String> for Act {
             Some(("place", name)) => Ok(Act::Place(name.into())),
             Some(("unpack", name)) => Ok(Act::Unpack(name.into())),
             _ => Err(format!(
-                "{text:?} is no act. There is: start A, stop A, replay A, lose A (each with a member's name), place FILE, \
+                "{text:?} is not an act. Acts: start A, stop A, replay A, lose A (A is a member's name), place FILE, \
                  unpack FILE, fill disk, free disk"
             )),
         }
@@ -309,40 +329,40 @@ impl fmt::Display for Act {
     }
 }
 
-/// One stride of a path: a key or a few, or something beside the wizard.
+/// One stride of a path: one or a few keys, or something outside the wizard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stride {
-    /// To the next step.
+    /// Goes to the next step.
     Next,
-    /// To the step before.
+    /// Goes to the step before.
     Back,
-    /// Asks, or searches, again.
+    /// Probes, or searches, again.
     Again,
     /// Marks a silent member as gone for good.
     Gone(String),
     /// Saves a snapshot from a member.
     Save(String),
-    /// Chooses a file, and agrees to take it without a checksum where it has none.
+    /// Chooses a file, and accepts it without a checksum if it has none.
     Choose(String),
     /// Types into a cell: row (from 1), column, text.
     Set(usize, Column, String),
-    /// Takes the proposed correction of a cell.
+    /// Applies the suggested correction of a cell.
     Fix(usize, Column),
-    /// Takes what the next source says of a cell.
+    /// Takes the next source's value of a cell.
     Other(usize, Column),
-    /// Takes a row out.
+    /// Removes a row.
     Remove(usize),
-    /// Changes an option below the table, by the words before its value.
+    /// Changes an option below the table.
     Switch(Choice),
-    /// Skips so many revisions; `None` for as many as are proposed.
+    /// Sets the revision bump; `None` for the suggested one.
     Bump(Option<u64>),
-    /// Types the label that lets through, or that confirms.
+    /// Types the label to confirm.
     Confirm,
-    /// Types what a fence asks for.
+    /// Types the override text of a blocker.
     Override,
-    /// Something at a host.
+    /// Has something done at a host.
     At(Act),
-    /// Time passes.
+    /// Lets time pass.
     Wait(Duration),
 }
 
@@ -387,7 +407,7 @@ impl TryFrom<String> for Stride {
             return Ok(Stride::Switch(option_of(option)?));
         }
         if let Some(amount) = after("bump ") {
-            return amount.parse().map(|n| Stride::Bump(Some(n))).map_err(|_| format!("{amount:?} is no number"));
+            return amount.parse().map(|n| Stride::Bump(Some(n))).map_err(|_| format!("{amount:?} is not a number"));
         }
         if let Some(act) = after("at the hosts: ") {
             return Act::try_from(act.to_string()).map(Stride::At);
@@ -396,7 +416,7 @@ impl TryFrom<String> for Stride {
             return duration(time).map(Stride::Wait);
         }
         Err(format!(
-            "{text:?} is no stride. There is: next, back, again, confirm, override, gone A, save from A, choose FILE, set ROW \
+            "{text:?} is not a stride. Strides: next, back, again, confirm, override, gone A, save from A, choose FILE, set ROW \
              COLUMN TEXT, fix ROW COLUMN, other source of ROW COLUMN, remove row N, switch OPTION, bump as proposed, bump N, \
              at the hosts: ACT, wait 5m; columns are name, peer, client, dir, wal, flags; rows count from 1"
         ))
@@ -407,35 +427,35 @@ impl fmt::Display for Stride {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Stride::Next => f.write_str("next step"),
-            Stride::Back => f.write_str("a step back"),
+            Stride::Back => f.write_str("previous step"),
             Stride::Again => f.write_str("ask again"),
             Stride::Gone(name) => write!(f, "mark {name} as gone"),
             Stride::Save(name) => write!(f, "save a snapshot from {name}"),
             Stride::Choose(file) => write!(f, "choose {file}"),
             Stride::Set(row, column, text) => write!(f, "row {row}, {}: type {text}", column.heading()),
-            Stride::Fix(row, column) => write!(f, "row {row}, {}: take the correction", column.heading()),
-            Stride::Other(row, column) => write!(f, "row {row}, {}: take the other source", column.heading()),
-            Stride::Remove(row) => write!(f, "take row {row} out"),
+            Stride::Fix(row, column) => write!(f, "row {row}, {}: apply the correction", column.heading()),
+            Stride::Other(row, column) => write!(f, "row {row}, {}: use the other source", column.heading()),
+            Stride::Remove(row) => write!(f, "remove row {row}"),
             Stride::Switch(option) => write!(f, "change {}", option_name(*option)),
-            Stride::Bump(None) => f.write_str("skip as many revisions as proposed"),
-            Stride::Bump(Some(amount)) => write!(f, "skip {amount} revisions"),
+            Stride::Bump(None) => f.write_str("bump the revision as suggested"),
+            Stride::Bump(Some(amount)) => write!(f, "bump the revision by {amount}"),
             Stride::Confirm => f.write_str("type the label"),
-            Stride::Override => f.write_str("override the fence"),
+            Stride::Override => f.write_str("override the blocker"),
             Stride::At(act) => write!(f, "at the hosts: {act}"),
             Stride::Wait(time) => write!(f, "wait {}", humantime::format_duration(*time)),
         }
     }
 }
 
-/// A step by its name in lower case.
+/// Parses a step's name in lower case.
 fn step(name: &str) -> Result<Step, String> {
     let all = Step::ALL.map(|step| step.title().to_lowercase());
     let found = Step::ALL.into_iter().find(|step| step.title().to_lowercase() == name);
-    found.ok_or_else(|| format!("{name:?} is no step; there is {}", all.join(", ")))
+    found.ok_or_else(|| format!("{name:?} is not a step; the steps are {}", all.join(", ")))
 }
 
 fn row_of(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|row| *row > 0).ok_or_else(|| format!("{text:?} is no row; the first is 1"))
+    text.parse().ok().filter(|row| *row > 0).ok_or_else(|| format!("{text:?} is not a row; the first row is 1"))
 }
 
 /// The lines below the member table that a path can change, by their names in scenarios.
@@ -453,7 +473,7 @@ const OPTIONS: [(&str, Choice); 8] = [
 fn option_of(text: &str) -> Result<Choice, String> {
     let found = OPTIONS.iter().find(|(name, _)| *name == text).map(|(_, option)| *option);
     let names: Vec<&str> = OPTIONS.iter().map(|(name, _)| *name).collect();
-    found.ok_or_else(|| format!("{text:?} is no option; there is {}", names.join(", ")))
+    found.ok_or_else(|| format!("{text:?} is not an option; the options are {}", names.join(", ")))
 }
 
 fn option_name(option: Choice) -> &'static str {
@@ -468,14 +488,15 @@ fn column_of(text: &str) -> Result<Column, String> {
         "dir" => Column::DataDir,
         "wal" => Column::WalDir,
         "flags" => Column::Flags,
-        _ => return Err(format!("{text:?} is no column; there is name, peer, client, dir, wal, flags")),
+        _ => return Err(format!("{text:?} is not a column; the columns are name, peer, client, dir, wal, flags")),
     })
 }
 
-/// The clock of an exercise is put forward by what is read here: a date must come of it.
+/// The longest duration: an exercise's clock moves forward by it, and the result must be a valid date.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|e| format!("{text:?} is no time such as 90s or 5m ({e})"))?;
+    let time = humantime::parse_duration(text)
+        .map_err(|e| format!("{text:?}: invalid duration; use for example 90s or 5m ({e})"))?;
     if time > LONGEST { Err(format!("{text:?} is longer than a week")) } else { Ok(time) }
 }

@@ -1,4 +1,4 @@
-//! Where scenarios come from: those that are part of the program, and those in a team's own directory.
+//! The scenarios that are part of the program, and those in a team's own directory.
 
 use std::{
     fs::{self, OpenOptions},
@@ -18,7 +18,7 @@ use crate::{
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
-        /// Name and text of every scenario that the program carries, from the easiest on.
+        /// Name and text of every built-in scenario, the easiest first.
         pub const BUILT_IN: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("../../../assets/scenarios/", $name, ".yaml")))),*];
     };
@@ -45,10 +45,10 @@ built_in!(
     "game-day",
 );
 
-/// The one with which to begin.
+/// The scenario to begin with.
 pub const FIRST: &str = "first-night";
 
-/// The bytes of a database in `assets/scenarios`.
+/// Returns the bytes of a database in `assets/scenarios`.
 pub fn database(name: &str) -> Option<&'static [u8]> {
     match name {
         "first-night.db" => Some(include_bytes!("../../../assets/scenarios/first-night.db")),
@@ -58,7 +58,7 @@ pub fn database(name: &str) -> Option<&'static [u8]> {
 
 macro_rules! assets {
     ($($name:literal),* $(,)?) => {
-        /// The text of another file in `assets/scenarios`.
+        /// Returns the text of another file in `assets/scenarios`.
         pub fn asset(name: &str) -> Option<&'static str> {
             match name {
                 $($name => Some(include_str!(concat!("../../../assets/scenarios/", $name))),)*
@@ -79,11 +79,11 @@ assets!(
     "pki/m3-too-early.crt",
 );
 
-/// All scenarios: those of the program, then those in `dir`, where it is there. One of the same name in `dir` stands
-/// for the program's.
+/// Returns all scenarios: the built-in ones, then those in `dir` if it exists. A scenario in `dir` replaces a built-in one
+/// of the same name.
 ///
 /// # Errors
-/// When `dir` cannot be read, or a file in it is not a scenario.
+/// If `dir` cannot be read, or a file in it is not a scenario.
 pub fn all(dir: Option<&Path>) -> Result<Vec<Scenario>> {
     let mut found: Vec<Scenario> =
         BUILT_IN.iter().map(|(name, text)| parse(&format!("{name}.yaml"), text)).collect::<Result<_>>()?;
@@ -110,32 +110,32 @@ fn of_dir(dir: Option<&Path>) -> Result<Vec<Scenario>> {
     paths.iter().map(|path| read(path)).collect()
 }
 
-/// No scenario is longer, in bytes.
+/// The maximum size of a scenario file in bytes.
 const LARGEST: u64 = 1 << 20;
 
 /// Reads one scenario file.
 ///
 /// # Errors
-/// When it cannot be read or is none.
+/// If it cannot be read or is not a scenario.
 pub fn read(path: &Path) -> Result<Scenario> {
     let fail = |e| io_trouble("read", path, &e);
-    // Not waited for, where it is a pipe: a folder of scenarios may be anybody's.
+    // does not block on a pipe: a directory of scenarios may be another person's
     let flags = OFlags::NONBLOCK.bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(fail)?;
     let meta = file.metadata().map_err(fail)?;
     if !meta.is_file() || meta.len() > LARGEST {
-        return Err(Error::new(ErrorKind::Input, format!("{}: this is not a scenario", path.shown()))
-            .why(format!("a scenario is a file of at most {LARGEST} bytes")));
+        return Err(Error::new(ErrorKind::Input, format!("{}: invalid scenario", path.shown()))
+            .why(format!("a scenario is a regular file of at most {LARGEST} bytes")));
     }
     let mut text = String::new();
     file.take(LARGEST).read_to_string(&mut text).map_err(fail)?;
     parse(&path.shown(), &text)
 }
 
-/// The scenario called `name`, or in the file of that path.
+/// Returns the scenario named `name`, or the one in the file with that path.
 ///
 /// # Errors
-/// When there is none; the names that there are are told.
+/// If no scenario has that name; the hint lists the names.
 pub fn find(name: &str, dir: Option<&Path>) -> Result<Scenario> {
     if name.ends_with(".yaml") || name.ends_with(".yml") {
         return read(Path::new(name));
@@ -143,12 +143,12 @@ pub fn find(name: &str, dir: Option<&Path>) -> Result<Scenario> {
     let all = all(dir)?;
     let names: Vec<String> = all.iter().map(|s| s.name.clone()).collect();
     all.into_iter().find(|s| s.name == name).ok_or_else(|| {
-        Error::new(ErrorKind::Usage, format!("there is no scenario called {name:?}"))
-            .hint(format!("There is {}. A file's path works, too.", names.join(", ")))
+        Error::new(ErrorKind::Usage, format!("{name:?}: no such scenario"))
+            .hint(format!("Scenarios: {}. Or give the path of a file.", names.join(", ")))
     })
 }
 
-/// A scenario called `name` with every field explained, for authors.
+/// Returns a scenario template named `name` that explains every field.
 pub fn template(name: &str) -> String {
     include_str!("../../../assets/scenarios/template.yaml").replace("name: NAME", &format!("name: {name}"))
 }

@@ -1,5 +1,5 @@
-//! On which line of a YAML file a field stands: as near as a look at the indentation comes, for the parser keeps no
-//! places. Where a part of the way is written in one line, that line.
+//! Finds the line of a field in a YAML file by its indentation, since the parser keeps no positions. For a part written in
+//! flow style, it is the line of that part.
 
 #[derive(Debug, Clone, Copy)]
 struct YamlLine<'a> {
@@ -9,15 +9,15 @@ struct YamlLine<'a> {
 }
 
 impl<'a> YamlLine<'a> {
-    /// A line with something on it.
+    /// Returns a line that is neither blank nor a comment.
     fn parse(number: usize, line: &'a str) -> Option<YamlLine<'a>> {
         let text = line.trim_start();
         let blank = text.is_empty() || text.starts_with('#');
         (!blank).then_some(YamlLine { number, indent: line.len() - text.len(), text })
     }
 
-    /// What stands behind the dash of a list's item.
-    fn behind_dash(self) -> Option<YamlLine<'a>> {
+    /// Returns what follows the dash of a list item.
+    fn after_dash(self) -> Option<YamlLine<'a>> {
         let text = self.text.strip_prefix('-')?;
         Some(YamlLine {
             indent: self.indent + 1 + text.len() - text.trim_start().len(),
@@ -27,7 +27,7 @@ impl<'a> YamlLine<'a> {
     }
 }
 
-/// The line of a field such as `members[1].state`, from 1.
+/// Returns the line of a field such as `members[1].state`, from 1.
 pub fn line_of(text: &str, field: &str) -> usize {
     let mut block: Vec<YamlLine<'_>> =
         text.lines().enumerate().filter_map(|(at, line)| YamlLine::parse(at + 1, line)).collect();
@@ -42,8 +42,8 @@ pub fn line_of(text: &str, field: &str) -> usize {
         let found = block.iter().enumerate().filter(|(_, line)| starts(line)).nth(nth.unwrap_or(0));
         let Some((at, line)) = found.map(|(at, line)| (at, *line)) else { break };
         here = line.number;
-        let first = nth.and_then(|_| line.behind_dash());
-        // a list may stand as far to the left as the key above it
+        let first = nth.and_then(|_| line.after_dash());
+        // a list may be indented as little as its key
         let belongs = |line: &&YamlLine<'_>| {
             line.indent > deep || (nth.is_none() && line.indent == deep && line.text.starts_with('-'))
         };

@@ -1,4 +1,4 @@
-//! Scenario files: those of the program are sound, and what is wrong with one is named by file, line and field.
+//! Scenario files: the built-in ones are valid, and a problem is named with file, line and field.
 #![allow(clippy::unwrap_used)]
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 const FIRST: &str = include_str!("../../../assets/scenarios/first-night.yaml");
 
 #[test]
-fn every_built_in_scenario_is_sound_and_goes_by_its_file_s_name() {
+fn every_built_in_scenario_is_sound_and_named() {
     for (name, text) in BUILT_IN {
         let scenario = parse(name, text).unwrap();
         assert_eq!(&scenario.name, name);
@@ -55,34 +55,46 @@ fn only_files_of_bounded_length_are_scenarios() {
 
 /// A change to a sound file, the line on which it is found, the field, and a word of the reason.
 #[test]
-fn what_is_wrong_is_named_by_file_line_and_field() {
+fn mistakes_are_named_by_file_line_and_field() {
     let line = |part: &str| FIRST.lines().position(|line| line.contains(part)).unwrap() + 1;
     for (from, to, at, field, word) in [
         ("version: 2", "version: 1", "version: 2", "version", "this requorum reads 2"),
         ("minutes_old: 72", "age: 72", "etcd-0200.db, revision: 240", "backups[0]", "unknown field `age`"),
         ("name: m2, state: alone", "name: m2, state: asleep", "name: m2, state", "members[1].state", "unknown variant"),
         ("name: m3, state: gone", "name: m1, state: gone", "name: m3, state", "members[2].name", "two members"),
-        ("difficulty: 1", "difficulty: 9", "difficulty: 1", "difficulty", "not from 1 to 5"),
-        ("database: first-night.db", "database: other.db", "database: first", "cluster.database", "no database called"),
-        ("do: stop m2, says", "do: stop m9, says", "do: stop m2, says", "hands[0].do", "no member is called \"m9\""),
-        ("    do: [stop m2]", "    do: [explode m2]", "    do: [stop m2]", "injects[0].do", "is no act"),
-        ("when: it was knocked", "when: it rained", "when: it was knocked", "injects[0].when", "is no condition"),
-        ("if: a fence was overridden", "if: begun while m7 ran", "if: a fence was", "fails[0].if", "no member"),
-        ("detect: Only m2", "detekt: Only m2", "detect: Only m2", "notes", "is no step"),
-        ("do: [save from m2]", "do: [sing]", "do: [save from m2]", "path[1].do", "is no stride"),
+        ("difficulty: 1", "difficulty: 9", "difficulty: 1", "difficulty", "not between 1 and 5"),
+        (
+            "database: first-night.db",
+            "database: other.db",
+            "database: first",
+            "cluster.database",
+            "no database is named",
+        ),
+        ("do: stop m2, says", "do: stop m9, says", "do: stop m2, says", "actions[0].do", "no member is named \"m9\""),
+        ("    do: [stop m2]", "    do: [explode m2]", "    do: [stop m2]", "injects[0].do", "is not an act"),
+        (
+            "when: old members were probed",
+            "when: it rained",
+            "when: old members",
+            "injects[0].when",
+            "is not a condition",
+        ),
+        ("if: a blocker was overridden", "if: begun while m7 ran", "if: a blocker was", "fails[0].if", "no member"),
+        ("detect: Only m2", "detekt: Only m2", "detect: Only m2", "notes", "is not a step"),
+        ("do: [save from m2]", "do: [sing]", "do: [save from m2]", "path[1].do", "is not a stride"),
         (
             "choose etcd-0200.db, next",
             "\"at the hosts: start m1\", next",
             "name: last night",
             "wrong[0].do[1]",
-            "none of the `hands`",
+            "not among the `actions`",
         ),
         (
             "because: every key is back",
             "because: restored and quorum is back",
             "because: every",
             "wrong[0].because",
-            "no goal",
+            "not a condition in `goals`",
         ),
         ("- https://github.com/etcd-io/etcd/issues/13765", "- ftp://x", "issues/13765", "links[1]", "https://"),
     ] {
@@ -116,10 +128,45 @@ fn a_field_is_found_by_its_indentation() {
 #[test]
 fn words_come_back_as_they_are_written() {
     use super::grammar::{Act, Condition};
-    for text in ["every key is back and not m5 runs", "revision at least 274", "after 5m", "begun while m1 ran"] {
+    for text in ["every key is back and not m5 runs", "revision at least 274", "after 5m", "started while m1 ran"] {
         assert_eq!(Condition::try_from(text.to_string()).unwrap().to_string(), text);
     }
     for text in ["start m1", "place etcd-0300.db", "fill disk", "free disk"] {
         assert_eq!(Act::try_from(text.to_string()).unwrap().to_string(), text);
+    }
+}
+
+#[test]
+fn keys_and_phrases_of_earlier_versions_are_read() {
+    let now = parse("night.yaml", FIRST).unwrap();
+    let mut text = FIRST.to_string();
+    for (from, to) in [
+        ("\nactions:", "\nhands:"),
+        ("if: a blocker was overridden", "if: a fence was overridden"),
+        ("when: old members were probed", "when: it was knocked"),
+        ("name: m2, state: alone", "name: m2, state: alone, wal_apart: true"),
+        ("do: stop m2, says", "in_vain: true, do: stop m2, says"),
+    ] {
+        assert_eq!(text.matches(from).count(), 1, "{from:?} is in the file once");
+        text = text.replace(from, to);
+    }
+    let then = parse("night.yaml", &text).unwrap();
+    assert!(then.members[1].separate_wal && then.actions[0].no_effect);
+    assert_eq!((then.fails, then.injects), (now.fails, now.injects));
+    // and a problem is named by the key that the file has
+    let text = text.replace("do: stop m2, says", "do: stop m9, says");
+    let problem = parse("night.yaml", &text).unwrap_err().to_string();
+    let line = text.lines().position(|line| line.contains("stop m9")).unwrap() + 1;
+    assert!(problem.contains("hands[0].do") && problem.contains(&format!("line {line}")), "{problem}");
+    for (earlier, later) in [
+        ("logs lie apart", "WAL directories are separate"),
+        ("a restore was begun", "a restore was started"),
+        ("two rows bear one name", "two rows have the same name"),
+        ("a fence is in the way", "a blocker is open"),
+        ("begun while m1 ran", "started while m1 ran"),
+        ("inject boss came", "inject boss happened"),
+    ] {
+        let condition = |text: &str| super::Condition::try_from(text.to_string()).unwrap();
+        assert_eq!(condition(earlier), condition(later));
     }
 }

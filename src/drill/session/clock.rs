@@ -1,15 +1,15 @@
-//! The clock of an exercise. It can stand still, and for tests and impatient trainees it can be put forward.
+//! The clock of an exercise. It can be stopped, and moved forward for tests and for trainees who do not want to wait.
 
 use std::time::{Duration, Instant};
 
-/// A clock that was started when it was made.
+/// A clock that starts when it is made.
 #[derive(Debug)]
 pub struct Clock {
-    /// What it showed when it last began to go.
+    /// What it showed when it was last started.
     shown: Duration,
-    /// When that was; none while it stands.
+    /// When that was; none while it is stopped.
     since: Option<Instant>,
-    /// By how much it was put forward.
+    /// By how much it was moved forward.
     forward: Duration,
 }
 
@@ -20,33 +20,33 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// What it shows.
+    /// Returns the elapsed time.
     pub fn elapsed(&self) -> Duration {
         self.shown + self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// By how much it was put forward: so much later it is in the exercise's world.
+    /// Returns by how much it was moved forward.
     pub fn forward(&self) -> Duration {
         self.forward
     }
 
-    /// Lets it stand still.
+    /// Stops it.
     pub fn stop(&mut self) {
         self.shown = self.elapsed();
         self.since = None;
     }
 
-    /// Lets it go on.
+    /// Starts it again.
     pub fn go(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// True while it stands still.
-    pub fn stands(&self) -> bool {
+    /// Returns whether it is stopped.
+    pub fn is_stopped(&self) -> bool {
         self.since.is_none()
     }
 
-    /// Puts it forward.
+    /// Moves it forward.
     pub fn skip(&mut self, time: Duration) {
         self.shown += time;
         self.forward += time;

@@ -1,5 +1,5 @@
-//! Whether a fact of a scenario holds, with what shows it: looked up in the range, in what came of the restore, and in
-//! what happened. Nothing is taken from what was intended.
+//! Evaluates the facts of a scenario, each with its evidence: from the lab, the restored members and the timeline. Nothing
+//! is taken from what was intended.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -10,10 +10,11 @@ use crate::{
         model::plan::Plan,
     },
     drill::{mvcc_store::Store, scenario::Fact},
+    system::{Clock, Files},
     text::{Shown, number::thousands},
 };
 
-/// A fact's truth and the evidence for it, a clause.
+/// Returns whether a fact is true, and the evidence as a clause.
 pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
     let range = &state.range;
     match fact {
@@ -28,30 +29,27 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
         Fact::Revision(floor) => of_stores(state, |stores| {
             let floor = floor.unwrap_or(range.best());
             let least = stores.iter().map(|s| s.revision()).min().unwrap_or(0);
-            (
-                least >= floor,
-                format!("the new cluster is at revision {}, {} is asked for", number(least), number(floor)),
-            )
+            (least >= floor, format!("the new cluster is at revision {}, {} is required", number(least), number(floor)))
         }),
         Fact::OneSnapshot => of_stores(state, |stores| {
             let hashes: BTreeSet<Option<u32>> = stores.iter().map(|s| s.hash_kv(0).ok().map(|h| h.hash)).collect();
             let words = match hashes.first() {
                 Some(Some(hash)) if hashes.len() == 1 => format!("HashKV is {hash:08x} on every member"),
-                _ => "HashKV differs between the members".into(),
+                _ => "HashKV differs between members".into(),
             };
             (hashes.len() == 1 && !hashes.contains(&None), words)
         }),
         Fact::OldUntouched => match range.touched() {
-            Ok(changed) if changed.is_empty() => (true, "every old file has the SHA-256 that it had".into()),
+            Ok(changed) if changed.is_empty() => (true, "every old file has its original SHA-256".into()),
             Ok(changed) => (false, format!("{} was changed", changed[0].shown())),
-            Err(trouble) => (false, trouble.to_string()),
+            Err(error) => (false, error.to_string()),
         },
         Fact::AsPlanned => of_plan(state, |plan| {
             let ids = |store: &Store| (store.identity().cluster, store.identity().member);
             let came: BTreeSet<_> = range.restored().iter().map(|m| ids(m.store())).collect();
             let planned: BTreeSet<_> = plan.members.iter().map(|m| (plan.cluster_id, m.id)).collect();
-            let who = if range.is_real() { "its members" } else { "its logs" };
-            (came == planned, format!("cluster {}, as {who} say", plan.cluster_id))
+            let from = if range.is_real() { "its members" } else { "its WAL" };
+            (came == planned, format!("cluster {}, according to {from}", plan.cluster_id))
         }),
         Fact::NoAlarm => of_stores(state, |stores| {
             let alarms: usize = stores.iter().map(|s| s.alarms().len()).sum();
@@ -72,23 +70,23 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
                 if least > source {
                     format!("compacted up to {}", number(least))
                 } else {
-                    "nothing is compacted".into()
+                    "no revision is compacted".into()
                 },
             )
         }),
         Fact::ByAddress => of_plan(state, |plan| {
             let named = |url: &&String| crate::domain::members::url::parse(url).is_ok_and(|url| url.ip().is_none());
             match plan.members.iter().flat_map(|m| &m.peer_urls).find(named) {
-                Some(url) => (false, format!("{url} has to be looked up first")),
-                None => (true, "every peer URL is an address".into()),
+                Some(url) => (false, format!("{url} has a host name")),
+                None => (true, "every peer URL has an IP address".into()),
             }
         }),
         Fact::LogsApart => of_plan(state, |plan| {
             let within =
                 plan.members.iter().find(|m| m.wal_dir.as_ref().is_none_or(|wal| wal.starts_with(&m.data_dir)));
             match within {
-                Some(member) => (false, format!("{}'s log lies in its data directory", member.name)),
-                None => (true, "every member's log has a directory of its own".into()),
+                Some(member) => (false, format!("{}'s WAL is in its data directory", member.name)),
+                None => (true, "every member has a WAL directory".into()),
             }
         }),
         Fact::Flag(flag) => of_plan(state, |plan| {
@@ -119,24 +117,24 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
         }
         Fact::WrittenFor(minor) => of_plan(state, |plan| {
             let target = plan.target.map_or("no version".to_string(), |t| format!("etcd {t}"));
-            (plan.target == Some(*minor), format!("it was written for {target}"))
+            (plan.target == Some(*minor), format!("the plan's target is {target}"))
         }),
         Fact::Source(file) => of_plan(state, |plan| {
             (plan.source.path.ends_with(file), format!("it was restored from {}", plan.source.path.shown()))
         }),
         Fact::Begun => match &state.ran_at_begin {
-            Some(_) => (true, "a restore was begun".into()),
-            None => (false, "no restore was begun".into()),
+            Some(_) => (true, "a restore was started".into()),
+            None => (false, "no restore was started".into()),
         },
         Fact::BegunWhile(name) => {
             let ran = state.ran_at_begin.as_ref().is_some_and(|ran| ran.contains(name));
-            (ran, format!("{name} {} when the restore was begun", if ran { "ran" } else { "did not run" }))
+            (ran, format!("{name} {} when the restore was started", if ran { "ran" } else { "did not run" }))
         }
         Fact::Overridden => {
             let typed = state.overridden.join(", ");
             (
                 !typed.is_empty(),
-                if typed.is_empty() { "no fence was overridden".into() } else { format!("typed: {typed}") },
+                if typed.is_empty() { "no blocker was overridden".into() } else { format!("typed: {typed}") },
             )
         }
         Fact::Chosen(file) => {
@@ -146,22 +144,22 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             };
             (
                 chosen.is_some_and(named),
-                chosen.map_or("nothing is chosen".into(), |p| format!("{} is chosen", p.shown())),
+                chosen.map_or("no source is chosen".into(), |p| format!("{} is chosen", p.shown())),
             )
         }
-        Fact::NothingChosen => (state.seen.chosen.is_none(), "the choice of a source".into()),
-        Fact::ChosenLoses => (state.seen.loses.is_some_and(|n| n > 0), "what the chosen file lacks".into()),
+        Fact::NothingChosen => (state.seen.chosen.is_none(), "the chosen source".into()),
+        Fact::ChosenLoses => (state.seen.loses.is_some_and(|n| n > 0), "the writes that the chosen file lacks".into()),
         Fact::NamesRepeat => (state.seen.twice.is_some(), state.seen.twice.clone().unwrap_or_default()),
-        Fact::Problems => (state.seen.problems, "the table's problems".into()),
-        Fact::Fenced => (state.seen.fenced, "the fences".into()),
+        Fact::Problems => (state.seen.problems, "the problems of the table".into()),
+        Fact::Fenced => (state.seen.fenced, "the blockers".into()),
         Fact::Step(step) => (state.seen.step == Some(*step), "the wizard's step".into()),
-        Fact::Asked(times) => (state.asked >= *times, format!("the members were asked {} times", state.asked)),
-        Fact::Knocked => (state.knocked, "whether old members were asked for".into()),
+        Fact::Asked(times) => (state.asked >= *times, format!("the members were probed {} times", state.asked)),
+        Fact::Knocked => (state.knocked, "whether the old members were probed".into()),
         Fact::Saved => (state.saved, "whether a snapshot was saved".into()),
         Fact::After(time) => (state.clock.elapsed() >= *time, "the clock".into()),
         Fact::Idle(time) => (state.clock.elapsed().saturating_sub(state.seen.key_at) >= *time, "the clock".into()),
-        Fact::Never => (false, "it never holds".into()),
-        Fact::Came(name) => (state.came.contains(name), format!("whether {name} came")),
+        Fact::Never => (false, "never true".into()),
+        Fact::Came(name) => (state.triggered.contains(name), format!("whether {name} happened")),
     }
 }
 
@@ -175,13 +173,13 @@ fn of_plan(state: &State, look: impl FnOnce(&Plan) -> (bool, String)) -> (bool, 
 
 fn of_stores(state: &State, look: impl FnOnce(&[&Store]) -> (bool, String)) -> (bool, String) {
     let stores: Vec<&Store> = state.range.restored().iter().map(|m| m.store()).collect();
-    if stores.is_empty() { (false, "nothing came up".into()) } else { look(&stores) }
+    if stores.is_empty() { (false, "no member came up".into()) } else { look(&stores) }
 }
 
 fn restored(state: &State) -> (bool, String) {
     let range = &state.range;
-    if let Some(trouble) = range.trouble() {
-        return (false, format!("the members did not come up: {trouble}"));
+    if let Some(error) = range.trouble() {
+        return (false, format!("the members did not come up: {error}"));
     }
     of_plan(state, |plan| {
         let (up, all) = (range.restored().len(), plan.members.len());
@@ -202,7 +200,7 @@ fn every_key(state: &State) -> (bool, String) {
         let least = stores.iter().map(|store| back(&store)).min().unwrap_or(0);
         (
             least == best.len(),
-            format!("{least} of {} keys are back on every member, as they were last written", best.len()),
+            format!("{least} of {} keys are back on every member, with their last values", best.len()),
         )
     })
 }
@@ -217,11 +215,11 @@ fn certificates(state: &State, plan: &Plan) -> (bool, String) {
     let problems = certificates::check(&rows, &seen, state.system.now());
     match problems.iter().find(|p| p.severity == crate::domain::members::table::Severity::Error) {
         Some(problem) => (false, problem.text.clone()),
-        None => (true, format!("{} certificates were read and fit their hosts", named.len())),
+        None => (true, format!("{} certificates were checked and are valid for their hosts", named.len())),
     }
 }
 
-/// Names of the keys that an encryption configuration holds, and those that the restored secrets need.
+/// Compares the keys of an encryption configuration with those that the restored secrets need.
 fn secrets(state: &State, config: &Path) -> (bool, String) {
     let text = fs::read_to_string(config).unwrap_or_default();
     let held: BTreeSet<&str> =
@@ -239,10 +237,10 @@ fn secrets(state: &State, config: &Path) -> (bool, String) {
             .collect();
         let missing: Vec<&String> = needed.iter().filter(|key| !held.contains(key.as_str())).collect();
         match missing.first() {
-            Some(key) => (false, format!("the secrets need {key}, which {} does not hold", config.shown())),
+            Some(key) => (false, format!("the secrets need {key}, which is not in {}", config.shown())),
             None => (
                 !needed.is_empty(),
-                format!("the secrets need {}, which is held", needed.into_iter().collect::<Vec<_>>().join(", ")),
+                format!("the secrets need {}, which is available", needed.into_iter().collect::<Vec<_>>().join(", ")),
             ),
         }
     })

@@ -1,4 +1,4 @@
-//! What the wizard shows, as far as conditions and the debrief ask for it: taken from its model after every message.
+//! What the wizard shows, as far as conditions and the debrief need it: taken from its model after every message.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,33 +11,33 @@ use crate::{
     tui::{Model, Step, steps::members},
 };
 
-/// What the wizard showed last.
+/// What the wizard shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScreenFacts {
     /// The step.
     pub step: Option<Step>,
     /// The chosen file.
     pub chosen: Option<PathBuf>,
-    /// How many writes it lacks that another source has, where that is known.
+    /// How many writes it lacks compared with other sources, if known.
     pub loses: Option<u64>,
-    /// A name that two rows bear.
+    /// A name that two rows have.
     pub twice: Option<String>,
-    /// True where the table has a problem that stops the plan.
+    /// True if the table has a problem that blocks the plan.
     pub problems: bool,
-    /// True where a fence is in the way.
+    /// True if a blocker is open.
     pub fenced: bool,
-    /// Texts that were typed to lift fences.
+    /// Override texts that were typed.
     pub lifted: Vec<String>,
-    /// What came of the proof, once it is settled.
+    /// The result of the verification, once it is final.
     pub proof: Option<String>,
-    /// True while members are being asked.
+    /// True while members are being probed.
     pub asking: bool,
-    /// When a key was pressed last.
+    /// When the last key was pressed.
     pub key_at: Duration,
 }
 
 impl ScreenFacts {
-    /// What a model shows.
+    /// Returns what a model shows.
     pub fn from_model(model: &Model, key_at: Duration) -> ScreenFacts {
         let snapshot = &model.snapshot;
         let loses =

@@ -1,5 +1,5 @@
-//! The log that all simulated members of a cluster share: a plain sequencer instead of raft. Every write gets its place in
-//! one order and is applied by every member, so that all of them go on with the same data.
+//! The log shared by all simulated members of a cluster: a sequencer instead of raft. Writes are applied by every member in one
+//! order, so that all have the same data.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use super::services::range;
 use crate::drill::mvcc_store::{Refused, Store, written::Change};
 
-/// Events that a slow watch may lag behind.
+/// The number of events that a slow watch may lag.
 const LAG: usize = 1024;
 
 /// One order for all writes.
@@ -29,29 +29,29 @@ impl fmt::Debug for Sequencer {
 }
 
 impl Sequencer {
-    /// A log for the members that answer from these stores.
+    /// Makes a log for the members with these stores.
     pub fn new(stores: Vec<Arc<Store>>) -> Sequencer {
         Sequencer { stores, order: Mutex::default(), news: broadcast::channel(LAG).0 }
     }
 
-    /// Hears of everything that is written from now on.
+    /// Subscribes to all writes from now on.
     pub fn watch(&self) -> broadcast::Receiver<Arc<Vec<PbEvent>>> {
         self.news.subscribe()
     }
 
-    /// Gives a write its place; what came of it on `at` comes back.
+    /// Applies a write on every member. Returns the responses of `at`.
     ///
     /// # Errors
-    /// When a row that it changes cannot be read.
+    /// If a row that it changes cannot be read.
     pub fn order(&self, at: &Store, op: PbTxnOpRequest) -> Result<Vec<PbTxnOpResponse>, Refused> {
         let _one = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         self.apply(at, &[op])
     }
 
-    /// A transaction: its comparisons decide which of its branches is done. True for the first.
+    /// Applies a transaction: its comparisons select the branch. Returns whether they succeeded, and the responses.
     ///
     /// # Errors
-    /// As for [`Sequencer::order`].
+    /// As [`Sequencer::order`].
     pub fn decide(&self, at: &Store, txn: &PbTxnRequest) -> Result<(bool, Vec<PbTxnOpResponse>), Refused> {
         let _one = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         let mut holds = true;
@@ -86,7 +86,9 @@ impl Sequencer {
                         prev_kvs: if delete.prev_kv { gone.rows } else { Vec::new() },
                     })
                 }
-                PbTxnOpRequest::RequestTxn(_) => return Err(Refused::Damaged("a transaction within another".into())),
+                PbTxnOpRequest::RequestTxn(_) => {
+                    return Err(Refused::Damaged("nested transactions are not supported".into()));
+                }
             });
         }
         if changes.is_empty() {
@@ -99,13 +101,13 @@ impl Sequencer {
                 news = events;
             }
         }
-        // nobody may be watching
+        // there may be no watch
         let _ = self.news.send(Arc::new(news));
         Ok(out)
     }
 }
 
-/// True for a key in `key..end` as etcd writes ranges.
+/// Returns whether `candidate` is in `key..end`, with etcd's conventions for ranges.
 pub fn within(candidate: &[u8], key: &[u8], end: &[u8]) -> bool {
     match end {
         [] => candidate == key,
@@ -116,7 +118,7 @@ pub fn within(candidate: &[u8], key: &[u8], end: &[u8]) -> bool {
 
 fn held(at: &Store, compare: &PbCompare) -> Result<bool, Refused> {
     let rows = at.range(&compare.key, &compare.range_end, 0, usize::MAX)?.rows;
-    // a key that is not there has version, revisions and lease 0, and no value at all
+    // a missing key has version, revisions and lease 0, and no value
     let none = [PbKeyValue::default()];
     let absent = rows.is_empty();
     let rows = if absent { &none[..] } else { &rows };

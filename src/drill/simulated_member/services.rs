@@ -1,4 +1,4 @@
-//! The gRPC services of a simulated member. Here: who answers how, Maintenance and Cluster; [`kv`] and [`watch`] beside it.
+//! The gRPC services of a simulated member. Here: Maintenance, Cluster and what all share; [`kv`] and [`watch`] are separate.
 
 mod copy;
 mod kv;
@@ -22,10 +22,10 @@ use crate::{
     etcd::membership::Id,
 };
 
-/// What a call comes to.
+/// The result of a call.
 type Answer<T> = Result<Response<T>, Status>;
 
-/// All services of one member; clones share it.
+/// All services of one member; clones share its state.
 #[derive(Clone)]
 pub(super) struct Service {
     store: Arc<Store>,
@@ -59,15 +59,15 @@ impl Service {
         })
     }
 
-    /// Every call passes here: who asks with "require leader" hears at once that there is none.
-    fn heard<T>(&self, request: Request<T>) -> Result<T, Status> {
+    /// Accepts a request. One with "require leader" fails at once if there is no leader.
+    fn accept<T>(&self, request: Request<T>) -> Result<T, Status> {
         if self.leader().is_none() && request.metadata().contains_key("hasleader") {
             return Err(Status::unavailable("etcdserver: no leader"));
         }
         Ok(request.into_inner())
     }
 
-    /// What only a quorum can confirm: without one it ends as etcd's read index does.
+    /// Confirms a linearizable read. Without quorum it fails as etcd's read index does.
     async fn linearizable(&self) -> Result<(), Status> {
         if self.leader().is_none() {
             sleep(self.patience).await;
@@ -76,9 +76,9 @@ impl Service {
         Ok(())
     }
 
-    /// What goes through the log: without a quorum it ends as etcd's proposals do.
+    /// Accepts a request that goes through the log. Without quorum it fails as etcd's proposals do.
     async fn proposed<T>(&self, request: Request<T>) -> Result<T, Status> {
-        let asked = self.heard(request)?;
+        let asked = self.accept(request)?;
         if self.leader().is_none() {
             sleep(self.patience).await;
             return Err(Status::deadline_exceeded("context deadline exceeded"));
@@ -86,20 +86,20 @@ impl Service {
         Ok(asked)
     }
 
-    /// What goes through the log and is none of a drill's business.
+    /// Refuses a write that a drill does not support.
     async fn write<T, A>(&self, request: Request<T>) -> Answer<A> {
         self.proposed(request).await?;
         Err(unwritable())
     }
 
-    /// What a drill has no use for.
+    /// Refuses a call that a drill does not support.
     fn absent<A>(&self) -> Answer<A> {
-        Err(Status::unimplemented("this is a simulated member of a drill: it does not know that call"))
+        Err(Status::unimplemented("not supported by a simulated member of a drill"))
     }
 }
 
 fn unwritable() -> Status {
-    Status::failed_precondition("this is a simulated member of a drill: it takes no such writes")
+    Status::failed_precondition("write not supported by a simulated member of a drill")
 }
 
 fn refusal(refused: Refused) -> Status {
@@ -113,7 +113,7 @@ fn refusal(refused: Refused) -> Status {
 #[tonic::async_trait]
 impl PbClusterService for Service {
     async fn member_list(&self, request: Request<PbMemberListRequest>) -> Answer<PbMemberListResponse> {
-        if self.heard(request)?.linearizable {
+        if self.accept(request)?.linearizable {
             self.linearizable().await?;
         }
         let urls = |id: u64| self.client_urls.iter().find(|(published, _)| published.0 == id).map(|(_, urls)| urls);
@@ -124,7 +124,7 @@ impl PbClusterService for Service {
             client_ur_ls: urls(member.id).unwrap_or(&member.client_urls).clone(),
             is_learner: member.is_learner,
         });
-        // like etcd's, this header bears no revision
+        // like etcd's, this header has no revision
         let header = self.header().map(|header| PbResponseHeader { revision: 0, ..header });
         Ok(Response::new(PbMemberListResponse { header, members: members.collect() }))
     }
@@ -151,7 +151,7 @@ impl PbMaintenanceService for Service {
     type SnapshotStream = Iter<Copy>;
 
     async fn status(&self, request: Request<PbStatusRequest>) -> Answer<PbStatusResponse> {
-        self.heard(request)?;
+        self.accept(request)?;
         let (store, identity, leader) = (&self.store, self.store.identity(), self.leader());
         let mut errors: Vec<String> =
             leader.is_none().then(|| "etcdserver: no leader".to_owned()).into_iter().collect();
@@ -177,7 +177,7 @@ impl PbMaintenanceService for Service {
     }
 
     async fn hash_kv(&self, request: Request<PbHashKvRequest>) -> Answer<PbHashKvResponse> {
-        let hash = self.store.hash_kv(self.heard(request)?.revision).map_err(refusal)?;
+        let hash = self.store.hash_kv(self.accept(request)?.revision).map_err(refusal)?;
         Ok(Response::new(PbHashKvResponse {
             header: self.header(),
             hash: hash.hash,
@@ -187,7 +187,7 @@ impl PbMaintenanceService for Service {
     }
 
     async fn snapshot(&self, request: Request<PbSnapshotRequest>) -> Answer<Self::SnapshotStream> {
-        self.heard(request)?;
+        self.accept(request)?;
         Ok(Response::new(iter(Copy::new(self.store.clone()))))
     }
 

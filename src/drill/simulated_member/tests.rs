@@ -27,7 +27,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn member(name: &str, mode: Mode) -> Member {
-    let store = Arc::new(Store::of_file(&fixture(name), WHO).unwrap());
+    let store = Arc::new(Store::from_file(&fixture(name), WHO).unwrap());
     // no patience: a test waits for no timeout
     Member::start(store, Options { mode, patience: Duration::ZERO, ..Options::default() }).unwrap()
 }
@@ -55,7 +55,7 @@ fn refused<T>(answer: std::result::Result<T, etcd_client::Error>) -> (Code, Stri
 }
 
 #[test]
-fn a_lone_member_gives_its_facts_and_says_that_it_is_simulated() {
+fn a_lone_member_says_it_is_simulated() {
     let member = member("3.6.14-small.db", Mode::Lone);
     let says = ask(&member);
     assert_eq!((says.cluster_id, says.member_id, says.leader), (WHO.cluster, WHO.member, Id(0)));
@@ -79,7 +79,7 @@ fn a_serving_member_serves_a_linearizable_read() {
 }
 
 #[test]
-fn a_hash_is_had_at_any_revision_that_is_kept() {
+fn a_hash_exists_at_every_kept_revision() {
     let member = member("seed-3.5.16.db", Mode::Lone);
     let members = Members::new(Connect::default()).unwrap();
     let hash = |revision| members.hash_at(&member.endpoint(), revision);
@@ -91,7 +91,7 @@ fn a_hash_is_had_at_any_revision_that_is_kept() {
 
 /// A fixture is itself a snapshot copy: what a member over it streams must be the same bytes.
 #[test]
-fn the_snapshot_streamed_is_the_one_that_etcd_streamed() {
+fn the_streamed_snapshot_equals_etcds() {
     let dir = tempfile::tempdir().unwrap();
     let members = Members::new(Connect::default()).unwrap();
     for name in ["3.4.23-empty.db", "3.5.16-lease.db", "3.6.14-tree.db", "3.6-ps16384-small.db", "3.6-ps65536-small.db"]
@@ -106,7 +106,7 @@ fn the_snapshot_streamed_is_the_one_that_etcd_streamed() {
 }
 
 #[test]
-fn what_needs_a_quorum_fails_without_one_as_in_etcd() {
+fn calls_fail_without_quorum_as_in_etcd() {
     let member = member("seed-3.5.16.db", Mode::Lone);
     talk(&member, async |mut client| {
         let timed_out = (Code::Unavailable, "etcdserver: request timed out".to_owned());
@@ -129,7 +129,7 @@ fn what_needs_a_quorum_fails_without_one_as_in_etcd() {
 }
 
 #[test]
-fn a_serving_member_takes_no_writes_and_says_why() {
+fn a_serving_member_refuses_writes_with_reason() {
     let member = member("seed-3.5.16.db", SERVING);
     let (code, words) = talk(&member, async |mut client| refused(client.put("a", "b", None).await));
     assert_eq!(code, Code::FailedPrecondition);
@@ -212,10 +212,10 @@ fn a_restored_directory_answers_as_its_plan_says() {
 }
 
 #[test]
-fn a_stopped_member_frees_its_port_and_a_taken_port_is_said() {
+fn a_stopped_member_frees_its_port() {
     let first = member("3.6.14-small.db", Mode::Lone);
     let port = first.address().port();
-    let store = Arc::new(Store::of_file(&fixture("3.6.14-small.db"), WHO).unwrap());
+    let store = Arc::new(Store::from_file(&fixture("3.6.14-small.db"), WHO).unwrap());
     let again = || Member::start(store.clone(), Options { port, ..Options::default() });
     let trouble = again().unwrap_err();
     assert!(trouble.what.contains(&port.to_string()) && !trouble.hint.is_empty(), "{trouble}");
@@ -228,7 +228,7 @@ fn a_stopped_member_frees_its_port_and_a_taken_port_is_said() {
 
 /// Two members that share a log.
 fn pair() -> (Member, Member) {
-    let store = || Arc::new(Store::of_file(&fixture("3.6.14-small.db"), WHO).unwrap());
+    let store = || Arc::new(Store::from_file(&fixture("3.6.14-small.db"), WHO).unwrap());
     let stores = vec![store(), store()];
     let sequencer = Arc::new(sequencer::Sequencer::new(stores.clone()));
     let start = |store: &Arc<Store>| {
@@ -239,7 +239,7 @@ fn pair() -> (Member, Member) {
 }
 
 #[test]
-fn what_is_written_to_one_is_read_and_seen_through_the_other() {
+fn writes_are_seen_through_the_other_member() {
     use etcd_client::{Compare, CompareOp, Txn, TxnOp};
     let (one, other) = pair();
     let before = one.store().revision();

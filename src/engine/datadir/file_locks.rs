@@ -190,7 +190,7 @@ mod tests {
 
     /// As two etcds meet: each description has its own lock, within one process, too.
     #[test]
-    fn a_log_is_held_against_another_description_until_it_is_closed() {
+    fn a_log_is_locked_until_closed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("0.wal");
         fs::write(&path, b"x").unwrap();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_is_named_where_it_may_be_seen() {
+    fn a_lock_holder_is_named_where_visible() {
         let dir = tempfile::tempdir().unwrap();
         let paths = [dir.path().join("db"), dir.path().join("absent.wal")];
         assert_eq!(holder(&paths), Held::No);

@@ -1,4 +1,4 @@
-//! Directories made by hand and damaged by hand; what a real etcd makes of the same is in `tests/cases/datadir.rs`.
+//! Directories made by hand and damaged by hand; what a real etcd makes of the same is in `tests/cases/real_etcd/datadir.rs`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use tempfile::TempDir;
@@ -91,7 +91,7 @@ fn upto(last: u64) -> Vec<(u64, u64)> {
 }
 
 #[test]
-fn what_is_in_the_log_and_not_in_the_database() {
+fn entries_only_in_the_log_are_counted() {
     let dir = made(&upto(9), &[4], 7, &[], 5);
     let says = whole(dir.path());
     assert_eq!((says.member_id, says.cluster_id, says.vote), (Id(0xa1), Id(0xc1), Id(0xa1)));
@@ -126,7 +126,7 @@ fn places_that_are_no_members() {
 }
 
 #[test]
-fn damage_is_named_and_what_can_be_read_is_told() {
+fn damage_is_named_and_the_readable_is_reported() {
     let segments = |dir: &Path| wal::list(&dir.join("member/wal")).unwrap();
     // A torn end loses nothing that was committed.
     let dir = made(&upto(9), &[4], 7, &[], 5);
@@ -223,7 +223,7 @@ fn snapshots_lead_up_to_where_the_log_begins() {
 }
 
 #[test]
-fn a_leaders_snapshot_makes_a_gap_that_is_none() {
+fn a_leaders_snapshot_leaves_no_real_gap() {
     let mut entries = upto(4);
     entries.extend([(21, 2), (22, 2)]);
     let dir = made(&entries, &[], 22, &[(20, 2)], 3);
@@ -257,7 +257,7 @@ fn a_log_elsewhere() {
 
 /// An etcd starts from the other meta page, and its log has the rest; on a list that cannot be read it would not.
 #[test]
-fn damage_without_rows_is_named_by_a_quick_look() {
+fn a_quick_look_names_damage_without_rows() {
     use crate::domain::model::observations::DamagedPart::{FreeList, MetaPage, NewerMetaPage};
     let go = &mut |_| crate::engine::progress::Flow::Go;
     let list = |bytes: &mut [u8]| {

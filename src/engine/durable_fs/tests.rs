@@ -33,7 +33,7 @@ fn names_are_of_one_entry() {
 }
 
 #[test]
-fn what_is_below_is_opened_with_and_without_openat2() {
+fn opens_below_with_and_without_openat2() {
     let base = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("file"), b"x").unwrap();
@@ -53,7 +53,7 @@ fn what_is_below_is_opened_with_and_without_openat2() {
 }
 
 #[test]
-fn a_tree_is_removed_without_following_links_or_entering_what_was_exchanged() {
+fn removal_follows_no_links_nor_exchanged_directories() {
     let base = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("precious"), b"x").unwrap();
@@ -130,7 +130,7 @@ fn only_what_is_ours_alone_counts() {
 }
 
 #[test]
-fn a_link_of_another_user_leads_only_to_that_users() {
+fn a_users_link_leads_only_to_theirs() {
     let Some(base) = as_root() else { return };
     let path = |name: &str| base.path().join(name);
     for (name, owner) in [("roots", 0), ("eves", EVE), ("others", EVE + 1)] {
@@ -163,7 +163,7 @@ fn a_link_of_another_user_leads_only_to_that_users() {
 
 /// Who owns a directory gives its names: a link that root left there counts as that user's.
 #[test]
-fn a_link_of_roots_in_another_users_directory_leads_as_hers() {
+fn roots_link_in_a_users_directory_is_theirs() {
     let Some(base) = as_root() else { return };
     let path = |name: &str| base.path().join(name);
     for (name, owner) in [("roots", 0), ("hers", EVE), ("hers/data", EVE)] {
@@ -189,7 +189,7 @@ fn a_link_of_roots_in_another_users_directory_leads_as_hers() {
 
 /// What a process has open is reached by its handle, whatever has its name by now.
 #[test]
-fn a_handle_in_proc_leads_to_what_it_holds() {
+fn a_proc_handle_leads_to_its_file() {
     use std::{io::Read, os::fd::AsRawFd};
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("file");
@@ -234,7 +234,7 @@ fn what_is_no_file_is_not_opened() {
 
 /// Directories that are missing are made where the links that count lead, and nowhere else.
 #[test]
-fn missing_directories_are_not_made_behind_a_link_of_another_user() {
+fn no_directories_are_made_through_users_links() {
     let Some(base) = as_root() else { return };
     let path = |name: &str| base.path().join(name);
     fs::create_dir(path("roots")).unwrap();
@@ -248,7 +248,7 @@ fn missing_directories_are_not_made_behind_a_link_of_another_user() {
 }
 
 #[test]
-fn what_does_not_exist_is_led_to_as_far_as_it_does() {
+fn a_missing_path_resolves_to_its_last_parent() {
     let base = tempfile::tempdir().unwrap();
     let home = base.path().canonicalize().unwrap();
     symlink(home.join("disk/etcd"), home.join("data")).unwrap();
@@ -351,7 +351,7 @@ fn nothing_else_in_the_engine_writes() {
 
 /// What a process that is just being started has of this one's descriptors keeps no lock.
 #[test]
-fn a_lock_ends_with_its_owner_though_a_copy_of_the_descriptor_lives() {
+fn a_lock_ends_with_its_owner_despite_copies() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lock");
     fs::write(&path, "").unwrap();

@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_file_that_a_kill_left_is_taken_over() {
+    fn a_lock_file_after_a_kill_is_reused() {
         let dir = tempfile::tempdir().unwrap();
         // As a version before this one left it: readable for all.
         let path = dir.path().join(".requorum-lock");
@@ -373,7 +373,7 @@ mod tests {
 
     /// One that anybody may hold refuses nobody; those of root and of the directory's owner count.
     #[test]
-    fn only_a_lock_that_nobody_else_could_take_counts() {
+    fn only_a_lock_closed_to_others_counts() {
         use std::os::unix::fs::{PermissionsExt, chown};
         if !rustix::process::geteuid().is_root() {
             return;

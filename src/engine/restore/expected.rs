@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_hashed_with_the_zeros_that_follow_it() {
+    fn the_log_hash_includes_trailing_zeros() {
         let mut whole = vec![7; 100];
         let short = log_sha256(&whole);
         whole.resize(LOG_BYTES, 0);

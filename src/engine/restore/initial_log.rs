@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_that_of_the_ids_not_of_the_table() {
+    fn members_are_ordered_by_id_not_row() {
         let genesis = worked();
         let names: Vec<&str> = genesis.members.iter().map(|m| m.name.as_str()).collect();
         assert_eq!((names, genesis.cluster_id), (vec!["m2", "m3", "m1"], Id(0xe88e_3c40_b93f_9f54)));

@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(Kubernetes::default().finish(), None);
     }
     #[test]
-    fn any_prefix_is_known_by_kube_system_or_by_values() {
+    fn any_prefix_is_found_by_kube_system() {
         let rows: [(&str, &[u8], &str); 9] = [
             ("/kubernetes.io/namespaces/kube-system", b"k8s\0", "namespaces"),
             ("/kubernetes.io/pods/default/web", b"k8s\0", "pods"),

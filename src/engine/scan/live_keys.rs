@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_takes_less_than_48_bytes_beyond_the_first_48_mib() {
+    fn entries_take_under_48_bytes_each() {
         // A secret of its own: with some one in a thousand tables has too many entries at its end, and grows early.
         let (live, mut shard) = (Live { secret: (3, 5), ..Live::default() }, Shard::default());
         let past = Past { create: 1, version: 1, lease: 0 };

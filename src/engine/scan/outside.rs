@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_speaks_against_it_is_told_from_what_only_may() {
+    fn contradiction_differs_from_mere_possibility() {
         let outside = |of, rows, lost| Outside { rows: BTreeMap::from([(of, rows)]), lost };
         for (found, auth, refused) in [
             (outside(Of::Auth, 2, None), true, true),

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn places_end_with_the_last_revision_and_stay_inside() {
+    fn positions_end_at_the_last_revision() {
         for (full, until) in [(-1, 1), (0, 5), (80, 84), (84_000, 84_211), (7, 7), (9, 5), (5, i64::MAX)] {
             let places = places(full, until);
             assert_eq!(places.last(), Some(&until), "{full} {until}");

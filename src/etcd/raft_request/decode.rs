@@ -139,7 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_bare_v2_request_is_told_from_a_v3_one() {
+    fn a_bare_v2_request_differs_from_v3() {
         for method in ["PUT", "POST", "DELETE", "QGET", "SYNC"] {
             let request = V2Request { id: 7, method: method.into(), path: "/1/a".into(), ..V2Request::default() };
             assert_eq!(Asked::decode(&request.encode_to_vec()), Asked::V2(request.clone()), "{method}");

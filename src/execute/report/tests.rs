@@ -43,17 +43,17 @@ fn what_a_journal_tells() {
         report.runs.iter().map(|r| (r.id.as_str(), r.complete)).collect::<Vec<_>>(),
         [("run1", false), ("run2", true)]
     );
-    assert_eq!(report.runs[0].ended, None, "it was cut off");
+    assert_eq!(report.runs[0].ended, None, "interrupted: no end is recorded");
     let h1 = &report.hosts[0];
     assert_eq!((h1.host.as_str(), h1.sent, h1.packed, h1.lines.len()), ("h1", 3_500_000, 1_400_000, 2));
     let text = report.markdown();
     for words in [
         "# Recovery of prod\\|eu by plan 77aa02c1",
-        "chain holds: 7 lines",
+        "chain is intact: 7 lines",
         "| run1 | anna@laptop |",
-        "it was cut off",
+        "interrupted: no end is recorded",
         "(reason: its host \\*burns\\*)",
-        "3.5 MB sent, 1.4 MB over the wire",
+        "3.5 MB sent, 1.4 MB compressed",
         "## Host h2",
         "the snapshot was sent (2.4 s)",
         "failed: h2: the connection to h2 broke",
@@ -64,7 +64,7 @@ fn what_a_journal_tells() {
 }
 
 #[test]
-fn a_broken_chain_is_said_and_what_stands_before_it_is_told() {
+fn a_broken_chain_keeps_the_records_before_it() {
     let good = recovery();
     let changed = good.replace("h2 broke", "h2 held");
     let report = report(&changed).unwrap();

@@ -50,7 +50,7 @@ fn a_gap_in_the_entries_is_named() {
 }
 
 #[test]
-fn torn_tails_are_told_and_other_damage_is_refused() {
+fn torn_tails_are_reported_other_damage_is_refused() {
     let mut log = encoder();
     log.record(RecordKind::Entry, &entry(1, 1));
     log.record(RecordKind::Entry, &entry(2, 1));
@@ -84,7 +84,7 @@ fn hold(what: &str, dir: &Path, messages: &[(&str, String)]) {
 }
 
 #[test]
-fn every_cut_and_every_flipped_byte_ends_in_a_value() {
+fn every_cut_or_flipped_byte_returns() {
     let mut log = encoder();
     log.record(RecordKind::Entry, &entry(1, 1));
     let bytes = log.into_bytes();
@@ -118,7 +118,7 @@ fn missing_segments_and_strangers() {
 
 /// A file of terabytes that was never written is not read to its end.
 #[test]
-fn what_is_longer_than_any_segment_is_not_read() {
+fn files_longer_than_segments_are_not_read() {
     let (dir, path) = written(&encoder().into_bytes());
     fs::OpenOptions::new().write(true).open(path).unwrap().set_len(3 << 40).unwrap();
     assert!(matches!(read(dir.path()), Err(Error::Damaged { .. })));

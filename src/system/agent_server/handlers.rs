@@ -1,5 +1,5 @@
-//! What is done when it is asked for, on the machine where the members live: each act is written to the plan's journal
-//! there before and after it.
+//! Handles the requests on the machine where the members are: each step is recorded in the plan's journal there before
+//! and after it.
 
 use std::{
     cell::Cell,
@@ -35,15 +35,15 @@ use crate::{
     text::Shown,
 };
 
-/// How long a run that was cut off may take to let go: longer than it takes its far end to notice.
+/// How long an interrupted run may take to release its lock: longer than its remote end takes to notice.
 const LETTING_GO: Duration = Duration::from_secs(45);
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// The work on one machine, from the first request to the last.
+/// The handler of one connection, from the first request to the last.
 pub struct AgentHandler<'a> {
     system: &'a dyn System,
     incoming: Option<Incoming>,
-    /// The snapshot that was found or received whole.
+    /// The snapshot that was found or received completely.
     snapshot: Option<PathBuf>,
     claimed: Option<Claimed>,
 }
@@ -51,48 +51,52 @@ pub struct AgentHandler<'a> {
 struct Claimed {
     run: Run,
     journal: PathBuf,
-    /// With what the journal begins.
+    /// The seal of the journal.
     seal: String,
     _claim: RunLock,
 }
 
 impl Claimed {
-    fn journal<'w>(&self, system: &'w dyn System) -> Journal<'w, dyn System> {
+    fn journal<'w>(&self, system: &'w dyn System) -> Journal<'w, dyn System + 'w> {
         Journal::on_host(system, &self.journal, Start::Seal(self.seal.clone()))
     }
 }
 
-/// With what the journal at `path` begins, or will: the operator's word where it is `bound`, else what is there, if
-/// anything.
+/// Returns the seal of the journal at `path`, existing or new: the operator's if it is `bound`, else the existing
+/// journal's, if any.
 fn start(system: &dyn Files, path: &Path, seal: String, bound: bool) -> Result<String> {
     if !is_seal(&seal) {
-        return Err(Error::new(ErrorKind::Input, "the request was not understood").why("a journal cannot begin so"));
+        return Err(Error::new(ErrorKind::Input, "protocol error: invalid request").why("the seal is invalid"));
     }
     let demanded = if bound { Start::Seal(seal.clone()) } else { Start::Any };
     let there = Journal::on_host(system, path, demanded).read().map_err(|trouble| {
-        trouble.hint("Look at who wrote it. To go on without it, move it aside and keep it; a new one is begun then.")
+        trouble
+            .hint("Check who wrote it. To continue without it, move it aside and keep it; a new one is then created.")
     })?;
     let begins = there.into_iter().next().map_or(seal, |first| first.prev);
     if !is_seal(&begins) {
-        return Err(Error::new(ErrorKind::Refused, format!("the journal {} is not gone by", path.shown()))
-            .why("it begins as none on a host does: another version wrote it, or another program")
-            .hint("Look at who wrote it. To go on without it, move it aside and keep it; a new one is begun then."));
+        return Err(Error::new(ErrorKind::Refused, format!("{}: journal not trusted", path.shown()))
+            .why("it does not begin like a host's journal: another version or another program wrote it")
+            .hint(
+                "Check who wrote it. To continue without it, move it aside and keep it; a new one is then created.",
+            ));
     }
     Ok(begins)
 }
 
 impl<'a> AgentHandler<'a> {
-    /// Work through `world`.
+    /// Creates a handler that works through `world`.
     pub fn new(system: &'a dyn System) -> AgentHandler<'a> {
         AgentHandler { system, incoming: None, snapshot: None, claimed: None }
     }
 
-    /// Waits no longer for a snapshot that comes in. What came of it stays.
+    /// Stops waiting for an incoming snapshot. What was received stays.
     pub(super) fn give_up_receiving(&mut self) {
         self.incoming = None;
     }
 
-    /// What a chunk brings about: nothing before the last one. Those that were on their way when it failed are let go by.
+    /// Takes a chunk: returns an event for the last one only. Chunks that were in transit when the upload failed are
+    /// dropped.
     pub(super) fn chunk(&mut self, bytes: &[u8], watch: &mut ProgressFn<'_>) -> Result<Option<Event>> {
         let Some(incoming) = &mut self.incoming else { return Ok(None) };
         if !incoming.take(bytes)? {
@@ -110,7 +114,7 @@ impl<'a> AgentHandler<'a> {
         Event::Snapshot(have)
     }
 
-    /// Does what is asked.
+    /// Carries out a request.
     ///
     /// # Errors
     /// In a sentence.
@@ -132,7 +136,7 @@ impl<'a> AgentHandler<'a> {
             }
             Request::Receive { snapshot, from } => {
                 let incoming = Incoming::begin(snapshot, from)?;
-                // A part may be all of it already.
+                // The part may be complete already.
                 if incoming.whole() {
                     let have = incoming.finish(watch)?;
                     return Ok(self.has(have));
@@ -142,13 +146,14 @@ impl<'a> AgentHandler<'a> {
                 Event::Snapshot(have)
             }
             Request::Claim { run, targets, seal, bound } => {
-                // One's own of a moment ago.
+                // Releases the own lock of a moment ago.
                 self.claimed = None;
                 let _claim = claim(site, &run, &targets, watch)?;
-                let first = targets.first().ok_or_else(|| Error::new(ErrorKind::Bug, "nothing was claimed"))?;
+                let first =
+                    targets.first().ok_or_else(|| Error::new(ErrorKind::Bug, "a lock request without directories"))?;
                 let journal = site.journal(first, &run.plan);
                 let start = start(self.system, &journal, seal, bound)?;
-                let text = format!("plan {} of {}: {} works here", run.plan, run.label, run.operator);
+                let text = format!("plan {} of {}: started by {}", run.plan, run.label, run.operator);
                 Journal::on_host(self.system, &journal, Start::Seal(start.clone())).add(
                     Line::Begun,
                     &text,
@@ -160,12 +165,12 @@ impl<'a> AgentHandler<'a> {
             Request::Standing(of) => Event::Standing(self.standing(&of)?),
             Request::Stage(of) => {
                 let (of, name) = (self.here(of)?, json!({"act": "stage"}));
-                let made = self.act(&of, "building it beside its place", name, |work, _| site.stage(work, watch))?;
+                let made = self.act(&of, "building in staging", name, |work, _| site.stage(work, watch))?;
                 Event::Restored(made)
             }
             Request::Swap { of, stamp } => {
                 let data = json!({"act": "swap", "stamp": stamp});
-                let swapped = self.act(&of, "putting it in place", data, |work, record| {
+                let swapped = self.act(&of, "installing", data, |work, record| {
                     site.swap(work, &stamp, &mut |swapped| record(json!({"swapped": swapped})))
                 })?;
                 Event::Swapped(swapped)
@@ -174,22 +179,20 @@ impl<'a> AgentHandler<'a> {
                 let swapped = match self.standing(&of)? {
                     MemberState::InPlace(swapped) => swapped,
                     MemberState::Undoing => self.recorded(&of)?.ok_or_else(|| not_in_place(&of.name))?,
-                    // asked again, after an answer that did not arrive
+                    // repeated after a lost answer
                     MemberState::Nothing => {
                         return self.undone(&of)?.map(Event::Undone).ok_or_else(|| not_in_place(&of.name));
                     }
                     _ => return Err(not_in_place(&of.name)),
                 };
                 let data = json!({"act": "undo", "stamp": stamp});
-                let went = self.act(&of, "taking it out of its place", data, |work, record| {
+                let went = self.act(&of, "rolling back", data, |work, record| {
                     site.undo(work, &swapped, &stamp, &mut |went| record(json!({"undone": went})))
                 })?;
                 Event::Undone(went)
             }
             Request::Discard(of) => {
-                self.act(&of, "removing what was built beside its place", json!({"act": "discard"}), |work, _| {
-                    site.discard(work)
-                })?;
+                self.act(&of, "removing it from staging", json!({"act": "discard"}), |work, _| site.discard(work))?;
                 Event::Done
             }
             Request::Halt(halt) => {
@@ -211,10 +214,10 @@ impl<'a> AgentHandler<'a> {
         })
     }
 
-    /// Starts a member that is in place by this plan. One that runs already is left alone.
+    /// Starts a member that this plan installed. One that is running already is left alone.
     fn start(&self, of: &MemberRequest, commands: &[String], watch: &mut ProgressFn<'_>) -> Result<Event> {
         let MemberState::InPlace(_) = self.standing(of)? else {
-            return Err(not_in_place(&of.name).hint("Put it in place first: requorum apply. Nothing was started."));
+            return Err(not_in_place(&of.name).hint("Install it first: requorum apply. Nothing was started."));
         };
         let run = &self.claimed()?.run;
         let member = PlannedMember { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id }.member()?;
@@ -222,7 +225,7 @@ impl<'a> AgentHandler<'a> {
             return Ok(Event::Started { pid, already: true });
         }
         let (text, about) =
-            (format!("starting it: {}", commands.join("; ")), json!({"act": "start", "commands": commands}));
+            (format!("starting: {}", commands.join("; ")), json!({"act": "start", "commands": commands}));
         let pid = self.act(of, &text, about, |work, record| {
             let pid = self.system.member_ops().start(work, commands, watch)?;
             record(json!({"pid": pid}))?;
@@ -232,22 +235,21 @@ impl<'a> AgentHandler<'a> {
     }
 
     fn claimed(&self) -> Result<&Claimed> {
-        self.claimed
-            .as_ref()
-            .ok_or_else(|| Error::new(ErrorKind::Bug, "something was to be changed before it was claimed"))
+        self.claimed.as_ref().ok_or_else(|| Error::new(ErrorKind::Bug, "a change was requested before the lock"))
     }
 
-    /// The plan with the snapshot as it lies here.
+    /// Returns the plan with the snapshot's path on this machine.
     fn here(&self, mut of: MemberRequest) -> Result<MemberRequest> {
-        let path = self.snapshot.clone().ok_or_else(|| {
-            Error::new(ErrorKind::Bug, format!("{} was to be built before its snapshot was there", of.name))
-        })?;
+        let path = self
+            .snapshot
+            .clone()
+            .ok_or_else(|| Error::new(ErrorKind::Bug, format!("{}: build requested before its snapshot", of.name)))?;
         of.plan.source.path = path;
         Ok(of)
     }
 
-    /// Does `work` between two lines of the journal. It writes the second one itself, with what came of it, where a kill
-    /// after it could not be told from a kill before it.
+    /// Runs `work` between two lines of the journal. `work` writes the second line itself, with its result, if a kill
+    /// just after it must be distinguished from a kill just before it.
     fn act<T>(
         &self,
         of: &MemberRequest,
@@ -295,17 +297,18 @@ impl<'a> AgentHandler<'a> {
         })
     }
 
-    /// What the journal says was put in place last and not taken out again.
+    /// Returns what was installed last according to the journal, unless it was rolled back.
     fn recorded(&self, of: &MemberRequest) -> Result<Option<Swapped>> {
         self.last(of, "swapped")
     }
 
-    /// Where things went when it was taken out of its place, where that is the last that the journal says of it.
+    /// Returns the renames of a member's rollback, if that is its last step in the journal.
     fn undone(&self, of: &MemberRequest) -> Result<Option<Renames>> {
         self.last(of, "undone")
     }
 
-    /// What the journal says of the last exchange of a member, where that was this one: "swapped" or "undone".
+    /// Returns the result of a member's last install or rollback in the journal, if it was this act: "swapped" or
+    /// "undone".
     fn last<T: DeserializeOwned>(&self, of: &MemberRequest, act: &str) -> Result<Option<T>> {
         let claimed = self.claimed()?;
         let (path, records) = (&claimed.journal, claimed.journal(self.system).read()?);
@@ -313,13 +316,13 @@ impl<'a> AgentHandler<'a> {
         let acts = mine.filter(|r| r.data.contains_key("swapped") || r.data.contains_key("undone"));
         let last = acts.map(|r| r.data.get(act)).next().flatten();
         last.map(|came| serde_json::from_value(came.clone())).transpose().map_err(|e| {
-            Error::new(ErrorKind::Input, format!("the journal {} is of another form", path.shown())).why(e)
+            Error::new(ErrorKind::Input, format!("{}: the journal has an unknown format", path.shown())).why(e)
         })
     }
 }
 
-/// Claims, and waits a while where an earlier run of the same operator's is just ending: a far end that was cut off takes
-/// a moment to notice.
+/// Takes the lock, and waits a while if an earlier run of the same operator is just ending: an interrupted remote end
+/// takes a moment to notice.
 fn claim(site: &dyn MemberOps, run: &Run, targets: &[PathBuf], watch: &mut ProgressFn<'_>) -> Result<RunLock> {
     let deadline = Instant::now() + LETTING_GO;
     loop {
@@ -328,7 +331,7 @@ fn claim(site: &dyn MemberOps, run: &Run, targets: &[PathBuf], watch: &mut Progr
                 if refused.by.as_ref().is_some_and(|by| by.operator == run.operator) && Instant::now() < deadline =>
             {
                 step(watch, Phase::Wait, 0, 0)?;
-                // No event tells when a lock is given back.
+                // There is no event for the release of a lock.
                 thread::sleep(GLANCE);
             }
             other => return other.map_err(Error::from),
@@ -336,14 +339,14 @@ fn claim(site: &dyn MemberOps, run: &Run, targets: &[PathBuf], watch: &mut Progr
     }
 }
 
-/// Writes down that something failed. A journal that cannot be written does not hide why.
-fn failed(journal: &Journal<'_, dyn System>, text: &str, data: Value, trouble: Error) -> Error {
+/// Records a failure. A journal that cannot be written does not hide the cause.
+fn failed(journal: &Journal<'_, dyn System + '_>, text: &str, data: Value, trouble: Error) -> Error {
     let _ = journal.add(Line::Failed, &format!("{text}: {}", trouble.what), data);
     trouble
 }
 
 fn not_in_place(name: &str) -> Error {
-    Error::new(ErrorKind::Refused, format!("{name} is not in place by this plan"))
-        .why("this host's journal of the plan does not say that it was put there, or what is there is something else")
-        .hint("There is nothing to take back here.")
+    Error::new(ErrorKind::Refused, format!("{name}: not installed by this plan"))
+        .why("the plan's journal on this host does not record its install, or the directory has changed since")
+        .hint("There is nothing to roll back on this host.")
 }

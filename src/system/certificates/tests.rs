@@ -144,8 +144,8 @@ fn wrong_certificates_are_found_out_on_the_disk() {
             Severity::Error,
             "is not the key of the certificate",
         ),
-        (|p, _| fs::write(p.path("m2.crt"), "hello").unwrap(), Severity::Error, "holds no certificate in PEM form"),
-        (|p, _| fs::write(p.path("m2.key"), "hello").unwrap(), Severity::Error, "holds no private key in PEM form"),
+        (|p, _| fs::write(p.path("m2.crt"), "hello").unwrap(), Severity::Error, "no PEM certificate"),
+        (|p, _| fs::write(p.path("m2.key"), "hello").unwrap(), Severity::Error, "no PEM private key"),
     ];
     for (harm, severity, words) in cases {
         let (place, ca) = place();
@@ -158,7 +158,7 @@ fn wrong_certificates_are_found_out_on_the_disk() {
 }
 
 #[test]
-fn what_is_on_another_host_is_unchecked_and_stops_nothing() {
+fn certificates_on_other_hosts_stop_nothing() {
     let (place, _) = place();
     for file in ["m2.crt", "m2.key", "ca.crt"] {
         fs::remove_file(place.path(file)).unwrap();
@@ -173,7 +173,7 @@ fn what_is_on_another_host_is_unchecked_and_stops_nothing() {
 }
 
 #[test]
-fn a_chain_counts_and_so_does_a_certificate_that_is_its_own_ca() {
+fn chains_and_self_signed_cas_count() {
     // An intermediate beside the leaf leads to the root.
     let (place, root) = place();
     let mut params = CertificateParams::new(Vec::new()).unwrap();

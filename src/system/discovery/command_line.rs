@@ -1,5 +1,5 @@
-//! A command line that starts etcd, also from inside a shell's or a container runtime's: its arguments, what it reads,
-//! what is mounted where.
+//! Finds etcd in a command line, also inside a shell's or a container runtime's: its arguments, the files it reads,
+//! its mounts.
 
 use std::{
     collections::BTreeMap,
@@ -23,22 +23,23 @@ use crate::{
 /// An etcd's own part of a command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Words {
-    /// What follows the program.
+    /// The arguments after the program.
     pub args: Vec<String>,
-    /// `NAME=value` before the program, or given to its container.
+    /// `NAME=value` before the program, or set for its container.
     pub variables: Vec<(String, String)>,
-    /// What its container sees of this machine.
+    /// The mounts of its container.
     pub mounts: Vec<Mount>,
-    /// What of it cannot be told, each a sentence without a full stop.
+    /// What is unknown about it, each a sentence without a full stop.
     pub notes: Vec<String>,
-    /// The programs before it that start it, each with its own arguments, the outermost last.
+    /// The programs that start it, each with its own arguments, the outermost last.
     pub through: Vec<Vec<String>>,
-    /// What is run.
+    /// The program that is run.
     pub runs: Runs,
 }
 
 impl Words {
-    /// What of the programs before it is not taken over, sentences without a full stop; `user` where its unit names one.
+    /// Notes on the programs that start it, which are not taken over, sentences without a full stop; `user` where its
+    /// unit names one.
     pub fn dropped(&self, user: bool) -> Vec<String> {
         let each = self.through.iter().rev().map(|words| {
             let line: String = crate::text::phrase::shell_line(words).replace(OPEN, "").chars().take(200).collect();
@@ -46,7 +47,7 @@ impl Words {
                 true => "; without a User= in its unit etcd would run as root",
                 false => "",
             };
-            format!("etcd was started through {line}, which is not taken over{root}")
+            format!("etcd was started through {line}; this is not taken over{root}")
         });
         each.collect()
     }
@@ -57,9 +58,9 @@ impl Words {
 pub(super) enum Started {
     /// An etcd.
     Etcd(Words),
-    /// An etcd that is no member: `etcd gateway`, `etcd grpc-proxy`.
+    /// An etcd that is not a member: `etcd gateway`, `etcd grpc-proxy`.
     Proxy,
-    /// An etcd in a root directory of its own, this one: paths in its flags are others than the host's.
+    /// An etcd in its own root directory, this one: paths in its flags differ from the host's.
     Chroot(String),
     /// Something that may start an etcd, in a way that cannot be read.
     Unclear,
@@ -67,10 +68,10 @@ pub(super) enum Started {
     Other,
 }
 
-/// What a command line is read with.
+/// The context in which a command line is read.
 pub(super) struct ParseContext<'a> {
     pub host: &'a Host,
-    /// The variables of its environment, for scripts.
+    /// Environment variables, for scripts.
     pub variables: BTreeMap<String, String>,
 }
 
@@ -100,7 +101,7 @@ pub(super) fn etcd_in(words: &[String], around: &ParseContext<'_>) -> Started {
     with(started, before)
 }
 
-/// `chroot [OPTION…] DIR COMMAND`.
+/// Parses `chroot [OPTION…] DIR COMMAND`.
 fn chrooted(args: &[String], around: &ParseContext<'_>) -> Started {
     let mut rest = args.iter().skip_while(|word| word.starts_with("--") && *word != "--").peekable();
     rest.next_if(|word| *word == "--");
@@ -117,7 +118,7 @@ fn etcd(program: &str, args: &[String]) -> Started {
     Started::Etcd(Words { args: args.to_vec(), runs, ..Words::default() })
 }
 
-/// With the program that starts it; `exec` and `env` change nothing else.
+/// Adds the program that starts it; `exec` and `env` are left out, they change nothing else.
 fn through(started: Started, own: &[String]) -> Started {
     match started {
         Started::Etcd(mut words) if !own.first().is_some_and(|word| ["exec", "env"].contains(&base(word))) => {
@@ -128,7 +129,7 @@ fn through(started: Started, own: &[String]) -> Started {
     }
 }
 
-/// With variables that were given before it; those nearer to the program count.
+/// Adds variables that are set before it; those nearer to the program take precedence.
 fn with(started: Started, assigned: &[String]) -> Started {
     match started {
         Started::Etcd(mut words) => {
@@ -140,14 +141,14 @@ fn with(started: Started, assigned: &[String]) -> Started {
     }
 }
 
-/// `etcd`, or with its version behind: `etcd-3.5.9`.
+/// Returns whether a program is `etcd`, or `etcd` with its version, as `etcd-3.5.9`.
 pub(super) fn is_etcd(name: &str) -> bool {
     let Some(rest) = name.strip_prefix("etcd") else { return false };
     let version = rest.trim_start_matches(['-', '_']).trim_start_matches('v');
     rest.is_empty() || version.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// What a shell starts: one etcd, by a script that is given on its command line.
+/// Returns what a shell starts: one etcd, by a script on its command line.
 fn script(args: &[String], around: &ParseContext<'_>) -> Started {
     let Some(script) = args.iter().skip_while(|word| !is_minus_c(word)).nth(1) else { return Started::Unclear };
     let read = in_script(&shell::commands(script, &around.variables, around.host), around);
@@ -158,7 +159,7 @@ fn script(args: &[String], around: &ParseContext<'_>) -> Started {
     }
 }
 
-/// How many etcds a script starts, and the first of them, with what the script exports before.
+/// Returns how many etcds a script starts, and the first of them, with the variables that the script exports before it.
 pub(super) fn in_script(commands: &[shell::Command], around: &ParseContext<'_>) -> (usize, Started) {
     let (mut count, mut first) = (0, Started::Other);
     let (mut plain, mut exported) = (BTreeMap::new(), Vec::new());
@@ -190,18 +191,18 @@ pub(super) fn in_script(commands: &[shell::Command], around: &ParseContext<'_>) 
         }
     }
     if let (Started::Etcd(words), [_, ..]) = (&mut first, sourced.as_slice()) {
-        let what = format!("its script reads {}; what that file sets is not known", all(&sourced));
+        let what = format!("its script reads {}; the variables of that file are not known", all(&sourced));
         words.notes.push(what.replace(OPEN, ""));
     }
     (count, first)
 }
 
-/// What a container's runtime starts: an etcd that is named after the image.
+/// Returns what a container runtime starts: an etcd named after the image.
 fn runtime(args: &[String], name: &str) -> Started {
     let runs = |word: &String| ["run", "create", "exec"].contains(&word.as_str());
     let Some(at) = args.iter().position(runs) else { return Started::Unclear };
     let (_, args) = args.split_at(at + 1);
-    // The image stands before it; what follows an option may be the container's name.
+    // The image is before it; a word after an option may be the container's name.
     let is_program = |n: &usize| {
         args.get(*n).is_some_and(|word| is_etcd(base(word)))
             && n.checked_sub(1).and_then(|n| args.get(n)).is_some_and(|before| !before.starts_with('-'))
@@ -223,7 +224,7 @@ fn is_minus_c(word: &str) -> bool {
     word.starts_with('-') && !word.starts_with("--") && word.ends_with('c')
 }
 
-/// `-v X`, `--volume X` and `--volume=X`.
+/// Parses `-v X`, `--volume X` and `--volume=X`.
 fn option_values(words: &[String], short: &str, long: &str) -> Vec<String> {
     let with = format!("{long}=");
     let apart = words.windows(2).filter_map(|pair| match pair {
@@ -233,25 +234,25 @@ fn option_values(words: &[String], short: &str, long: &str) -> Vec<String> {
     apart.chain(words.iter().filter_map(|word| word.strip_prefix(&with).map(String::from))).collect()
 }
 
-/// `HOST:CONTAINER[:OPTIONS]`.
+/// Parses `HOST:CONTAINER[:OPTIONS]`.
 fn mount(volume: &str) -> Option<Mount> {
     let mut parts = volume.split(':');
     let (host, inside) = (parts.next()?, parts.next()?);
     host.starts_with('/').then(|| Mount { inside: inside.into(), host: host.into() })
 }
 
-/// Where flags are read from, and what is noted on the way.
+/// Where flags are read from, and the notes so far.
 pub(super) struct Reading<'a> {
     pub tree: Tree<'a>,
     pub host: &'a Host,
-    /// Where the program is started.
+    /// The working directory of the program.
     pub here: &'a Path,
     /// Files that were read.
     pub reads: &'a mut Vec<PathBuf>,
     pub notes: &'a mut Vec<String>,
 }
 
-/// The flags that are in effect: those of the configuration file alone where there is one, else arguments before
+/// Returns the flags in effect: those of the configuration file alone if there is one, else arguments before
 /// variables.
 pub(super) fn effective(args: Vec<Setting>, variables: Vec<Setting>, reading: &mut Reading<'_>) -> Vec<Setting> {
     let flags = flags::merged(args, variables);
@@ -263,13 +264,13 @@ pub(super) fn effective(args: Vec<Setting>, variables: Vec<Setting>, reading: &m
         let text = reading.tree.text(&path).map_err(|e| format!("it cannot be read ({e})"));
         text.and_then(|text| yaml::parse(&text))
     } else {
-        Err("it is not here: give it, too".into())
+        Err("it is not on this machine: add that file, too".into())
     };
     match read {
         Ok(document) => {
             let others = flags.len() - 1;
             if others > 0 {
-                let what = format!("{others} other flags and variables are without effect: etcd takes {place} alone");
+                let what = format!("{others} other flags and variables have no effect: etcd uses {place} alone");
                 reading.notes.push(what);
             }
             let itself = flags.into_iter().filter(|s| s.flag == "config-file");
@@ -277,7 +278,7 @@ pub(super) fn effective(args: Vec<Setting>, variables: Vec<Setting>, reading: &m
         }
         Err(why) => {
             let place = place.replace(OPEN, "");
-            reading.notes.push(format!("the configuration file {place} names everything, and {why}"));
+            reading.notes.push(format!("the configuration file {place} has all settings, and {why}"));
             flags.into_iter().filter(|s| s.flag == "config-file").collect()
         }
     }
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_before_etcd_are_named_and_its_own_path_is_kept() {
+    fn wrappers_are_named_and_etcds_path_kept() {
         for (line, dropped, root, runs) in [
             ("/usr/local/bin/etcd --a", vec![], false, Runs::Program("/usr/local/bin/etcd".into())),
             (
@@ -305,10 +306,10 @@ mod tests {
                 Runs::Program("/opt/etcd".into()),
             ),
             ("env A=1 etcd --a", vec![], false, Runs::Untold),
-            ("sudo -u etcd A=1 etcd --a", vec!["sudo -u etcd,"], true, Runs::Untold),
+            ("sudo -u etcd A=1 etcd --a", vec!["sudo -u etcd;"], true, Runs::Untold),
             (
                 "su -s /bin/sh etcd -c 'exec /usr/bin/etcd --a'",
-                vec!["su,"],
+                vec!["su;"],
                 true,
                 Runs::Program("/usr/bin/etcd".into()),
             ),

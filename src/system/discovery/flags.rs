@@ -1,8 +1,8 @@
-//! etcd's flags, wherever they stand: arguments, `ETCD_…` variables, the keys of its configuration file. Secrets end
-//! here.
+//! etcd's flags, from wherever they are set: arguments, `ETCD_…` variables, the keys of its configuration file. Secrets
+//! are removed here.
 //!
-//! Sources: etcd `server/etcdmain/config.go` (what goes before what), `pkg/flags/flag.go` (names of variables), Go's
-//! `flag` package (forms of arguments).
+//! Sources: etcd `server/etcdmain/config.go` (precedence), `pkg/flags/flag.go` (names of variables), Go's `flag`
+//! package (syntax of arguments).
 
 use serde_json::Value;
 
@@ -19,21 +19,21 @@ use crate::{
     yaml::number_text,
 };
 
-/// Variables that etcd reads apart from its flags: they stay variables.
+/// Variables that etcd reads itself, apart from its flags: they stay variables.
 const OWN_VARIABLES: [&str; 2] = ["ETCD_UNSUPPORTED_ARCH", "ETCD_VERIFY"];
 
 /// Variables of Go's runtime that change how etcd runs.
 const GO_VARIABLES: [&str; 5] = ["GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"];
 
-/// The flags among `words`, which follow the program's name. One that is given twice counts as it was given last.
+/// Parses the flags among `words`, which follow the program's name. Of a flag given twice, the last value counts.
 pub(super) fn of_args(words: &[String], from: &str) -> Vec<Setting> {
     parsed(words, from).0
 }
 
-/// What comes after the flags, where something does: etcd does not start with it, so it is not how it was started. A sentence
-/// without a full stop that says what is left out.
+/// Returns a note if a word that is not a flag follows the flags: etcd does not start with it, so it was not started
+/// like this. A sentence without a full stop that says what is left out.
 pub(super) fn beyond(words: &[String]) -> Option<String> {
-    // What only a run can tell may be any number of words.
+    // What is known only at run time may be any number of words.
     if words.iter().any(|word| word.contains(OPEN)) {
         return None;
     }
@@ -42,12 +42,12 @@ pub(super) fn beyond(words: &[String]) -> Option<String> {
     let first = rest.first()?;
     let line: String = crate::text::phrase::shell_line(rest).replace(OPEN, "").chars().take(200).collect();
     Some(format!(
-        "etcd does not start with the word {first} among its flags (--FLAG=VALUE is the form of a switch); left out with what \
-         follows it: {line}"
+        "etcd does not start with the word {first} among its flags (the syntax of a boolean flag is --FLAG=VALUE); it \
+         is left out together with what follows it: {line}"
     ))
 }
 
-/// The flags, and the words from the first that is none on.
+/// Returns the flags, and the words from the first that is not a flag.
 fn parsed(words: &[String], from: &str) -> (Vec<Setting>, Vec<String>) {
     let mut found = Vec::new();
     let mut words = words.iter().map(String::as_str).peekable();
@@ -55,7 +55,7 @@ fn parsed(words: &[String], from: &str) -> (Vec<Setting>, Vec<String>) {
     while let Some(word) = words.next() {
         let Some(name) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')).filter(|name| !name.is_empty())
         else {
-            // As Go does: what is no flag ends the flags.
+            // Like Go: the first word that is not a flag ends the flags.
             rest = std::iter::once(word).chain(words).map(String::from).collect();
             break;
         };
@@ -72,8 +72,8 @@ fn parsed(words: &[String], from: &str) -> (Vec<Setting>, Vec<String>) {
     (found, rest)
 }
 
-/// The flags that variables stand for; an empty variable stands for none. Others that begin with `ETCD_` are noted: etcd
-/// warns of them and starts without them.
+/// Returns the flags of variables; an empty variable sets none. Unknown variables that begin with `ETCD_` are noted:
+/// etcd warns about them and starts without them.
 pub(super) fn of_variables<'a>(
     variables: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>,
     notes: &mut Vec<String>,
@@ -88,12 +88,12 @@ pub(super) fn of_variables<'a>(
         let flag = rest.to_lowercase().replace('_', "-");
         let list = match flag.as_str() {
             _ if OWN_VARIABLES.contains(&name) => &mut own,
-            // Go's names of flags are in lower case, and their variables in upper case alone.
+            // Go's flag names are in lower case, and their variables in upper case only.
             flag if is_flag(flag) && rest == rest.to_uppercase() && !rest.contains('-') => {
                 put(&mut found, flag, value, from);
                 continue;
             }
-            // It may stand in a command; see [`in_text`].
+            // It may be part of a command; see [`in_text`].
             _ if !flags_in(value).is_empty() => continue,
             _ => &mut unknown,
         };
@@ -108,13 +108,13 @@ pub(super) fn of_variables<'a>(
     }
     if !own.is_empty() {
         own.sort();
-        let what = if own.len() == 1 { "is no flag: set it" } else { "are no flags: set them" };
-        notes.push(format!("{} {what} in the environment of etcd again", all(&own)));
+        let what = if own.len() == 1 { "is not a flag: set it" } else { "are not flags: set them" };
+        notes.push(format!("{} {what} again in etcd's environment", all(&own)));
     }
     found
 }
 
-/// Flags in the text of a variable, as in `DAEMON_ARGS="--max-wals=9"`.
+/// Parses flags in the text of a variable, as in `DAEMON_ARGS="--max-wals=9"`.
 fn flags_in(value: &str) -> Vec<Setting> {
     let words = systemd::words(value);
     if !words.first().is_some_and(|word| word.starts_with('-')) {
@@ -123,7 +123,7 @@ fn flags_in(value: &str) -> Vec<Setting> {
     of_args(&words, "").into_iter().filter(|setting| is_flag(&setting.flag)).collect()
 }
 
-/// Variables that hold flags, of which nothing that was read puts them into etcd's command: what would be lost.
+/// Returns notes on variables that have flags and that no known etcd command uses: those flags would be lost.
 pub(super) fn in_text<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let mut notes = Vec::new();
     for (name, value) in variables {
@@ -131,7 +131,7 @@ pub(super) fn in_text<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)
             flags_in(value).iter().map(|setting| format!("--{}={}", setting.flag, setting.value)).collect();
         if !found.is_empty() {
             notes.push(format!(
-                "{name} holds {}, which count only where etcd's command has ${name}; they are not taken over from here",
+                "{name} has {}, which apply only if etcd's command has ${name}; they are not taken over",
                 all(&found)
             ));
         }
@@ -139,12 +139,12 @@ pub(super) fn in_text<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)
     notes
 }
 
-/// Whether any version of etcd 3 has the flag, or its discovery has.
+/// Returns whether any version of etcd 3, or its discovery, has the flag.
 fn is_flag(flag: &str) -> bool {
     is_known(flag) || DISCOVERY.contains(&flag)
 }
 
-/// Flags of `etcd` that bring a cluster together for the first time; no recovery has them.
+/// Flags of `etcd` for the first bootstrap of a cluster; they are never used in a recovery.
 const DISCOVERY: [&str; 13] = [
     "discovery-cacert",
     "discovery-cert",
@@ -161,7 +161,7 @@ const DISCOVERY: [&str; 13] = [
     "discovery-user",
 ];
 
-/// Keys of the sections of etcd's file, and the flag of each.
+/// Keys of the sections of etcd's file, each with its flag.
 const NESTED: &[(&str, &str, &str)] = &[
     ("client-transport-security", "allowed-hostname", "client-cert-allowed-hostname"),
     ("peer-transport-security", "allowed-cn", "peer-cert-allowed-cn"),
@@ -171,21 +171,21 @@ const NESTED: &[(&str, &str, &str)] = &[
     ("socket-options", "reuse-port", "socket-reuse-port"),
 ];
 
-/// The sections of etcd's file, and how the flags of most of their keys begin.
+/// The sections of etcd's file, each with the prefix of most of its flags.
 const SECTIONS: [(&str, &str); 3] =
     [("client-transport-security", ""), ("peer-transport-security", "peer-"), ("socket-options", "socket-")];
 
-/// Keys of etcd's file for which there is no flag.
+/// Keys of etcd's file without a flag.
 const FLAGLESS: [&str; 3] = [
     "client-transport-security: allowed-cn",
     "client-transport-security: skip-client-san-verification",
     "discovery-config",
 ];
 
-/// The key of the file whose flag is called otherwise.
+/// The key of the file whose flag has another name.
 const CATCH_UP: (&str, &str) = ("experimental-snapshot-catch-up-entries", "experimental-snapshot-catchup-entries");
 
-/// Whether a key of the file is one that etcd knows, of its top level.
+/// Returns whether etcd knows a key of the file's top level.
 pub(super) fn is_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     is_flag(&key)
@@ -194,8 +194,9 @@ pub(super) fn is_key(key: &str) -> bool {
         || SECTIONS.iter().any(|(section, _)| *section == key)
 }
 
-/// The flags in etcd's own configuration file. Its nested keys become their flags: `client-transport-security:
-/// cert-file` is `cert-file`, that of the peers `peer-cert-file`. Keys that etcd does not know are noted: it passes over them.
+/// Parses the flags in etcd's own configuration file. Nested keys become their flags: `client-transport-security:
+/// cert-file` is `cert-file`, that of the peers `peer-cert-file`. Keys that etcd does not know are noted: it ignores
+/// them.
 pub(super) fn of_file(document: &Value, from: &str, notes: &mut Vec<String>) -> Vec<Setting> {
     let mut found = Vec::new();
     let (mut unknown, mut odd) = (Vec::new(), Vec::new());
@@ -210,7 +211,7 @@ pub(super) fn of_file(document: &Value, from: &str, notes: &mut Vec<String>) -> 
             _ => unknown.push(key),
         }
     };
-    // As for Go, a key's case does not count.
+    // As in Go, the case of a key does not matter.
     for (key, value) in document.as_object().into_iter().flatten() {
         let lower = key.to_ascii_lowercase();
         let Some((section, prefix)) = SECTIONS.iter().find(|(section, _)| *section == lower) else {
@@ -228,55 +229,57 @@ pub(super) fn of_file(document: &Value, from: &str, notes: &mut Vec<String>) -> 
     let (flagless, unknown): (Vec<String>, Vec<String>) =
         unknown.into_iter().partition(|key| FLAGLESS.contains(&key.to_ascii_lowercase().as_str()));
     if !unknown.is_empty() {
-        let (are, them) = if unknown.len() == 1 { ("is no key", "it") } else { ("are no keys", "them") };
+        let (are, them) = if unknown.len() == 1 { ("is not a key", "it") } else { ("are not keys", "them") };
         notes.push(format!("{} {are} of etcd's configuration file: etcd ignores {them}", all(&unknown)));
     }
     if !odd.is_empty() {
         notes.push(format!(
-            "etcd does not start from a file with {} in this form (quotes around a number, true or false; none around one where a \
-             text is wanted; a list in place of a text, or the other way round); is this the file that it was started with",
+            "etcd does not start from a file with {} in this form (quotes around a number, true or false; no quotes \
+             where a string is required; a list instead of a string, or the reverse); is this the file that it was \
+             started with",
             all(&odd)
         ));
     }
     if !flagless.is_empty() {
-        notes.push(format!("{} is left out: no flag of etcd says the same", all(&flagless)));
+        notes.push(format!("{} is left out: etcd has no equivalent flag", all(&flagless)));
     }
     let retention = get(&found, "auto-compaction-retention").filter(|retention| *retention != "0");
     if let (Some(retention), None) = (retention, get(&found, "auto-compaction-mode")) {
         notes.push(format!(
-            "auto-compaction-retention: {retention} without auto-compaction-mode compacts nothing in a file of etcd 3.4 and \
-             3.5; as a flag it is periodic, as with 3.6 and later"
+            "auto-compaction-retention: {retention} without auto-compaction-mode compacts nothing in a file of etcd \
+             3.4 and 3.5; as a flag it is periodic, as with 3.6 and later"
         ));
     }
     found
 }
 
-/// Whether etcd takes a value of its file for this flag; by Go's `encoding/json` it takes no other type than its own, but null.
+/// Returns whether etcd accepts a value of its file for this flag; Go's `encoding/json` accepts only its type, and
+/// null.
 fn fits(flag: &str, value: &Value) -> bool {
     match (values::kind(flag), value) {
         (_, Value::Null) => true,
-        // YAML 1.1, which etcd reads, has more words for them; quotes around those cannot be told.
+        // YAML 1.1, which etcd reads, has more words for booleans; whether they were quoted is not known here.
         (ValueKind::Switch, Value::String(text)) => {
             ["yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str())
         }
         (ValueKind::Switch, value) => value.is_boolean(),
-        // `8_000` is a number there, too; one in quotes is none.
+        // `8_000` is a number in YAML 1.1, too; a quoted one is not.
         (ValueKind::Count | ValueKind::Number, Value::String(text)) => text.parse::<i64>().is_err(),
         (ValueKind::Count | ValueKind::Number, value) => value.is_i64() || value.is_u64(),
-        // Others are a text in one version and a list in another.
+        // Others are a string in one version and a list in another.
         (ValueKind::List, value) => value.is_array() || !["cipher-suites", "log-outputs"].contains(&flag),
-        // What etcd itself takes apart: some durations are texts, some are numbers.
+        // What etcd parses itself: some durations are strings, some are numbers.
         (ValueKind::Duration, value) => !value.is_array() && !value.is_boolean(),
         (ValueKind::Text, value) => value.is_string(),
     }
 }
 
-/// A value as it would stand on a command line: lists with commas, durations with a unit. Nothing for a section.
+/// Returns a value as on a command line: lists with commas, durations with a unit. `None` for a section.
 fn plain(flag: &str, value: &Value) -> Option<String> {
     match (value, values::kind(flag)) {
         (Value::Null | Value::Object(_), _) => None,
         (Value::String(text), ValueKind::Switch) => Some(match text.to_ascii_lowercase().as_str() {
-            // YAML 1.1, which etcd reads, has more words for them.
+            // YAML 1.1, which etcd reads, has more words for booleans.
             "yes" | "on" | "y" => "true".into(),
             "no" | "off" | "n" => "false".into(),
             _ => text.clone(),
@@ -291,7 +294,7 @@ fn plain(flag: &str, value: &Value) -> Option<String> {
     }
 }
 
-/// Takes out what only the host can fill in, with a note; its name is left out without one, since that is told otherwise.
+/// Removes what only the host can fill in, with a note; its name without one, since that is noted elsewhere.
 pub(super) fn settled(flags: Vec<Setting>, notes: &mut Vec<String>) -> Vec<Setting> {
     let (open, flags): (Vec<Setting>, Vec<Setting>) = flags.into_iter().partition(|s| s.value.contains(OPEN));
     for setting in open.iter().filter(|setting| setting.flag != "name") {
@@ -306,7 +309,7 @@ fn put(found: &mut Vec<Setting>, flag: &str, value: &str, from: &str) {
     found.push(Setting { flag: flag.into(), value: without_secrets(flag, value), from: from.into() });
 }
 
-/// Arguments before variables, each flag once.
+/// Merges arguments over variables, each flag once.
 pub(super) fn merged(args: Vec<Setting>, variables: Vec<Setting>) -> Vec<Setting> {
     let mut all = args;
     for setting in variables {
@@ -322,17 +325,17 @@ pub(super) fn get<'a>(flags: &'a [Setting], flag: &str) -> Option<&'a str> {
     flags.iter().find(|s| s.flag == flag).map(|s| s.value.as_str())
 }
 
-/// What `--auth-token=jwt,…` may say without a secret.
+/// The options of `--auth-token=jwt,…` that are not secret.
 const JWT: [&str; 4] = ["pub-key=", "priv-key=", "sign-method=", "ttl="];
 
-/// What may be kept of a value: no passwords, no keys of tokens, no `user:password@` in URLs.
+/// Returns what may be kept of a value: no passwords, no token keys, no `user:password@` in URLs.
 fn without_secrets(flag: &str, value: &str) -> String {
     if flag.contains("password") || flag.contains("secret") {
         return WITHHELD.into();
     }
     match flag {
         "auth-token" => match value.split_once(',') {
-            // These are names of files and of a method; the keys themselves stand in the files.
+            // These are names of files and of a method; the keys themselves are in the files.
             Some((kind, rest)) if rest.split(',').all(|item| JWT.iter().any(|name| item.starts_with(name))) => {
                 format!("{kind},{rest}")
             }
@@ -396,7 +399,7 @@ mod tests {
         let mut notes = Vec::new();
         let all = merged(args, of_variables(variables, &mut notes));
         assert_eq!(pairs(&all), [("name", "m1"), ("initial-cluster-state", "new")]);
-        assert_eq!(notes, ["ETCD_UNSUPPORTED_ARCH is no flag: set it in the environment of etcd again"]);
+        assert_eq!(notes, ["ETCD_UNSUPPORTED_ARCH is not a flag: set it again in etcd's environment"]);
         assert_eq!((all[0].from.as_str(), all[1].from.as_str()), ("args", "env"));
     }
 
@@ -431,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_hold_flags_are_not_called_unknown_and_their_flags_are_named() {
+    fn variables_holding_flags_are_expanded() {
         for (name, value, named) in [
             ("ETCD_OPTS", "--name m1 --quota-backend-bytes=8589934592", Some("--quota-backend-bytes=8589934592")),
             ("DAEMON_ARGS", "--snapshot-count=5000", Some("--snapshot-count=5000")),
@@ -481,7 +484,7 @@ mod tests {
 
     /// Held against etcd 3.4 to 3.7: each says "cannot unmarshal …" to the odd ones, and starts with the others.
     #[test]
-    fn forms_that_etcd_does_not_take_from_a_file_are_named() {
+    fn forms_etcd_rejects_in_files_are_named() {
         let noted = |text: &str| {
             let mut notes = Vec::new();
             of_file(&super::super::yaml::parse(text).unwrap(), "f", &mut notes);

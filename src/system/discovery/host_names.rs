@@ -1,36 +1,36 @@
-//! What configurations leave to the host on which they are used: its name, its machine ID, the name of its node.
+//! The values that configurations take from their host: its name, its machine ID, the name of its node.
 
 use std::path::Path;
 
 use super::root_fs::Tree;
 
-/// The host that a configuration is of, as far as it is known here.
+/// The host of a configuration, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Host {
     /// It is this machine: files that a configuration names can be read.
     pub here: bool,
-    /// Its host name as the kernel has it.
+    /// Its host name from the kernel.
     pub name: Option<String>,
     /// `/etc/machine-id`.
     pub machine_id: Option<String>,
-    /// Under which name the kubelet registers it.
+    /// The name of its Kubernetes node.
     pub node: Option<String>,
 }
 
-/// Stands before what only the host can fill in; no configuration has this character.
+/// The mark before what only the host can fill in; no configuration has this character.
 pub(super) const OPEN: char = '\u{e0f0}';
 
 /// Where kubeadm keeps the kubelet's flags.
 const KUBELET_FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
 
 impl Host {
-    /// This machine, by the files below a root and the kernel.
+    /// Returns this machine, by the files below a root and the kernel.
     pub(super) fn this(tree: Tree<'_>) -> Host {
         let line = |path: &str| {
             let text = tree.text(Path::new(path)).ok()?;
             Some(text.trim().to_string()).filter(|text| !text.is_empty())
         };
-        // A tree below another root is no other machine, but for tests, which bring a name along.
+        // A tree below another root is still this machine, except in tests, which set a name.
         let kernel = || rustix::system::uname().nodename().to_str().ok().map(String::from);
         let name = line("/proc/sys/kernel/hostname").or_else(kernel).filter(|name| !name.is_empty());
         let told = line(KUBELET_FLAGS).and_then(|text| {
@@ -41,12 +41,13 @@ impl Host {
         Host { here: true, machine_id: line("/etc/machine-id"), node, name }
     }
 
-    /// A host of which only a file was brought here.
+    /// Returns a host of which only a file is known.
     pub(super) fn elsewhere() -> Host {
         Host::default()
     }
 
-    /// What a specifier of systemd stands for, where the host decides; the specifier itself, marked, where that is not known.
+    /// Returns the value of a systemd specifier that depends on the host; if it is not known, the specifier itself,
+    /// marked.
     ///
     /// Source: systemd.unit(5), "Specifiers".
     pub(super) fn specifier(&self, letter: char) -> Option<String> {
@@ -73,7 +74,7 @@ impl Host {
         }
     }
 
-    /// What a shell's `$(command)` prints, where that is the host's name.
+    /// Returns the output of a shell's `$(command)`, if it is the host's name.
     pub(super) fn printed_by(&self, command: &str) -> Option<String> {
         let name = self.name.as_deref()?;
         let words: Vec<&str> = command.split_whitespace().collect();

@@ -1,4 +1,4 @@
-//! What `docker inspect` and `podman inspect` print of a container that runs an etcd.
+//! Reads the output of `docker inspect` and `podman inspect` for a container that runs etcd.
 
 use std::path::Path;
 
@@ -16,14 +16,14 @@ use crate::{
     text::Shown,
 };
 
-/// The containers in the output, where it is one.
+/// Returns the containers in the output; `None` if it is something else.
 pub(super) fn containers(document: &Value) -> Option<&[Value]> {
     let list = document.as_array()?;
     let is_container = |item: &Value| item.get("Config").is_some_and(Value::is_object) && item.get("Path").is_some();
     (!list.is_empty() && list.iter().all(is_container)).then_some(list)
 }
 
-/// The etcd in a container; none where it runs something else.
+/// Returns the etcd in a container; `None` if it runs something else.
 pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, container: &Value) -> Option<ConfigFacts> {
     let texts = |value: Option<&Value>| -> Vec<String> {
         let list = value.and_then(Value::as_array).into_iter().flatten();
@@ -51,7 +51,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, container: &Value) 
     let variables = flags::of_variables(given.map(|(n, v)| (n.as_str(), v.as_str(), place.as_str())), &mut notes);
     notes.extend(flags::beyond(&words.args));
     let args = flags::of_args(&words.args, &place);
-    // A configuration file is inside of the container, whose files are not ours.
+    // A configuration file is inside the container, where it cannot be read.
     let inside = Host { here: false, ..host.clone() };
     let mut reads = Vec::new();
     let mut reading = Reading { tree, host: &inside, here: Path::new(here), reads: &mut reads, notes: &mut notes };

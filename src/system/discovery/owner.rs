@@ -1,7 +1,7 @@
-//! Whose a process is, and whether it counts as an etcd of this host: anybody may start something that is called etcd.
+//! The owner of a process, and whether it counts as an etcd of this host: any user may start something called etcd.
 //!
-//! It counts where its user is root or owns the data directory that it names, and it holds that directory's lock. What runs with
-//! more rights than its starter's (setuid) got its arguments from the starter.
+//! It counts if its user is root or owns the data directory that it names, and it has that directory's lock. The
+//! arguments of a process with more privileges than its starter's (setuid) come from the starter.
 
 use std::{
     fs, io,
@@ -15,22 +15,22 @@ use crate::{engine::datadir::file_locks, text::Shown};
 /// The user of a process and what is known of its lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Owner {
-    /// Its user ID.
+    /// The user ID.
     pub uid: u32,
     /// The same in words: `root`, `etcd (uid 997)`, `uid 1001`.
     pub called: String,
 }
 
-/// Whether a process holds the lock of its data directory.
+/// Whether a process has the lock of its data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lock {
     Held,
     NotHeld,
-    /// This user may not look, or the system does not list locks.
+    /// Permission denied, or the system does not list locks.
     Unknown,
 }
 
-/// Whose process `pid` is; none where that cannot be read, or its starter is another than the user that it runs as.
+/// Returns the owner of process `pid`; `None` if that is unknown, or if its starter is not the user that it runs as.
 pub(super) fn owner_of(tree: Tree<'_>, pid: u32) -> Option<Owner> {
     let status = tree.text(&PathBuf::from(format!("/proc/{pid}/status"))).ok()?;
     let uid = user(&status)?;
@@ -38,7 +38,7 @@ pub(super) fn owner_of(tree: Tree<'_>, pid: u32) -> Option<Owner> {
     Some(Owner { uid, called: user_name(uid, &passwd) })
 }
 
-/// The user of a `/proc/PID/status`, where the real, the effective and the saved one are the same.
+/// Returns the user in a `/proc/PID/status`, if the real, the effective and the saved one are the same.
 fn user(status: &str) -> Option<u32> {
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     let ids: Vec<u32> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
@@ -56,8 +56,8 @@ fn user_name(uid: u32, passwd: &str) -> String {
     }
 }
 
-/// Whether the process may speak for `data`: its user is root or the directory's owner. One that was removed under a running
-/// etcd has the owner of the files that are still open.
+/// Returns whether the process may speak for `data`: its user is root or the directory's owner. For a directory that
+/// was removed while its etcd runs, the owner of the files that are still open counts.
 pub(super) fn may_have(tree: Tree<'_>, pid: u32, owner: &Owner, data: &Path) -> bool {
     let owns = |meta: fs::Metadata| meta.uid() == owner.uid;
     owner.uid == 0
@@ -68,7 +68,7 @@ pub(super) fn may_have(tree: Tree<'_>, pid: u32, owner: &Owner, data: &Path) -> 
         }
 }
 
-/// Whether process `pid` holds the lock of the data directory `data` with its log in `wal`.
+/// Returns whether process `pid` has the lock of the data directory `data` with its WAL in `wal`.
 pub(super) fn lock(tree: Tree<'_>, pid: u32, data: &Path, wal: Option<&Path>) -> Lock {
     let member = tree.real(data).join("member");
     let logs = wal.map_or_else(|| member.join("wal"), |wal| tree.real(wal));
@@ -92,7 +92,7 @@ pub(super) fn lock(tree: Tree<'_>, pid: u32, data: &Path, wal: Option<&Path>) ->
     if held.iter().any(|meta| file_locks::is_listed(&listed, meta, Some(pid))) {
         return Lock::Held;
     }
-    // The lock of an open file description, as of the log, is listed without its process.
+    // The lock of an open file description, as of the WAL, is listed without its process.
     match fs::read_dir(tree.real(&PathBuf::from(format!("/proc/{pid}/fd")))) {
         Ok(open) => {
             let mut open = open.flatten().filter_map(|entry| fs::metadata(entry.path()).ok());
@@ -109,7 +109,7 @@ pub(super) fn lock(tree: Tree<'_>, pid: u32, data: &Path, wal: Option<&Path>) ->
     if hidden { Lock::Unknown } else { Lock::NotHeld }
 }
 
-/// The database of `data` that the process still has open, where it was removed from there.
+/// Returns the database of `data` that the process still has open after it was removed.
 fn removed(tree: Tree<'_>, pid: u32, data: &Path) -> Option<fs::Metadata> {
     let wanted = format!("{}/member/snap/db (deleted)", data.shown());
     let open = fs::read_dir(tree.real(&PathBuf::from(format!("/proc/{pid}/fd")))).ok()?.flatten();

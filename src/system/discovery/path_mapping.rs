@@ -1,20 +1,20 @@
-//! Where a data directory that a configuration names lies on this machine: relative paths, defaults, mounts.
+//! Maps a configured data directory to its path on this machine: relative paths, defaults, mounts.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::{flags::get, host_names::OPEN};
 use crate::domain::model::observations::config::Setting;
 
-/// A directory of this machine inside a container.
+/// A directory of this machine mounted into a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {
-    /// As the container names it.
+    /// Its path in the container.
     pub inside: PathBuf,
-    /// As this machine names it.
+    /// Its path on this machine.
     pub host: PathBuf,
 }
 
-/// The data directory, and the WAL directory where it has one of its own, of an etcd started in `here`; none where that is
+/// Returns the data directory, and the WAL directory if it has its own, of an etcd started in `here`; none if that is
 /// known only on its host.
 pub(super) fn dirs(flags: &[Setting], here: &Path, mounts: &[Mount]) -> (Option<PathBuf>, Option<PathBuf>) {
     // Without a name etcd is called `default`, and its directory after its name.
@@ -29,7 +29,7 @@ fn tidy(path: &Path) -> PathBuf {
     path.components().filter(|c| *c != Component::CurDir).collect()
 }
 
-/// The longest mount that a path lies in tells where it is outside.
+/// Maps a path by the longest mount that contains it.
 fn outside(path: &Path, mounts: &[Mount]) -> PathBuf {
     let within = mounts.iter().filter(|mount| path.starts_with(&mount.inside));
     let Some(mount) = within.max_by_key(|mount| mount.inside.components().count()) else { return path.into() };

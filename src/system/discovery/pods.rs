@@ -1,4 +1,4 @@
-//! kubeadm's static pod of etcd: where the kubelet looks for it, and copies that were put aside.
+//! kubeadm's static pod of etcd: where the kubelet looks for it, and copies that were moved aside.
 //!
 //! Sources: kubeadm `cmd/kubeadm/app/constants/constants.go` (paths), kubelet `pkg/kubelet/config/file_linux.go` (which
 //! files of the directory count).
@@ -22,14 +22,14 @@ use crate::{
 
 const KUBELET: &str = "/var/lib/kubelet/config.yaml";
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
-/// What is added to the name of a manifest that is put aside.
+/// The suffix of a manifest that is moved aside.
 const PARKED: &str = ".parked";
 
-/// All manifests of an etcd, those in force first.
+/// Returns all manifests of an etcd, those in effect first.
 pub(super) fn find(tree: Tree<'_>, host: &Host) -> Vec<ConfigFacts> {
     let home = home(tree);
     let mut found = Vec::new();
-    // The kubelet runs every file there, whatever its ending is.
+    // The kubelet runs every file there, whatever its extension.
     for name in tree.names(&home).into_iter().filter(|name| !name.starts_with('.')) {
         found.extend(read(tree, host, &home.join(name), true));
     }
@@ -41,14 +41,14 @@ pub(super) fn find(tree: Tree<'_>, host: &Host) -> Vec<ConfigFacts> {
     found
 }
 
-/// Where the kubelet looks.
+/// Returns the directory that the kubelet watches.
 fn home(tree: Tree<'_>) -> PathBuf {
     let configured = tree.text(Path::new(KUBELET)).ok().and_then(|text| yaml::parse(&text).ok());
     let named = configured.as_ref().and_then(|c| c.get("staticPodPath")?.as_str()).map(PathBuf::from);
     named.unwrap_or_else(|| MANIFESTS.into())
 }
 
-/// Where people and `kubeadm upgrade` put manifests aside.
+/// The directories where people and `kubeadm upgrade` move manifests.
 fn parked_in(tree: Tree<'_>) -> Vec<PathBuf> {
     let kubernetes = Path::new("/etc/kubernetes");
     let mut dirs = vec![kubernetes.to_path_buf()];
@@ -60,7 +60,7 @@ fn parked_in(tree: Tree<'_>) -> Vec<PathBuf> {
     dirs
 }
 
-/// The manifest in one file, where it is a pod of etcd, or cannot be read and is called so.
+/// Returns the manifest in one file, if it is a pod of etcd, or cannot be read and is named like one.
 pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> Option<ConfigFacts> {
     let its_name = path.file_name().is_some_and(|name| name.to_string_lossy().contains("etcd"));
     let kind = if in_force { ConfigKind::StaticPod } else { ConfigKind::ParkedPod };
@@ -97,7 +97,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
             Started::Etcd(words) => Some((container, env, Some(words))),
             // Its variables count, whatever starts it.
             Started::Unclear if called_so => Some((container, env, None)),
-            // Its image says what runs.
+            // Its image shows what runs.
             Started::Other if called_so && words.is_empty() => Some((container, env, None)),
             _ => None,
         }
@@ -105,7 +105,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
     let place = path.shown().to_string();
     let understood = words.is_some();
     let words = words.unwrap_or_else(|| {
-        notes.push("with which flags it starts etcd cannot be read from the command of its container".into());
+        notes.push("the flags of etcd cannot be read from the command of its container".into());
         Words::default()
     });
     notes.extend(words.notes.iter().cloned());
@@ -114,7 +114,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
         .filter_map(|(kind, of)| Some(format!("{} {}", kind.trim_end_matches("Ref"), of.get("name")?.as_str()?)))
         .collect();
     if !from.is_empty() {
-        notes.push(format!("its variables from {} are not known here", all(&from)));
+        notes.push(format!("its variables from {} are unknown on this machine", all(&from)));
     }
     let mounts = mounts(spec, container);
     let here = Path::new(container.get("workingDir").and_then(Value::as_str).unwrap_or("/"));
@@ -142,7 +142,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
     })
 }
 
-/// The variables of a container, those before that later ones name put in.
+/// Returns the variables of a container, with references to earlier ones expanded.
 ///
 /// Source: Kubernetes' API reference, `EnvVar` and `EnvVarSource`.
 fn environment(container: &Value, pod: &Value, host: &Host) -> Vec<(String, String)> {
@@ -167,7 +167,7 @@ fn environment(container: &Value, pod: &Value, host: &Host) -> Vec<(String, Stri
     env
 }
 
-/// `$(NAME)` as the kubelet puts it in; one that is not known stays, and `$$(` is `$(`.
+/// Expands `$(NAME)` like the kubelet; an unknown name stays, and `$$(` is `$(`.
 fn expanded(text: &str, env: &[(String, String)]) -> String {
     let (mut out, mut rest) = (String::new(), text);
     while let Some(at) = rest.find('$') {
@@ -201,12 +201,12 @@ fn automation(path: &Path) -> Automation {
     }
 }
 
-/// A manifest that was put aside as [`automation`] says.
+/// Returns the automation of a manifest that was moved aside as [`automation`] says.
 fn parked(tree: Tree<'_>, path: &Path) -> Option<Automation> {
     let name = path.file_name()?.to_str()?.strip_suffix(PARKED)?;
     let home = home(tree);
     (path.parent() == home.parent()).then(|| Automation {
-        what: format!("{} is parked: the kubelet does not start it", path.shown()),
+        what: format!("{} is moved aside: the kubelet does not start it", path.shown()),
         names_file: true,
         active: false,
         pause: String::new(),
@@ -214,12 +214,12 @@ fn parked(tree: Tree<'_>, path: &Path) -> Option<Automation> {
     })
 }
 
-/// OpenShift's etcd operator writes the manifests of its pods.
+/// Returns OpenShift's etcd operator, which writes the manifests of its pods.
 fn operator(pod: &Value) -> Option<Automation> {
     let namespace = pod.get("metadata")?.get("namespace")?.as_str()?;
     let scale = |to: u8| format!("oc scale deployment/etcd-operator --replicas={to} -n openshift-etcd-operator");
     (namespace == "openshift-etcd").then(|| Automation {
-        what: "OpenShift's etcd operator writes this manifest anew as soon as the API answers".into(),
+        what: "OpenShift's etcd operator rewrites this manifest as soon as the API answers".into(),
         names_file: false,
         active: true,
         pause: scale(0),

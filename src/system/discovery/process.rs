@@ -1,4 +1,4 @@
-//! Etcds that run now, as `/proc` shows them; not what only calls itself one.
+//! Running etcds, from `/proc`; processes that only use the name are left out.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::model::observations::config::{ConfigFacts, ConfigKind, Origin};
 
-/// All of them, by process ID; and the files that they read.
+/// Returns all of them, by process ID, and the files that they read.
 pub(super) fn find(tree: Tree<'_>, host: &Host) -> (Vec<ConfigFacts>, Vec<PathBuf>) {
     let mut pids: Vec<u32> = tree.names(Path::new("/proc")).iter().filter_map(|name| name.parse().ok()).collect();
     pids.sort_unstable();
@@ -29,7 +29,7 @@ fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Opti
         return None;
     }
     let words: Vec<String> = words.collect();
-    // `etcd gateway` and `etcd grpc-proxy` are no members.
+    // `etcd gateway` and `etcd grpc-proxy` are not members.
     if words.first().is_some_and(|word| !word.starts_with('-')) {
         return None;
     }
@@ -45,11 +45,11 @@ fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Opti
     let named = named.map(|(name, value)| (name, value, variables.as_str()));
     let variables = flags::of_variables(named, &mut notes);
     let here = tree.link(&proc.join("cwd")).unwrap_or_else(|| {
-        notes.push("where it was started cannot be read; relative paths are taken from /".into());
+        notes.push("its working directory cannot be read; relative paths are taken from /".into());
         "/".into()
     });
     let args = flags::of_args(&words, &arguments);
-    // In a container its files are others than ours of the same name; the system shows them below its root.
+    // In a container its files differ from ours of the same name; the system shows them below its root.
     let mounted = |pid: &str| tree.link(&Path::new("/proc").join(pid).join("ns/mnt"));
     let apart = mounted(&pid.to_string()).is_some_and(|its| mounted("self").is_some_and(|ours| ours != its));
     let below = proc.join("root");
@@ -68,7 +68,7 @@ fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Opti
     match owner::lock(tree, pid, data, wal_dir.as_deref()) {
         Lock::Held => {}
         Lock::NotHeld => return None,
-        Lock::Unknown => notes.push("whether it holds the lock of its data directory cannot be read".into()),
+        Lock::Unknown => notes.push("unknown whether it has the lock of its data directory".into()),
     }
     reads.append(&mut its_reads);
     if apart {

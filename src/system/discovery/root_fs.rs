@@ -1,4 +1,4 @@
-//! The files below one root: `/` on a real machine, a directory in tests. Small files only, read whole.
+//! The files below one root: `/` on a real machine, a directory in tests. Only small files are read, completely.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::engine::durable_fs;
 
-/// Configurations are small; whatever is larger is none.
+/// The largest configuration file, in bytes.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Files below a root, named by their absolute paths as if the root were `/`.
@@ -16,7 +16,7 @@ const MOST_BYTES: u64 = 1 << 20;
 pub(super) struct Tree<'r>(pub &'r Path);
 
 impl Tree<'_> {
-    /// Where `path` really lies. `..` is resolved as a text: nothing leads out of the root.
+    /// Returns the real path of `path`. `..` is resolved as text: nothing leads out of the root.
     pub(super) fn real(self, path: &Path) -> PathBuf {
         let mut real = self.0.to_path_buf();
         let mut depth = 0;
@@ -36,19 +36,19 @@ impl Tree<'_> {
         real
     }
 
-    /// A file's text; bytes that are no UTF-8 become replacement characters.
+    /// Returns a file's text; bytes that are not UTF-8 become replacement characters.
     pub(super) fn text(self, path: &Path) -> io::Result<String> {
         let real = self.real(path);
-        // A pipe would let wait, a device may act: any user's process may name one as its configuration.
+        // Opening a pipe may block, and a device may act: any user's process may name one as its configuration.
         let mut bytes = Vec::new();
         durable_fs::regular(&real)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MOST_BYTES {
-            return Err(io::Error::other("it is larger than a configuration"));
+            return Err(io::Error::other("it is too large for a configuration"));
         }
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The names in a directory, sorted; none where it is not there.
+    /// Returns the names in a directory, sorted; none if it does not exist.
     pub(super) fn names(self, dir: &Path) -> Vec<String> {
         let entries = fs::read_dir(self.real(dir)).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
@@ -56,7 +56,7 @@ impl Tree<'_> {
         names
     }
 
-    /// Where a symbolic link leads.
+    /// Returns the target of a symbolic link.
     pub(super) fn link(self, path: &Path) -> Option<PathBuf> {
         fs::read_link(self.real(path)).ok()
     }

@@ -1,21 +1,22 @@
-//! The commands of a shell script, as far as they can be told without running it: words, quotes, variables, `$(hostname)`.
+//! Reads the commands of a shell script, as far as possible without running it: words, quotes, variables,
+//! `$(hostname)`.
 //!
-//! Source: POSIX.1-2017, "Shell Command Language", 2.2 to 2.9. What only a run can tell is marked with [`OPEN`].
+//! Source: POSIX.1-2017, "Shell Command Language", 2.2 to 2.9. What is known only at run time is marked with [`OPEN`].
 
 use std::collections::BTreeMap;
 
 use super::host_names::{Host, OPEN};
 
-/// A simple command, or what of a script is none.
+/// A simple command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
-    /// Its words, `NAME=value` before it among them; redirections are left out.
+    /// Its words, including `NAME=value` before it; redirections are left out.
     pub words: Vec<String>,
-    /// Whether it is run whatever happens before it: no `if`, `||` or loop decides.
+    /// Whether it is always run: no `if`, `||` or loop decides.
     pub always: bool,
 }
 
-/// Reads a script. `variables` are those of its environment; assignments in the script count for what comes after them.
+/// Parses a script. `variables` are those of its environment; assignments in the script apply to what follows them.
 pub(super) fn commands(script: &str, variables: &BTreeMap<String, String>, host: &Host) -> Vec<Command> {
     let mut reader = Reader {
         rest: script.chars().collect(),
@@ -38,12 +39,12 @@ struct Reader<'a> {
     host: &'a Host,
     words: Vec<String>,
     found: Vec<Command>,
-    /// How deep in `if`, loops and the like.
+    /// The nesting depth of `if`, loops and the like.
     depth: usize,
     after_or: bool,
 }
 
-/// Words before a command that belong to the shell.
+/// Shell keywords before a command.
 const OPENING: [&str; 5] = ["if", "while", "until", "for", "case"];
 const CLOSING: [&str; 3] = ["fi", "done", "esac"];
 const BETWEEN: [&str; 7] = ["then", "else", "elif", "do", "!", "{", "}"];
@@ -89,7 +90,7 @@ impl Reader<'_> {
         self.ends();
     }
 
-    /// `>FILE`, `2>&1`, `<<<word`: the target is a word that is none of the command's.
+    /// Skips `>FILE`, `2>&1`, `<<<word`: the target is not a word of the command.
     fn redirection(&mut self) {
         while self.peek().is_some_and(|c| "<>&|-".contains(c)) {
             self.at += 1;
@@ -104,7 +105,7 @@ impl Reader<'_> {
         self.words.truncate(before);
     }
 
-    /// One word, or several where an unquoted variable has several.
+    /// Reads one word, or several for an unquoted variable with several.
     fn word(&mut self) {
         let (mut word, mut any) = (String::new(), false);
         let mut done: Vec<String> = Vec::new();
@@ -112,7 +113,7 @@ impl Reader<'_> {
             match c {
                 ' ' | '\t' | '\r' | '\n' | ';' | '&' | '|' | '(' | ')' => break,
                 '<' | '>' => {
-                    // A number before a redirection is its file.
+                    // A number before a redirection is its file descriptor.
                     if !any || !word.chars().all(|c| c.is_ascii_digit()) {
                         break;
                     }
@@ -171,7 +172,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The rest of a text in double quotes.
+    /// Reads the rest of a text in double quotes.
     fn quoted(&mut self, word: &mut String) {
         while let Some(c) = self.peek() {
             match c {
@@ -199,7 +200,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What `$NAME`, `${NAME}`, `$(command)` or `` `command` `` becomes.
+    /// Expands `$NAME`, `${NAME}`, `$(command)` or `` `command` ``.
     fn expansion(&mut self) -> String {
         let from = self.at;
         let first = self.next();
@@ -257,7 +258,7 @@ impl Reader<'_> {
         self.variables.get(name).cloned().or_else(hostname)
     }
 
-    /// The command is at its end.
+    /// Ends the command.
     fn ends(&mut self) {
         let mut words = std::mem::take(&mut self.words);
         let mut decided = self.depth > 0 || self.after_or;
@@ -279,7 +280,7 @@ impl Reader<'_> {
         let assigns = words.get(usize::from(exported)..).unwrap_or_default();
         if assigns.iter().all(|word| is_assignment(word)) {
             for (name, value) in assigns.iter().filter_map(|word| word.split_once('=')) {
-                // What an `if` decides is not known afterwards.
+                // The result of an `if` is not known afterwards.
                 let value = if decided { format!("{OPEN}${name}") } else { value.to_string() };
                 self.variables.insert(name.into(), value);
             }
@@ -288,7 +289,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a word begins as `NAME=`.
+/// Returns whether a word begins with `NAME=`.
 pub(super) fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')

@@ -1,5 +1,5 @@
-//! One configuration by its file, whatever kind it is of; a file of another kind is named for what it is and refused, since
-//! what is taken for something else loses its settings without a word.
+//! Reads one configuration from its file, whatever its kind. A file of another kind is identified and refused, since
+//! its settings would be lost silently if it were read as something else.
 
 #[cfg(test)]
 mod tests;
@@ -26,10 +26,10 @@ use crate::{
     },
 };
 
-/// Why a file is no configuration of one etcd: what it is instead.
+/// What a file is instead of the configuration of one etcd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotOne {
-    /// Nothing is in it, or only comments.
+    /// Empty, or only comments.
     Empty,
     /// Not text.
     Binary,
@@ -42,44 +42,44 @@ pub enum NotOne {
         /// It has a command.
         starts: bool,
     },
-    /// A systemd unit that starts etcd in a root directory of its own.
+    /// A systemd unit that starts etcd in its own root directory.
     Chroot,
-    /// A manifest of Kubernetes of this kind, or a pod that starts no etcd.
+    /// A Kubernetes manifest of this kind, not a pod.
     Manifest(String),
-    /// A pod's manifest in which nothing starts an etcd.
+    /// The manifest of a pod that starts no etcd.
     Pod,
     /// The output of `docker inspect` with this many containers, of which not exactly one runs etcd.
     Containers(usize),
-    /// YAML or JSON of something else; some of its keys.
+    /// YAML or JSON of another kind; some of its keys.
     Keys(Vec<String>),
-    /// Variables, but for a line that is no assignment: what stands on it before any value.
+    /// Variables, except for a line that is not an assignment: its text before any value.
     Line(String),
     /// Text of no known kind.
     Text,
 }
 
 impl NotOne {
-    /// What to do instead.
+    /// Returns what to do instead.
     fn hint(&self) -> &'static str {
         match self {
             NotOne::Compose(_) => {
-                "Give the container that it makes: docker inspect NAME > FILE (of a stopped one, too). Or write the ETCD_ variables \
-                 of the member's service into a file, NAME=value a line, and its flags (--quota-backend-bytes=…) as variables, \
-                 too (ETCD_QUOTA_BACKEND_BYTES=…); give that file."
+                "Use its container: docker inspect NAME > FILE (a stopped one works, too). Or write the ETCD_ \
+                 variables of the member's service to a file, NAME=value on each line, and its flags \
+                 (--quota-backend-bytes=…) as variables, too (ETCD_QUOTA_BACKEND_BYTES=…); use that file."
             }
-            NotOne::Script => "Give the unit that runs it, or write its flags into a file of ETCD_ variables.",
+            NotOne::Script => "Use the unit that runs it, or write its flags to a file of ETCD_ variables.",
             NotOne::Chroot => {
-                "Write its flags into a file of ETCD_ variables (ETCD_NAME=…, a line each), with paths as the host has them; give \
-                 that file."
+                "Write its flags to a file of ETCD_ variables (ETCD_NAME=…, one on each line), with the paths on the \
+                 host; use that file."
             }
-            NotOne::Unit { starts: false } => "Give the whole unit: systemctl cat etcd.service > FILE",
+            NotOne::Unit { starts: false } => "Use the whole unit: systemctl cat etcd.service > FILE",
             NotOne::Manifest(_) => {
-                "Give the manifest of one pod: kubectl get pod NAME -o yaml, or a file of ETCD_ variables."
+                "Use the manifest of one pod: kubectl get pod NAME -o yaml, or a file of ETCD_ variables."
             }
-            NotOne::Containers(_) => "Give one container's: docker inspect NAME > FILE",
+            NotOne::Containers(_) => "Use the output for one container: docker inspect NAME > FILE",
             _ => {
-                "Known are a systemd unit, a static pod's manifest, a file of ETCD_ variables, etcd's own YAML, a script that \
-                 only starts etcd, and the output of docker inspect."
+                "Supported: a systemd unit, a static pod's manifest, a file of ETCD_ variables, etcd's own YAML, a \
+                 script that only starts etcd, and the output of docker inspect."
             }
         }
     }
@@ -95,52 +95,52 @@ impl fmt::Display for NotOne {
                 write!(f, "it is a Docker Compose file ({} {named})", plural(count, "service", "services"))
             }
             NotOne::Script => {
-                write!(f, "it is a shell script that does more than start one etcd, so its flags are not known")
+                write!(f, "it is a shell script that does more than start one etcd, so its flags are unknown")
             }
             NotOne::Chroot => {
-                write!(f, "it is a systemd unit that starts etcd in a root directory of its own (chroot)")
+                write!(f, "it is a systemd unit that starts etcd in its own root directory (chroot)")
             }
             NotOne::Unit { starts: true } => {
-                write!(f, "it is a systemd unit that starts no etcd, or in a way that cannot be read")
+                write!(f, "it is a systemd unit that starts no etcd, or in an unknown way")
             }
-            NotOne::Unit { starts: false } => write!(f, "it is a part of a systemd unit, without ExecStart"),
-            NotOne::Manifest(kind) => write!(f, "it is a Kubernetes manifest of the kind {kind}, not a pod"),
+            NotOne::Unit { starts: false } => write!(f, "it is part of a systemd unit, without ExecStart"),
+            NotOne::Manifest(kind) => write!(f, "it is a Kubernetes manifest of kind {kind}, not Pod"),
             NotOne::Pod => write!(f, "it is the manifest of a pod that starts no etcd"),
             NotOne::Containers(1) => {
-                write!(f, "it is a container that does not run etcd, or in a way that cannot be read")
+                write!(f, "it is a container that does not run etcd, or in an unknown way")
             }
             NotOne::Containers(count) => write!(f, "it is the output of docker inspect for {count} containers"),
-            NotOne::Keys(keys) if keys.is_empty() => write!(f, "it has no settings of etcd"),
+            NotOne::Keys(keys) if keys.is_empty() => write!(f, "it has no etcd settings"),
             NotOne::Keys(keys) => write!(
                 f,
                 "it is YAML or JSON, but {} {} no etcd configuration",
                 all(keys),
                 plural(keys.len(), "is", "are")
             ),
-            NotOne::Line(line) => write!(f, "its line {line:?} is no assignment (NAME=value, without spaces around =)"),
-            NotOne::Text => write!(f, "it has no flags of etcd in a form that is known"),
+            NotOne::Line(line) => write!(f, "its line {line:?} is not an assignment (NAME=value, no spaces around =)"),
+            NotOne::Text => write!(f, "it has no etcd flags in a known format"),
         }
     }
 }
 
-/// One configuration by its file: a unit, a static pod's manifest, a file of `ETCD_…` variables, etcd's own YAML, the output
-/// of `docker inspect`, or a script that does nothing but start etcd. A copy of another host's (`here` is false) is taken for
-/// the file in its usual place there; files that it names are on that host, and not read here.
+/// Reads one configuration from its file: a unit, a static pod's manifest, a file of `ETCD_…` variables, etcd's own
+/// YAML, the output of `docker inspect`, or a script that does nothing but start etcd. A copy from another host (`here`
+/// is false) is read as the file in its usual place there; files that it names are on that host, and not read.
 ///
 /// # Errors
-/// `Input` where it cannot be read, or is something else.
+/// `Input` if it cannot be read, or is something else.
 pub fn one(path: &Path, here: bool) -> Result<ConfigFacts> {
     let wrong = |why: &str| {
-        Error::new(ErrorKind::Input, format!("{} does not say how an etcd is started", path.shown())).why(why)
+        Error::new(ErrorKind::Input, format!("{}: not the configuration of one etcd", path.shown())).why(why)
     };
-    path.to_str().ok_or_else(|| wrong("its name is no UTF-8"))?;
+    path.to_str().ok_or_else(|| wrong("its name is not UTF-8"))?;
     let tree = Tree(Path::new("/"));
     let text = tree.text(path).map_err(|e| io_trouble("read", path, &e))?;
     let host = if here { Host::this(tree) } else { Host::elsewhere() };
     read(tree, &host, path, &text).map_err(|not| wrong(&not.to_string()).hint(not.hint()))
 }
 
-/// The configuration in a text, wherever that is from.
+/// Reads the configuration in a text, from any source.
 pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, text: &str) -> std::result::Result<ConfigFacts, NotOne> {
     let base = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -168,7 +168,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, text: &str) -> std:
             }
             _ => match script(host, path, text) {
                 Ok(facts) => (facts, path.shown().to_string()),
-                // What is neither is a file of variables with lines over several lines, or nothing known.
+                // What is neither is a file of variables with values over several lines, or unknown.
                 Err(_) if !text.contains("exec ") && lines.iter().any(|line| line.starts_with("ETCD_")) => {
                     let facts = variables_in(text, &path.shown()).ok_or(NotOne::Text)?;
                     (
@@ -186,7 +186,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, text: &str) -> std:
     Ok(facts)
 }
 
-/// Whether every line, those that go on taken together, is an assignment.
+/// Returns whether every line is an assignment; continued lines count as one.
 fn only_assignments(text: &str) -> bool {
     let mut variables = systemd::Variables::new();
     systemd::shell_file(text, "", &mut variables);
@@ -196,7 +196,7 @@ fn only_assignments(text: &str) -> bool {
         && lines.into_iter().all(|line| shell::is_assignment(line.strip_prefix("export ").unwrap_or(line)))
 }
 
-/// The first line of a file of variables that is no assignment, without its value.
+/// Returns the first line of a file of variables that is not an assignment, without its value.
 fn odd_line(lines: &[&str]) -> NotOne {
     let is_odd = |line: &&&str| !shell::is_assignment(line.strip_prefix("export ").unwrap_or(line).trim_start());
     let odd = lines.iter().find(is_odd).map(|line| line.split_once('=').map_or(*line, |(name, _)| name));
@@ -218,7 +218,7 @@ fn unit(tree: Tree<'_>, host: &Host, path: &Path, name: &str, text: &str) -> std
     }
 }
 
-/// Whether a unit starts its etcd in a root directory of its own.
+/// Returns whether a unit starts its etcd in its own root directory.
 fn is_chroot(host: &Host, text: &str) -> bool {
     let around = ParseContext { host, variables: Default::default() };
     systemd::lines(text).iter().any(|(_, key, value)| match key.as_str() {
@@ -231,7 +231,7 @@ fn is_chroot(host: &Host, text: &str) -> bool {
     })
 }
 
-/// A script that sets variables and starts one etcd, whatever happens.
+/// Reads a script that sets variables and always starts one etcd.
 fn script(host: &Host, path: &Path, text: &str) -> std::result::Result<ConfigFacts, NotOne> {
     let commands = shell::commands(text, &Default::default(), host);
     let harmless = |words: &[String]| {
@@ -253,7 +253,7 @@ fn script(host: &Host, path: &Path, text: &str) -> std::result::Result<ConfigFac
     let variables = flags::of_variables(given, &mut notes);
     let flags = flags::merged(flags::of_args(&words.args, &place), variables);
     if flags::get(&flags, "config-file").is_some() {
-        notes.push("it names a configuration file, which holds everything: give that file".into());
+        notes.push("it names a configuration file, which has all settings: use that file".into());
     }
     notes.extend(words.dropped(false));
     notes.extend(flags::beyond(&words.args));
@@ -262,7 +262,7 @@ fn script(host: &Host, path: &Path, text: &str) -> std::result::Result<ConfigFac
     Ok(facts)
 }
 
-/// YAML or JSON.
+/// Reads YAML or JSON.
 fn structured(
     tree: Tree<'_>,
     host: &Host,
@@ -289,7 +289,7 @@ fn structured(
         Some(kind) if document.get("apiVersion").is_some() => return Err(NotOne::Manifest(kind.into())),
         _ => {}
     }
-    // A name alone, or what programs of every kind have, makes no configuration of etcd.
+    // A name alone, or keys that programs of any kind have, are not a configuration of etcd.
     let telling = |key: &&String| {
         flags::is_key(key)
             && !["name", "debug", "version", "logger", "metrics", "discovery", "proxy", "cors"].contains(&key.as_str())

@@ -1,4 +1,4 @@
-//! The syntax of systemd units and environment files: lines, quoting, variables. Nothing here looks for files.
+//! Parses systemd units and environment files: lines, quoting, variables. It does not search for files.
 //!
 //! Sources: systemd.syntax(7), systemd.exec(5) (`EnvironmentFile=`), systemd.service(5) (command lines).
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// An assignment in a unit: section, key, value.
 pub(super) type Directive = (String, String, String);
 
-/// The assignments of a unit or drop-in, in order.
+/// Returns the assignments of a unit or drop-in, in order.
 pub(super) fn lines(text: &str) -> Vec<Directive> {
     let (mut section, mut found) = (String::new(), Vec::new());
     for line in joined(text) {
@@ -20,7 +20,7 @@ pub(super) fn lines(text: &str) -> Vec<Directive> {
     found
 }
 
-/// Lines without comments; a backslash at the end joins one with the next, over comments between them.
+/// Returns the lines without comments; a backslash at the end joins a line with the next, over comments between them.
 fn joined(text: &str) -> Vec<String> {
     let (mut lines, mut open) = (Vec::new(), String::new());
     for line in text.lines() {
@@ -42,7 +42,7 @@ fn joined(text: &str) -> Vec<String> {
     lines
 }
 
-/// Splits a value into words; quotes hold words together, backslashes escape.
+/// Splits a value into words; quotes keep words together, backslashes escape.
 pub(super) fn words(value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -94,7 +94,7 @@ fn escape(chars: &mut std::str::Chars<'_>) -> String {
     plain.into()
 }
 
-/// Variables by name, and where each came from.
+/// Variables by name, each with its origin.
 pub(super) type Variables = BTreeMap<String, (String, String)>;
 
 /// Adds the assignments of an `Environment=` value.
@@ -106,8 +106,8 @@ pub(super) fn environment(value: &str, from: &str, into: &mut Variables) {
     }
 }
 
-/// Adds the assignments of an environment file as systemd does, and returns the names that it ignores as they are none:
-/// `export NAME` above all, which only a shell takes.
+/// Adds the assignments of an environment file like systemd, and returns the names that systemd ignores as invalid:
+/// usually `export NAME`, which only a shell accepts.
 pub(super) fn environment_file(text: &str, from: &str, into: &mut Variables) -> Vec<String> {
     let mut ignored = Vec::new();
     for (name, value) in assignments(text) {
@@ -120,7 +120,7 @@ pub(super) fn environment_file(text: &str, from: &str, into: &mut Variables) -> 
     ignored
 }
 
-/// As [`environment_file`], of a file that a shell may read as well: there people write `export`.
+/// Does the same for a file that a shell may read as well: there people write `export`.
 pub(super) fn shell_file(text: &str, from: &str, into: &mut Variables) {
     for (name, value) in assignments(text) {
         let name = name.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).map_or(&*name, str::trim);
@@ -132,7 +132,7 @@ fn is_variable(name: &str) -> bool {
     is_name(name) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Where the reading of an environment file is.
+/// The state of the parser of environment files.
 #[derive(Clone, Copy)]
 enum At {
     PreKey,
@@ -147,14 +147,15 @@ enum At {
     CommentEscape,
 }
 
-/// The assignments of an environment file, in order. A value goes over a line's end where a backslash is before that, or in
-/// quotes; in double quotes a backslash is only special before `"`, `\`, `` ` ``, `$` and a line's end, in single ones never.
+/// Returns the assignments of an environment file, in order. A value continues over the end of a line after a
+/// backslash, or in quotes; in double quotes a backslash escapes only `"`, `\`, `` ` ``, `$` and a line's end, in
+/// single quotes nothing.
 ///
 /// Source: systemd `src/basic/env-file.c`, `parse_env_file_internal`.
 fn assignments(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let (mut key, mut value) = (String::new(), String::new());
-    // How long the value is without the blanks at its end.
+    // The length of the value without trailing blanks.
     let mut kept = 0;
     let mut at = At::PreKey;
     let line_end = |c: char| matches!(c, '\n' | '\r');
@@ -239,15 +240,15 @@ fn assignments(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A command line as systemd carries it out: prefixes taken off, variables put in. `$NAME` as a word of its own becomes
-/// as many words as it has, `${NAME}` one.
+/// Returns a command line as systemd runs it: prefixes removed, variables expanded. `$NAME` as a word of its own
+/// becomes as many words as its value has, `${NAME}` one.
 pub(super) fn command(value: &str, variables: &Variables) -> Vec<String> {
     let prefixes = value.len() - value.trim_start_matches(['@', '-', ':', '+', '!', '|']).len();
     let (prefixes, rest) = value.split_at(prefixes);
     let mut found = Vec::new();
     for (at, word) in words(rest).into_iter().enumerate() {
         if at == 1 && prefixes.contains('@') {
-            // The name under which the program is to run, no argument.
+            // The name under which the program runs, not an argument.
             continue;
         }
         if at == 0 || prefixes.contains(':') {
@@ -263,7 +264,7 @@ pub(super) fn command(value: &str, variables: &Variables) -> Vec<String> {
     found
 }
 
-/// The variables that a command line puts in, each with the word in which it stands.
+/// Returns the variables in a command line, each with its word.
 pub(super) fn put_in(value: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for word in words(value).into_iter().skip(1) {

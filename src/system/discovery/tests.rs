@@ -398,7 +398,7 @@ fn a_running_process() {
 }
 
 #[test]
-fn a_process_counts_by_its_user_and_its_lock() {
+fn a_process_counts_by_user_and_lock() {
     const OWN: &str = "{OWNER}\t{OWNER}\t{OWNER}\t{OWNER}";
     const ROOT: &str = "0\t0\t0\t0";
     const EVE: &str = "54321\t54321\t54321\t54321";
@@ -446,7 +446,7 @@ fn a_process_counts_by_its_user_and_its_lock() {
 
 /// A real process: an ordinary user's shell under the name of etcd, on a directory of this host and on one of its own.
 #[test]
-fn a_real_process_of_somebody_else_is_no_etcd_of_this_host() {
+fn another_users_process_is_no_etcd_here() {
     use std::os::unix::{
         fs::{MetadataExt, chown},
         process::CommandExt,
@@ -481,7 +481,7 @@ fn a_real_process_of_somebody_else_is_no_etcd_of_this_host() {
 
 /// What does not count hides no file either.
 #[test]
-fn a_file_that_only_a_foreign_process_reads_is_found_by_itself() {
+fn a_foreign_processs_file_is_found_independently() {
     let (_dir, all) = running(
         &[
             ("/proc/812/cmdline", "etcd\0--config-file=/etc/etcd/etcd.conf.yml\0"),
@@ -516,7 +516,7 @@ fn files_that_nothing_names() {
 }
 
 #[test]
-fn one_file_of_each_kind_and_its_usual_place() {
+fn each_kind_of_file_in_its_usual_place() {
     let dir = tempfile::tempdir().unwrap();
     let unit = "[Service]\nEnvironment=ETCD_NAME=m1\nExecStart=/usr/bin/etcd --snapshot-count=5\n";
     for (name, text, kind, place, flag) in [
@@ -542,7 +542,7 @@ fn one_file_of_each_kind_and_its_usual_place() {
 
 /// Paths below another root are nobody's on this host: no flag and no directory is asserted.
 #[test]
-fn a_chroot_is_named_and_nothing_is_taken_from_it() {
+fn a_chroot_is_named_and_not_read() {
     for unit in [
         "[Service]\nRootDirectory=/srv/etcd\nExecStart=/usr/bin/etcd --name m1 --data-dir /d\nEnvironment=ETCD_WAL_DIR=/w\n",
         "[Service]\nRootImage=/srv/etcd.raw\nExecStart=/usr/bin/etcd --name m1 --data-dir /d\n",
@@ -559,7 +559,7 @@ fn a_chroot_is_named_and_nothing_is_taken_from_it() {
 
 /// A file that nothing names and that only holds flags for a command is shown with what would be lost.
 #[test]
-fn a_file_with_nothing_but_daemon_args_is_shown() {
+fn a_file_of_daemon_args_alone_is_shown() {
     let facts = one(&[("/etc/default/etcd", "DAEMON_ARGS=\"--name m1 --quota-backend-bytes=8589934592\"\n")]);
     assert_eq!((facts.kind, flags(&facts)), (ConfigKind::EnvironmentFile, vec![]));
     let note = &facts.notes[0];

@@ -1,6 +1,6 @@
-//! systemd units that start an etcd: the unit, its drop-ins, its environment, and what starts it again.
+//! systemd units that start an etcd: the unit, its drop-ins, its environment, and what restarts it.
 //!
-//! Source: systemd.unit(5) for where units lie and which goes before which.
+//! Source: systemd.unit(5) for the directories of units and their precedence.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use crate::{
     text::Shown,
 };
 
-/// Where units lie; the first goes before the others.
+/// The directories of units; earlier ones take precedence.
 const HOMES: [&str; 5] = [
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -32,14 +32,14 @@ const HOMES: [&str; 5] = [
 /// A unit that starts an etcd.
 pub(super) struct Unit {
     pub facts: ConfigFacts,
-    /// Files that it takes its configuration from.
+    /// Files that its configuration comes from.
     pub reads: Vec<PathBuf>,
     restart: String,
 }
 
-/// All of them, by name.
+/// Returns all of them, by name.
 pub(super) fn find(tree: Tree<'_>, host: &Host) -> Vec<Unit> {
-    // By name, with the template that a unit was made from.
+    // By name, with the template of an instance.
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for home in HOMES {
         for name in tree.names(Path::new(home)).into_iter().filter(|name| name.ends_with(".service")) {
@@ -47,7 +47,7 @@ pub(super) fn find(tree: Tree<'_>, host: &Host) -> Vec<Unit> {
                 names.insert(name.clone(), template_of(&name).unwrap_or(name));
             }
         }
-        // A template has as many units as are wanted at boot.
+        // A template has as many instances as are enabled.
         for (_, name) in wanted(tree, home) {
             if let Some(template) = template_of(&name) {
                 names.insert(name, template);
@@ -57,7 +57,7 @@ pub(super) fn find(tree: Tree<'_>, host: &Host) -> Vec<Unit> {
     names.iter().filter_map(|(name, file)| read(tree, host, name, file)).collect()
 }
 
-/// A link to a unit of another name, which is found under its own.
+/// Returns whether a unit is a link to a unit of another name, which is found under its own.
 fn is_alias(tree: Tree<'_>, home: &str, name: &str) -> bool {
     let target = tree.link(&Path::new(home).join(name));
     let other = target.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
@@ -65,21 +65,21 @@ fn is_alias(tree: Tree<'_>, home: &str, name: &str) -> bool {
     other.is_some_and(|other| other != name && other.ends_with(".service") && !other.contains("@.") && found(other))
 }
 
-/// `etcd@m1.service` is made from `etcd@.service`.
+/// Returns the template of an instance: `etcd@m1.service` is made from `etcd@.service`.
 fn template_of(name: &str) -> Option<String> {
     let (template, rest) = name.split_once('@')?;
     let (instance, kind) = rest.rsplit_once('.')?;
     (!instance.is_empty()).then(|| format!("{template}@.{kind}"))
 }
 
-/// What is wanted by something in `home`: in which directory, and its name.
+/// Returns the links in the `.wants` directories of `home`: the directory, and the unit's name.
 fn wanted(tree: Tree<'_>, home: &str) -> Vec<(PathBuf, String)> {
     let dirs = tree.names(Path::new(home)).into_iter().filter(|n| n.ends_with(".wants") || n.ends_with(".requires"));
     let dirs = dirs.map(|name| Path::new(home).join(name));
     dirs.flat_map(|dir| tree.names(&dir).into_iter().map(move |name| (dir.clone(), name))).collect()
 }
 
-/// What counts of the unit and its drop-ins.
+/// The settings in effect of the unit and its drop-ins.
 #[derive(Default)]
 struct Merged {
     commands: Vec<String>,
@@ -100,7 +100,7 @@ fn read(tree: Tree<'_>, host: &Host, name: &str, file: &str) -> Option<Unit> {
     let mut main = None;
     for path in candidates() {
         if tree.link(&path).is_some_and(|target| target == Path::new("/dev/null")) {
-            // What it would be if it were not masked is worth knowing all the same.
+            // Its settings without the mask are worth knowing all the same.
             masked.get_or_insert(path);
             continue;
         }
@@ -128,20 +128,20 @@ fn read(tree: Tree<'_>, host: &Host, name: &str, file: &str) -> Option<Unit> {
     Some(unit)
 }
 
-/// A unit by itself, wherever its file lies: a copy of another host's, maybe.
+/// Reads a single unit file, which may be a copy from another host.
 pub(super) fn alone(tree: Tree<'_>, host: &Host, path: &Path, name: &str, text: &str) -> Option<ConfigFacts> {
     let mut merged = Merged::default();
     merged.take(text, path, name, host);
     started(tree, host, path, name, merged, Vec::new()).map(|unit| unit.facts)
 }
 
-/// Units that are etcd's by their names, so that one which starts it in a way that cannot be read is told.
+/// Returns whether a unit is etcd's by its name, so that one that starts it in an unknown way is reported.
 fn is_etcds(name: &str) -> bool {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     ["etcd", "etcd2", "etcd3", "etcd-member"].contains(&stem.split('@').next().unwrap_or(stem))
 }
 
-/// What a unit starts, where that is an etcd.
+/// Returns the configuration of a unit that starts an etcd.
 fn started(
     tree: Tree<'_>,
     host: &Host,
@@ -154,7 +154,7 @@ fn started(
     for (value, from) in &merged.environment {
         systemd::environment(value, from, &mut variables);
     }
-    // Where it is no unit of this machine, its files may be another's.
+    // If it is not a unit of this machine, its files may be another host's.
     let copy = !HOMES.iter().any(|home| path.starts_with(home));
     let mut reads = Vec::new();
     let mut unread = false;
@@ -163,7 +163,7 @@ fn started(
         let shown = named.replace(OPEN, "");
         if !host.here || named.contains(OPEN) {
             unread = true;
-            notes.push(format!("its settings in {shown} are not known: that file is on its host; give it, too"));
+            notes.push(format!("its settings in {shown} are unknown: that file is on its host; add it, too"));
             continue;
         }
         match tree.text(Path::new(named)) {
@@ -172,12 +172,12 @@ fn started(
                 let ignored: Vec<String> = ignored.into_iter().filter(|name| name.contains("ETCD")).take(10).collect();
                 if !ignored.is_empty() {
                     notes.push(format!(
-                        "systemd ignores what {named} assigns to {}: only a shell takes such lines",
+                        "systemd ignores the lines of {named} for {}: only a shell accepts them",
                         crate::text::phrase::all(&ignored)
                     ));
                 }
                 if copy {
-                    notes.push(format!("its environment file {named} was read on this machine; is it the same there?"));
+                    notes.push(format!("its environment file {named} was read on this machine; check it on the host"));
                 }
             }
             Err(e) if optional && !copy && e.kind() == std::io::ErrorKind::NotFound => {}
@@ -216,34 +216,34 @@ fn started(
             .map(|(name, (value, _))| (name.as_str(), value.as_str())),
     ));
     for (name, word) in put_in.iter().filter(|(name, word)| {
-        // systemd has none of its own that hold flags; one that stands alone may be meant to be empty
+        // systemd sets no variables with flags itself; a variable that is a word of its own may be empty on purpose
         !variables.contains_key(name) && (unread || word.starts_with('-'))
     }) {
         notes.push(match word.strip_prefix('-').and_then(|word| word.trim_start_matches('-').split_once('=')) {
             Some((flag, _)) => {
-                format!("--{flag} is left out: its command takes it from ${name}, which nothing that was read sets")
+                format!("--{flag} is left out: its command takes it from ${name}, which is set in no known file")
             }
-            None => format!("its command has ${name}, which nothing that was read sets: flags in it are not known"),
+            None => format!("its command has ${name}, which is set in no known file: flags in it are unknown"),
         });
     }
     let named = variables.iter().map(|(name, (value, from))| (name.as_str(), value.as_str(), from.as_str()));
-    // Whose paths are below another root, has none that could be taken over.
+    // Nothing can be taken over if the paths are below another root.
     let chroot = chroot.filter(|_| words.is_some());
     if let Some(root) = &chroot {
         let root = root.replace(OPEN, "");
         notes.push(format!(
-            "it starts etcd in a root directory of its own (chroot, {root}): paths in its flags are below that one, so none of \
-             its flags is taken over"
+            "it starts etcd in its own root directory (chroot, {root}): paths in its flags are below that directory, \
+             so none of its flags is taken over"
         ));
         words = Some(Words::default());
     }
     let understood = words.is_some() && chroot.is_none();
     let words = match (words, unclear) {
         (Some(words), _) => words,
-        // Its variables count, whatever starts it; flags and default directory are not known.
+        // Its variables count, whatever starts it; flags and default directory are unknown.
         (None, Some(line)) if is_etcds(name) => {
             let line: String = line.replace(OPEN, "").chars().take(200).collect();
-            notes.push(format!("with which flags it starts etcd cannot be read from its command: {line}"));
+            notes.push(format!("the flags of etcd cannot be read from its command: {line}"));
             Words::default()
         }
         _ => return None,
@@ -262,7 +262,7 @@ fn started(
     let mut reading = Reading { tree, host, here: Path::new(here), reads: &mut reads, notes: &mut notes };
     let flags = command_line::effective(args, variables, &mut reading);
     let (data_dir, wal_dir) = path_mapping::dirs(&flags, Path::new(here), &words.mounts);
-    // Without its command its default directory is not known, either.
+    // Without its command its default directory is unknown, too.
     let data_dir = data_dir.filter(|_| understood || flags::get(&flags, "data-dir").is_some());
     let flags = flags::settled(flags, &mut notes);
     let (origin, automation) = (Origin::File(path.into()), Vec::new());
@@ -271,7 +271,7 @@ fn started(
     Some(Unit { facts, reads, restart: merged.restart })
 }
 
-/// Drop-ins in the order in which they count: by their names, of the same name only the first one found.
+/// Returns the drop-ins in the order of their names; of the same name only the first one found.
 fn drop_ins(tree: Tree<'_>, name: &str, file: &str) -> Vec<PathBuf> {
     let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
     for home in HOMES {
@@ -293,7 +293,7 @@ impl Merged {
             }
             let value = specified(&value, name, host);
             match key.as_str() {
-                // An empty assignment takes back all before it.
+                // An empty assignment resets all before it.
                 "ExecStart" if value.is_empty() => self.commands.clear(),
                 "ExecStart" => self.commands.push(value),
                 "Environment" if value.is_empty() => self.environment.clear(),
@@ -311,7 +311,7 @@ impl Merged {
     }
 }
 
-/// `%i` and its like: by the unit's name, and by the host.
+/// Expands `%i` and the other specifiers: by the unit's name, and by the host.
 ///
 /// Source: systemd.unit(5), "Specifiers".
 fn specified(value: &str, name: &str, host: &Host) -> String {
@@ -346,7 +346,7 @@ fn specified(value: &str, name: &str, host: &Host) -> String {
     out
 }
 
-/// A part of a unit's name as it was before it was escaped: `-` is `/`, `\x2d` is `-`.
+/// Unescapes a part of a unit's name: `-` is `/`, `\x2d` is `-`.
 fn unescaped(text: &str) -> String {
     let mut out = Vec::new();
     let mut rest = text;
@@ -363,7 +363,7 @@ fn unescaped(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// What systemd does with the unit by itself, and how that is paused and taken up again.
+/// Returns what systemd does with the unit automatically, and how that is paused and resumed.
 fn automation(tree: Tree<'_>, name: &str, path: &Path, restart: &str, masked: Option<&Path>) -> Automation {
     let enabled = HOMES.iter().any(|home| wanted(tree, home).iter().any(|(_, wanted)| wanted == name));
     let again = match restart {
@@ -375,11 +375,11 @@ fn automation(tree: Tree<'_>, name: &str, path: &Path, restart: &str, masked: Op
     let acts: Vec<String> = [again, boot].into_iter().flatten().collect();
     let (active, what) = match (masked.is_some(), acts.as_slice()) {
         (true, _) => (false, format!("{name} is masked: systemd does not start it")),
-        (_, []) => (false, format!("systemd starts {name} only when told to")),
+        (_, []) => (false, format!("systemd starts {name} only on request")),
         (_, acts) => (true, format!("systemd {}", acts.join(", and "))),
     };
-    // A unit below /etc goes before a mask below /run, which would be without effect. Nobody waits for the start: etcd says
-    // that it is up only when others are, too.
+    // A unit below /etc takes precedence over a mask below /run, which would have no effect. The start does not block:
+    // etcd reports readiness only when other members are up, too.
     let (hold, release) = match (enabled, path.starts_with("/etc")) {
         (false, _) => (String::new(), format!("systemctl start --no-block {name}")),
         (true, true) => (format!(" && systemctl disable {name}"), format!("systemctl enable --now --no-block {name}")),

@@ -1,13 +1,13 @@
-//! Programs that start another with their own arguments before it: `nice`, `taskset`, `sudo -u` and their like.
+//! Programs that run another command with their own arguments before it: `nice`, `taskset`, `sudo -u` and the like.
 //!
 //! Sources: the manual pages of coreutils, util-linux, numactl, sudo, runit and of the containers' small inits.
 
-/// How a program's own arguments are told from the command that it starts.
+/// How a program's own arguments are separated from the command that it runs.
 struct Wrapper {
     name: &'static str,
-    /// Options that take the next word as their value.
+    /// Options that use the next word as their value.
     valued: &'static [&'static str],
-    /// How many words stand before the command that are no options.
+    /// The number of operands before the command.
     before: usize,
 }
 
@@ -43,12 +43,12 @@ const WRAPPERS: &[Wrapper] = &[
     Wrapper { name: "unshare", valued: &["-S", "-G", "-w", "--setuid", "--setgid", "--wd"], before: 0 },
 ];
 
-/// Whether a program starts another as another user.
+/// Returns whether a program runs another as another user.
 pub(super) fn changes_user(name: &str) -> bool {
     ["chpst", "gosu", "runuser", "setpriv", "setuidgid", "su", "su-exec", "sudo"].contains(&name)
 }
 
-/// The command that a wrapper starts, and the variables that stand before it; none where it is no wrapper.
+/// Returns the command that a wrapper runs, and the variables before it; `None` if it is not a wrapper.
 pub(super) fn unwrapped(words: &[String]) -> Option<(Vec<String>, &[String])> {
     let (first, mut rest) = words.split_first()?;
     let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.name == base(first))?;
@@ -75,7 +75,7 @@ pub(super) fn unwrapped(words: &[String]) -> Option<(Vec<String>, &[String])> {
     Some((variables, rest))
 }
 
-/// The last part of a path.
+/// Returns the last part of a path.
 pub(super) fn base(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }

@@ -1,13 +1,13 @@
-//! YAML as JSON values, as etcd and the kubelet read it.
+//! Reads YAML as JSON values, as etcd and the kubelet do.
 
 use serde_json::Value;
 
 use crate::yaml::{Schema, to_json};
 
-/// Reads the first document, as etcd does; what JSON cannot express (keys that are no text) is an error.
+/// Reads the first document, like etcd; what JSON cannot express (keys that are not strings) is an error.
 ///
 /// # Errors
-/// A sentence that says where it is wrong.
+/// A sentence with the place of the mistake.
 pub(super) fn parse(text: &str) -> Result<Value, String> {
-    to_json(text, Schema::Etcd).map_err(|e| format!("it is not YAML that can be read ({e})"))
+    to_json(text, Schema::Etcd).map_err(|e| format!("it is not valid YAML ({e})"))
 }

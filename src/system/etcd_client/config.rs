@@ -2,23 +2,23 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-/// The most that one answer may take; less where `--command-timeout` is shorter.
+/// The longest time limit of one answer; a shorter `--command-timeout` takes precedence.
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// How members are reached: etcdctl's flags of the same names.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Connect {
-    /// `--cacert`: the CA of the members' certificates; the system's CAs where it is not given.
+    /// `--cacert`: the CA of the members' certificates; the system's CAs if it is not given.
     pub cacert: Option<PathBuf>,
     /// `--cert`: the client certificate.
     pub cert: Option<PathBuf>,
     /// `--key`: its private key.
     pub key: Option<PathBuf>,
-    /// `--user`, without the password (`name:password` is taken apart where no password is given).
+    /// `--user`, without the password (`name:password` is split if no password is given).
     pub user: Option<String>,
     /// `--password`.
     pub password: Option<String>,
-    /// `--insecure-skip-tls-verify`: any server certificate is taken.
+    /// `--insecure-skip-tls-verify`: any server certificate is accepted.
     pub insecure_skip_tls_verify: bool,
     /// `--insecure-transport`, true by default: endpoints without a scheme are `http`, unless
     /// certificates are given.
@@ -28,10 +28,10 @@ pub struct Connect {
     /// `--command-timeout`: for one answer; more than 3 s is taken as 3 s when members are asked.
     /// 5 s by default.
     pub command_timeout: Duration,
-    /// How long a snapshot's stream may stand still, and a hash of all keys may take. 30 s by default.
+    /// How long a snapshot's stream may stall, and a hash of all keys may take. 30 s by default.
     pub idle_timeout: Duration,
-    /// Where a client port says nothing or no member list can be had, the same host's usual peer port (2380) and
-    /// metrics port (2381) are asked, too; what answers there counts only where it is the same member's. On by default.
+    /// If a client port is silent or returns no member list, the same host's usual peer port (2380) and
+    /// metrics port (2381) are asked, too; their answers count only if they are the same member's. On by default.
     pub guess_ports: bool,
 }
 
@@ -54,7 +54,7 @@ impl Default for Connect {
 }
 
 impl fmt::Debug for Connect {
-    /// Everything but the password, which may also stand behind the user's name.
+    /// Formats everything but the password, which may also follow the user's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connect")
             .field("cacert", &self.cacert)
@@ -73,12 +73,12 @@ impl fmt::Debug for Connect {
 }
 
 impl Connect {
-    /// True where an endpoint without a scheme means `https`.
+    /// Returns true if an endpoint without a scheme means `https`.
     pub(super) fn wants_tls(&self) -> bool {
         !self.insecure_transport || self.cacert.is_some() || self.cert.is_some() || self.key.is_some()
     }
 
-    /// Name and password, where a name is given.
+    /// Returns name and password, if a name is given.
     pub(super) fn credentials(&self) -> Option<(String, String)> {
         let user = self.user.as_deref().filter(|user| !user.is_empty())?;
         match (&self.password, user.split_once(':')) {

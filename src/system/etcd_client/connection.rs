@@ -1,5 +1,5 @@
-//! One connection to one member: the endpoint's parts, TCP, TLS, and an ear on what comes back, so
-//! that a refusal can be told in words.
+//! One connection to one member: the endpoint's parts, TCP, TLS, and a record of the bytes received, so
+//! that a refusal can be explained.
 
 use std::{
     io,
@@ -31,12 +31,12 @@ use super::{
 use crate::{domain::members::url::CLIENT_PORT, system::net::tls};
 
 /// How long the other side may take to show which protocol it speaks, once it is known that it
-/// does not speak ours.
+/// is not ours.
 const PROBE: Duration = Duration::from_secs(1);
 
 impl Target {
-    /// Reads an endpoint as etcdctl does: without a scheme it is `http`, unless certificates or
-    /// `--insecure-transport=false` were given. A path is passed over.
+    /// Parses an endpoint like etcdctl: without a scheme it is `http`, unless certificates or
+    /// `--insecure-transport=false` were given. A path is ignored.
     pub(super) fn parse(endpoint: &str, connect: &Connect) -> Result<Target, ConnectError> {
         let endpoint = endpoint.trim();
         let bad = |details: String| ConnectError::new("not an endpoint", details);
@@ -50,7 +50,7 @@ impl Target {
             Some("https") => true,
             Some("unix" | "unixs") => {
                 return Err(bad(format!(
-                    "{endpoint} is a Unix socket; requorum asks members over TCP: give the client URL with host and port."
+                    "{endpoint} is a Unix socket; requorum needs TCP: give the client URL with host and port."
                 )));
             }
             Some(other) => {
@@ -67,7 +67,7 @@ impl Target {
         let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
         if host.is_empty() || bracketed.is_none() && host.contains([':', '[', ']', '@', ' ']) {
             return Err(bad(format!(
-                "{endpoint} names no host that can be asked; an endpoint looks like https://10.0.0.1:2379 or http://[::1]:2379."
+                "{endpoint} has no valid host; an endpoint looks like https://10.0.0.1:2379 or http://[::1]:2379."
             )));
         }
         let Some(port) = port else {
@@ -88,11 +88,11 @@ pub(super) type Ears = Arc<Mutex<WireObservations>>;
 pub(in crate::system) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
-/// A connection that remembers what [`WireObservations`] asks for, and takes no more bytes than it may.
+/// A connection that records [`WireObservations`], and limits the bytes received.
 struct Listening {
     wire: Box<dyn Wire>,
     ears: Ears,
-    /// How many bytes may still come.
+    /// How many bytes may still be received.
     left: u64,
 }
 
@@ -120,7 +120,7 @@ impl AsyncRead for Listening {
         }
         match self.left.checked_sub(length) {
             Some(left) => self.left = left,
-            None => return Poll::Ready(Err(io::Error::other("it sends more than such an answer ever takes"))),
+            None => return Poll::Ready(Err(io::Error::other("the answer is too large"))),
         }
         polled
     }
@@ -140,22 +140,22 @@ impl AsyncWrite for Listening {
     }
 }
 
-/// A channel over one connection, and what is heard on it. A lost connection is not made anew: the
-/// next call fails, and its words come from what was heard.
+/// A channel over one connection, and what is received on it. A lost connection is not reopened: the
+/// next call fails, and its error comes from what was received.
 pub(super) struct Connection {
-    /// Who is at the other end.
+    /// The other end.
     pub target: Target,
     pub channel: Channel,
     pub ears: Ears,
 }
 
-/// As many bytes as all answers on a connection take that tell of a member: status, members, a hash, alarms. What they
-/// become in memory is a hundred times as much at worst.
+/// The size of all answers about a member on one connection: status, members, a hash, alarms. In memory they take a
+/// hundred times as much at worst.
 pub(super) const ANSWERS: u64 = 512 << 10;
-/// For a database, whose reader has bounds of its own.
+/// No limit, for a database, whose reader has its own.
 pub(super) const DATABASE: u64 = u64::MAX;
 
-/// Connects within `limit` (name, TCP and TLS together), in plain or with `config`. No more than `most` bytes are taken.
+/// Connects within `limit` (name, TCP and TLS together), in plain or with `config`. At most `most` bytes are received.
 pub(super) async fn dial(
     target: &Target,
     config: &Arc<ClientConfig>,
@@ -167,8 +167,8 @@ pub(super) async fn dial(
             return Err(ConnectError::new(
                 format!("no answer in {}", errors::span(limit)),
                 format!(
-                    "{} did not take the connection in {}: its host is down, cut off from here, or hung. \
-                     Ask from another host, or give more time with --dial-timeout.",
+                    "{} did not accept the connection in {}: its host is down, cut off from here, or hung. \
+                     Ask from another host, or raise the limit with --dial-timeout.",
                     target.url(),
                     errors::span(limit)
                 ),
@@ -195,11 +195,7 @@ pub(super) async fn dial(
         Ok(channel) => Ok(Connection { target: target.clone(), channel, ears }),
         Err(error) => Err(ConnectError::new(
             "no HTTP/2",
-            format!(
-                "{} took the connection, but HTTP/2 could not be begun: {}.",
-                target.url(),
-                errors::innermost(&error)
-            ),
+            format!("{} accepted the connection, but HTTP/2 failed: {}.", target.url(), errors::innermost(&error)),
         )),
     }
 }
@@ -212,11 +208,11 @@ pub(in crate::system) enum Failure {
     Words(ConnectError),
 }
 
-/// A connection to `target`, with `config` where it is to be TLS.
+/// Connects to `target`, by TLS with `config` if needed.
 pub(in crate::system) async fn wire(target: &Target, config: &Arc<ClientConfig>) -> Result<Box<dyn Wire>, Failure> {
     let addresses: Vec<_> = lookup_host((target.host.as_str(), target.port)).await.map_err(Failure::Resolve)?.collect();
     let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(Failure::Tcp)?;
-    // small questions and answers: waiting for more to send would only cost time
+    // small questions and answers: Nagle's algorithm would only delay them
     let _ = tcp.set_nodelay(true);
     if !target.tls {
         return Ok(Box::new(tcp));
@@ -224,14 +220,14 @@ pub(in crate::system) async fn wire(target: &Target, config: &Arc<ClientConfig>)
     let name = ServerName::try_from(target.host.clone()).map_err(|_| {
         Failure::Words(ConnectError::new(
             "not a host name",
-            format!("{} is no name that a certificate can bear; TLS cannot be spoken with it.", target.host),
+            format!("{} is not a valid name for a certificate, so TLS cannot be used with it.", target.host),
         ))
     })?;
     Ok(Box::new(TlsConnector::from(config.clone()).connect(name, tcp).await.map_err(Failure::Tls)?))
 }
 
-/// TLS broke: finds out whether the other side speaks plain HTTP/2, since Go's servers just hang up
-/// on what they don't understand.
+/// After a TLS failure, finds out whether the other side speaks plain HTTP/2: Go's servers just close the connection
+/// on what they do not understand.
 async fn tls_refused(error: &io::Error, target: &Target) -> ConnectError {
     let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let unclear = rustls.is_none_or(|e| matches!(e, rustls::Error::InvalidMessage(_)));
@@ -242,12 +238,12 @@ async fn tls_refused(error: &io::Error, target: &Target) -> ConnectError {
         Some(error) => errors::tls(error, target),
         None => ConnectError::new(
             "TLS refused",
-            format!("{} hung up during the TLS handshake: {error}. See the member's own log.", target.url()),
+            format!("{} closed the TLS handshake: {error}. See the member's own log.", target.url()),
         ),
     }
 }
 
-/// True where an HTTP/2 preface in plain is answered with HTTP (a SETTINGS frame, or HTTP/1 words).
+/// Returns true if a plain HTTP/2 preface is answered with HTTP (a SETTINGS frame, or HTTP/1 text).
 async fn speaks_plain(target: &Target) -> bool {
     let probe = async {
         let mut tcp = TcpStream::connect((target.host.as_str(), target.port)).await.ok()?;
@@ -260,7 +256,7 @@ async fn speaks_plain(target: &Target) -> bool {
     timeout(PROBE, probe).await.ok().flatten().unwrap_or(false)
 }
 
-/// True where a TLS handshake is answered with TLS, be it an alert.
+/// Returns true if a TLS handshake is answered with TLS, even an alert.
 pub(super) async fn speaks_tls(target: &Target) -> bool {
     let probe = async {
         let name = ServerName::try_from(target.host.clone()).ok()?;
@@ -276,9 +272,9 @@ pub(super) async fn speaks_tls(target: &Target) -> bool {
     timeout(PROBE, probe).await.ok().flatten().unwrap_or(false)
 }
 
-/// The TLS error with which the other side ends a connection that says nothing. In TLS 1.3 a client
-/// certificate is refused only after the handshake; who writes at once may find the connection
-/// closed before reading why.
+/// Returns the TLS error with which the other side ends a silent connection. In TLS 1.3 a client
+/// certificate is refused only after the handshake; a client that writes at once may find the connection
+/// closed before it reads the reason.
 pub(super) async fn alert(target: &Target, config: &Arc<ClientConfig>) -> Option<rustls::Error> {
     let ears = Ears::default();
     let probe = async {

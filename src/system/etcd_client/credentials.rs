@@ -1,5 +1,5 @@
-//! Where user and password may go: to endpoints that the operator named, and to those that the given CA verified. An
-//! endpoint that only a member list names may be stale or another's; it gets the questions that need no token.
+//! Decides where user and password may be sent: to endpoints that the operator named, and to those that the given CA
+//! verified. An endpoint that only a member list names may be stale or another's; it is asked only what needs no token.
 
 use std::net::IpAddr;
 
@@ -11,12 +11,12 @@ use crate::domain::model::observations::Withheld;
 pub(super) enum NoToken {
     /// The credentials were not sent.
     Withheld(Withheld),
-    /// The member did not give one, or could not.
+    /// The member did not issue one, or could not.
     Refused(String),
 }
 
 impl NoToken {
-    /// The reason, with what to do where that is the operator's choice.
+    /// Returns the reason, with what to do if that is the operator's choice.
     pub(super) fn words(&self) -> String {
         match self {
             NoToken::Refused(why) => why.clone(),
@@ -50,8 +50,8 @@ pub(super) fn may_send_credentials(target: &Target, named: &[Target], connect: &
     }
 }
 
-/// True where both lead to the same port of the same host in the same way. A name and its address are two hosts: what a
-/// name resolves to may change.
+/// Returns true if both lead to the same port of the same host by the same scheme. A name and its address are two
+/// hosts: what a name resolves to may change.
 fn same(a: &Target, b: &Target) -> bool {
     let addresses = a.host.parse::<IpAddr>().ok().zip(b.host.parse::<IpAddr>().ok());
     let hosts = addresses.map_or_else(|| a.host.eq_ignore_ascii_case(&b.host), |(a, b)| a == b);

@@ -1,4 +1,4 @@
-//! Why a member did not answer, in words: a few for the table, a sentence with the way out for the
+//! Why a member did not answer: in a few words for the table, and as a sentence with what to do for the
 //! details.
 
 use std::{error::Error, io, time::Duration};
@@ -13,14 +13,14 @@ use crate::{
     text::Foreign,
 };
 
-/// Why nothing was learnt from a member.
+/// Why a member gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::system) struct ConnectError {
-    /// Few enough words for a table cell.
+    /// Short enough for a table cell.
     pub why: NoAnswer,
-    /// The whole story with the way out.
+    /// The full explanation, with what to do.
     pub details: String,
-    /// True where not even its host was reached, so that no other port of it need be tried.
+    /// True if not even its host was reached, so that its other ports need not be tried.
     pub afar: bool,
 }
 
@@ -29,12 +29,12 @@ impl ConnectError {
         ConnectError { why: why.into(), details: details.into(), afar: false }
     }
 
-    /// Of a member that tells nothing to who has not logged in.
+    /// Creates the error of a member that answers only with a token.
     pub(super) fn password(details: impl Into<String>) -> Self {
         ConnectError::new(NoAnswer::Password, details)
     }
 
-    /// The same, and its host was not reached.
+    /// Marks that its host was not reached.
     pub(super) fn afar(self) -> Self {
         ConnectError { afar: true, ..self }
     }
@@ -46,12 +46,12 @@ impl From<ConnectError> for Answer {
     }
 }
 
-/// A time as a person says it: `3 s`, `250 ms`.
+/// Formats a time limit: `3 s`, `250 ms`.
 pub(in crate::system) fn span(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }
 
-/// The message at the bottom of an error's chain, which is the one that says something.
+/// Returns the message at the end of an error's chain, which is the specific one.
 pub(in crate::system) fn innermost(error: &dyn Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
@@ -60,7 +60,7 @@ pub(in crate::system) fn innermost(error: &dyn Error) -> String {
     last.to_string()
 }
 
-/// The name was not found.
+/// Returns the error for a name that cannot be resolved.
 pub(super) fn resolve(error: &io::Error, target: &Target) -> ConnectError {
     ConnectError::new(
         "name not found",
@@ -72,7 +72,7 @@ pub(super) fn resolve(error: &io::Error, target: &Target) -> ConnectError {
     .afar()
 }
 
-/// TCP was refused.
+/// Returns the error for a refused or failed TCP connection.
 pub(super) fn tcp(error: &io::Error, target: &Target) -> ConnectError {
     let url = target.url();
     match error.kind() {
@@ -91,14 +91,14 @@ pub(super) fn tcp(error: &io::Error, target: &Target) -> ConnectError {
         .afar(),
         io::ErrorKind::TimedOut => ConnectError::new(
             "no answer",
-            format!("{url} did not take the connection: its host is down or a firewall drops the packets."),
+            format!("{url} did not accept the connection: its host is down or a firewall drops the packets."),
         )
         .afar(),
-        _ => ConnectError::new("not reachable", format!("{url} could not be connected to: {error}.")),
+        _ => ConnectError::new("not reachable", format!("connecting to {url} failed: {error}.")),
     }
 }
 
-/// `https` was asked for, and the member speaks plain HTTP.
+/// Returns the error for `https` with a member that speaks plain HTTP.
 pub(super) fn speaks_plain(target: &Target) -> ConnectError {
     ConnectError::new(
         "speaks http, not https",
@@ -106,12 +106,12 @@ pub(super) fn speaks_plain(target: &Target) -> ConnectError {
     )
 }
 
-/// `http` was asked for, and the member speaks TLS.
+/// Returns the error for `http` with a member that speaks TLS.
 pub(super) fn speaks_tls(target: &Target) -> ConnectError {
     ConnectError::new(
         "speaks https, not http",
         format!(
-            "{} expects TLS. Give it as https://{}, with --cacert (and --cert and --key where it asks for a client \
+            "{} expects TLS. Give it as https://{}, with --cacert (and --cert and --key if it requires a client \
              certificate).",
             target.url(),
             target.authority()
@@ -119,7 +119,7 @@ pub(super) fn speaks_tls(target: &Target) -> ConnectError {
     )
 }
 
-/// TLS was refused by one of the two sides.
+/// Returns the error for TLS that one of the two sides refused.
 pub(super) fn tls(error: &rustls::Error, target: &Target) -> ConnectError {
     let url = target.url();
     match error {
@@ -135,29 +135,29 @@ pub(super) fn tls(error: &rustls::Error, target: &Target) -> ConnectError {
 
 fn certificate(error: &CertificateError, target: &Target) -> ConnectError {
     let url = target.url();
-    let skip = "For a look without that check there is --insecure-skip-tls-verify";
+    let skip = "To skip this check: --insecure-skip-tls-verify";
     match error {
         CertificateError::UnknownIssuer => ConnectError::new(
             "certificate of unknown issuer",
             format!(
-                "{url} shows a certificate that no known CA has signed. Give the cluster's CA with --cacert (etcd's own \
-                 --trusted-ca-file). With --auto-tls that is the file \
-                 fixtures/client/cert.pem in its data directory. {skip}."
+                "{url} presents a certificate that is not signed by a known CA. Give the cluster's CA with --cacert \
+                 (etcd's own --trusted-ca-file). With --auto-tls that is the file fixtures/client/cert.pem in its data \
+                 directory. {skip}."
             ),
         ),
-        // the issuer's name is known, its key is another
+        // the issuer's name is known, but with another key
         CertificateError::BadSignature => ConnectError::new(
             "certificate of unknown issuer",
             format!(
-                "{url} shows a certificate that another CA of the same name has signed: was the cluster's CA made anew? \
-                 Give the one in use with --cacert. {skip}."
+                "{url} presents a certificate that is signed by another CA of the same name: was the cluster's CA \
+                 recreated? Give the one in use with --cacert. {skip}."
             ),
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => ConnectError::new(
             "certificate expired",
             format!(
-                "{url}: {error}. The member runs, but clients and peers refuse it: this alone can cost a quorum, and new \
-                 certificates bring it back without a restore. {skip}."
+                "{url}: {error}. The member runs, but clients and peers reject it: this alone can cost a quorum, and \
+                 new certificates restore it without a restore. {skip}."
             ),
         ),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => ConnectError::new(
@@ -166,19 +166,19 @@ fn certificate(error: &CertificateError, target: &Target) -> ConnectError {
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => ConnectError::new(
             "certificate for another name",
-            format!("{url}: {error}. Ask it by a name or address that its certificate bears. {skip}."),
+            format!("{url}: {error}. Use a name or address that is in its certificate. {skip}."),
         ),
-        // rustls hands webpki's own words through as another error
+        // rustls passes webpki's own error on as another error
         CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => ConnectError::new(
-            "a CA certificate as server",
+            "CA certificate as server certificate",
             format!(
-                "{url} shows a CA's own certificate as its server certificate, which strict TLS clients such as this one \
-                 refuse (etcdctl takes it). {skip}."
+                "{url} presents a CA's own certificate as its server certificate, which strict TLS clients such as \
+                 this one reject (etcdctl accepts it). {skip}."
             ),
         ),
         other => ConnectError::new(
             "certificate refused",
-            format!("{url} shows a certificate that cannot be accepted: {other}. {skip}."),
+            format!("{url} presents a certificate that cannot be accepted: {other}. {skip}."),
         ),
     }
 }
@@ -189,10 +189,10 @@ fn alert_words(alert: AlertDescription, url: &str) -> ConnectError {
         | AlertDescription::NoCertificate
         | AlertDescription::BadCertificate
         | AlertDescription::AccessDenied => ConnectError::new(
-            "wants a client certificate",
+            "requires a client certificate",
             format!(
-                "{url} asks for a client certificate, and got none that it takes (TLS alert {alert:?}). Give --cert and \
-                 --key, signed by the member's --trusted-ca-file."
+                "{url} requires a client certificate, and got none that it accepts (TLS alert {alert:?}). Give --cert \
+                 and --key, signed by the member's --trusted-ca-file."
             ),
         ),
         AlertDescription::UnknownCA
@@ -203,24 +203,24 @@ fn alert_words(alert: AlertDescription, url: &str) -> ConnectError {
         | AlertDescription::DecryptError => ConnectError::new(
             "client certificate refused",
             format!(
-                "{url} does not take the client certificate (TLS alert {alert:?}). Give one with --cert and --key that \
-                 the member's --trusted-ca-file has signed, valid today and for client use."
+                "{url} rejects the client certificate (TLS alert {alert:?}). Give one with --cert and --key that \
+                 the member's --trusted-ca-file has signed, valid today and for client authentication."
             ),
         ),
         AlertDescription::HandshakeFailure
         | AlertDescription::ProtocolVersion
         | AlertDescription::InsufficientSecurity => ConnectError::new(
-            "no TLS in common",
+            "no common TLS version",
             format!(
-                "{url} and this client share no TLS version or cipher suite (TLS alert {alert:?}); TLS 1.2 with ECDHE or \
-                 1.3 is needed. See the member's --cipher-suites and --tls-min-version."
+                "{url} and this client share no TLS version or cipher suite (TLS alert {alert:?}); TLS 1.2 with ECDHE \
+                 or 1.3 is needed. See the member's --cipher-suites and --tls-min-version."
             ),
         ),
         other => ConnectError::new("TLS refused", format!("{url} ended the TLS handshake (TLS alert {other:?}).")),
     }
 }
 
-/// What broke after the connection stood, as far as the wire tells; `None` where it tells nothing.
+/// Returns what broke after connecting, as far as the received bytes show it; `None` if they show nothing.
 pub(super) fn heard(heard: &WireObservations, target: &Target) -> Option<ConnectError> {
     if let Some(error) = &heard.tls {
         return Some(tls(error, target));
@@ -229,7 +229,7 @@ pub(super) fn heard(heard: &WireObservations, target: &Target) -> Option<Connect
         return Some(ConnectError::new(
             "speaks HTTP/1, not gRPC",
             format!(
-                "{} is a web server that knows no gRPC: a proxy, a metrics port (--listen-metrics-urls) or another \
+                "{} is a web server without gRPC: a proxy, a metrics port (--listen-metrics-urls) or another \
                  service. Give the member's client URL, usually port 2379.",
                 target.url()
             ),
@@ -242,7 +242,7 @@ pub(super) fn heard(heard: &WireObservations, target: &Target) -> Option<Connect
     None
 }
 
-/// An answer that is an error of the call itself.
+/// Returns the error for an error status of the call itself.
 pub(super) fn status(status: &Status, target: &Target) -> ConnectError {
     let url = target.url();
     match status.code() {
@@ -251,9 +251,9 @@ pub(super) fn status(status: &Status, target: &Target) -> ConnectError {
             format!("{url} speaks gRPC, but not etcd's version 3 API: {}.", said(status)),
         ),
         Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument => ConnectError::new(
-            "refused: who asks?",
+            "authentication required",
             format!(
-                "{url} refuses the question: {}. Give --user and --password, or a client certificate.",
+                "{url} refuses the request: {}. Give --user and --password, or a client certificate.",
                 said(status)
             ),
         ),
@@ -261,17 +261,17 @@ pub(super) fn status(status: &Status, target: &Target) -> ConnectError {
     }
 }
 
-/// What a status says: etcd's own message, or the bottom of the chain of causes.
+/// Returns the message of a status: etcd's own, or the end of the chain of causes.
 pub(super) fn said(status: &Status) -> Foreign {
-    // What has a cause was made on this side; what came over the wire has none.
+    // A status with a cause was made on this side; one from the wire has none.
     if status.source().is_some() {
         return innermost(status).into();
     }
     if status.message().is_empty() { format!("{:?}", status.code()).into() } else { status.message().into() }
 }
 
-/// True for the answers that etcd gives where passwords are on and the caller bears no token, a
-/// stale one, or one without the right.
+/// Returns true for etcd's answers with authentication enabled if the caller has no token, a
+/// stale one, or one without the permission.
 pub(super) fn is_auth(status: &Status) -> bool {
     match status.code() {
         Code::PermissionDenied | Code::Unauthenticated => true,
@@ -281,7 +281,7 @@ pub(super) fn is_auth(status: &Status) -> bool {
                 Some(ServerError::NoUser | ServerError::OldAuthRevision)
             )
         }
-        // streams of 3.4 hand the auth store's own errors through
+        // streams of 3.4 pass the auth store's own errors on
         Code::Unknown => ServerError::from_message(status.message()) == Some(ServerError::AuthStore),
         _ => false,
     }

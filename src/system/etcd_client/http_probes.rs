@@ -1,7 +1,7 @@
-//! The doors beside gRPC: `/health`, `/version` and `/metrics` on the client port, the metrics port, and `/members` on
-//! the peer port. None of them asks for a token, and all but `/health` of a member with a leader answer without quorum.
-//! So they tell of members whose passwords are on while no token can be had, and of those that started again without a
-//! quorum: their client port stays shut until they have published themselves, which takes one.
+//! Probes besides gRPC: `/health`, `/version` and `/metrics` on the client port, the metrics port, and `/members` on
+//! the peer port. None of them needs a token, and all but `/health` of a member with a leader answer without quorum.
+//! So they work for members with authentication enabled while no token can be issued, and for those that were restarted
+//! without a quorum: their client port stays closed until they have published themselves, which takes quorum.
 
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -29,15 +29,15 @@ const METRICS_PORT: u16 = 2381;
 /// Prometheus's text.
 const METRICS: &str = "/metrics";
 
-/// The linearizable read behind `/health` is wanted, not what it says of alarms: those come from the status.
+/// The linearizable read of `/health` is needed, not its view of alarms: those come from the status.
 const HEALTH: &str = "/health?exclude=NOSPACE&exclude=CORRUPT";
 
-/// The most that is read of metrics. They take 150 to 200 kB, more where many clients are told apart.
+/// The largest metrics that are read, in bytes. They take 150 to 200 kB, more with labels for many clients.
 const METRICS_BYTES: usize = 8 << 20;
-/// The most that is read of a page in JSON, which takes many times as much memory once it is read.
+/// The largest JSON page that is read, in bytes; parsed it takes many times as much memory.
 const JSON_BYTES: usize = 512 << 10;
 
-/// What a page held. The head of an answer is worth something where its body does not come.
+/// The content of a page. The head of an answer is useful even if its body is not received.
 pub(super) struct Page {
     /// The HTTP status.
     pub status: u16,
@@ -53,11 +53,11 @@ pub(super) const MEMBERS: &str = "/members";
 /// The page of versions on a client port.
 pub(super) const VERSION: &str = "/version";
 
-/// Gets `path`, which begins with a slash. All that asks members by HTTP goes through here.
+/// Gets `path`, which begins with a slash. All HTTP requests to members go through here.
 pub(super) async fn page(members: &Members, target: &Target, path: &str) -> Result<Page, HttpError> {
     let most = if path == METRICS { METRICS_BYTES } else { JSON_BYTES };
     let (dial, limit) = (members.connect.dial_timeout, members.connect.answer_timeout());
-    // head and body share the time of an answer: who sends drop by drop keeps nobody for twice as long
+    // head and body share the time limit of an answer: a slow sender must not double it
     let until = Instant::now() + dial + limit;
     let head = http::get(target, &members.tls_http, path, &[("connection", "close")], dial, limit);
     let answer = timeout_at(until, head).await.map_err(|_| HttpError::Late(limit))??;
@@ -67,7 +67,7 @@ pub(super) async fn page(members: &Members, target: &Target, path: &str) -> Resu
     Ok(Page { status, cluster, text })
 }
 
-/// What the client port tells by HTTP.
+/// The answers of the client port over HTTP.
 #[derive(Debug, Default)]
 pub(super) struct ClientPortPages {
     health: OwnHealth,
@@ -110,7 +110,7 @@ pub(super) async fn client_port_pages(members: &Members, target: &Target) -> Cli
 }
 
 impl ClientPortPages {
-    /// Puts into `says` what it does not say itself. Metrics of another member (behind a balancer) are left out.
+    /// Adds to `says` what it does not have itself. Metrics of another member (through a balancer) are left out.
     pub(super) fn fill(self, says: &mut MemberStatus) {
         if let Some(metrics) = self.metrics {
             fill_metrics(metrics, says);
@@ -144,7 +144,7 @@ fn fill_metrics(metrics: Metrics, says: &mut MemberStatus) {
     if says.heard.contains(&Source::Client) {
         return;
     }
-    // no status came: this is all that there is
+    // no status was received: this is all there is
     says.revision = says.revision.max(metrics.revision);
     says.raft_index = metrics.committed;
     says.raft_applied = metrics.applied;
@@ -175,7 +175,7 @@ struct Listed {
     is_learner: bool,
 }
 
-/// What a peer port tells: the cluster's ID where it sends it, and the members.
+/// The answer of a peer port: the cluster's ID if it sends it, and the members.
 struct PeerSays {
     cluster: Id,
     members: Vec<KnownMember>,
@@ -183,7 +183,7 @@ struct PeerSays {
 
 async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
     let page = page(members, target, MEMBERS).await.map_err(missed)?;
-    let not_etcd = |why: String| format!("something else than an etcd peer port answers: {}", Foreign::new(why));
+    let not_etcd = |why: String| format!("not an etcd peer port: {}", Foreign::new(why));
     if page.status != 200 {
         return Err(not_etcd(format!("HTTP status {}", page.status)));
     }
@@ -202,7 +202,7 @@ async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
     Ok(PeerSays { cluster: page.cluster.unwrap_or_default(), members: listed.into_iter().map(known).collect() })
 }
 
-/// Why there is no page, in a few words.
+/// Returns why there is no page, in a few words.
 fn missed(miss: HttpError) -> String {
     match miss {
         HttpError::Wire(Failure::Resolve(e) | Failure::Tcp(e) | Failure::Tls(e)) => errors::innermost(&e),
@@ -213,7 +213,7 @@ fn missed(miss: HttpError) -> String {
     }
 }
 
-/// What the usual peer port and metrics port of a host tell; whose they are is not settled yet.
+/// The answers of the usual peer port and metrics port of a host; whose they are is not decided yet.
 #[derive(Default)]
 pub(super) struct GuessedPorts {
     peer: Option<PeerSays>,
@@ -237,13 +237,13 @@ async fn metrics_at(members: &Members, target: &Target) -> Option<Metrics> {
     Metrics::parse(&page(members, target, METRICS).await.ok()?.text.ok()?)
 }
 
-/// The member whose client URL `target` is.
+/// Returns the member whose client URL `target` is.
 fn whose<'a>(members: &'a [KnownMember], target: &Target) -> Option<&'a KnownMember> {
     members.iter().find(|m| m.client_urls.iter().any(|url| url.trim_end_matches('/') == target.url()))
 }
 
 impl GuessedPorts {
-    /// Puts into `says` the member list where it has none, and the metrics where it has none.
+    /// Adds to `says` the member list and the metrics, if it lacks them.
     pub(super) fn fill(self, says: &mut MemberStatus) {
         if let Some(peer) = self.peer
             && says.members.is_empty()
@@ -261,10 +261,10 @@ impl GuessedPorts {
     }
 }
 
-/// What the other doors tell of a member whose client port said nothing.
+/// Returns what the other ports report about a member whose client port was silent.
 ///
 /// # Errors
-/// The client port's own refusal, where they tell nothing that is certainly of this member.
+/// The client port's own error, if they report nothing that is certainly this member's.
 pub(super) fn by_others(
     target: &Target,
     refusal: ConnectError,

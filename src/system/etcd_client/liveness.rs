@@ -1,8 +1,8 @@
-//! Whether somebody still answers at the doors of an old cluster. Nothing is asked that could change a thing there.
+//! Finds out whether an old cluster still answers at its endpoints. No request changes anything there.
 //!
-//! A peer URL serves `/members` to everybody, with the cluster's ID in a header; a client URL serves `/version` over
-//! HTTP/1.1 where it is not told to be for gRPC only. Source: etcd `server/etcdserver/api/etcdhttp/{peer,version}.go`,
-//! the same in 3.4 to 3.7.
+//! A peer URL serves `/members` without authentication, with the cluster's ID in a header; a client URL serves
+//! `/version` over HTTP/1.1 unless it is for gRPC only. Source: etcd
+//! `server/etcdserver/api/etcdhttp/{peer,version}.go`, the same in 3.4 to 3.7.
 
 #[cfg(test)]
 mod tests;
@@ -35,8 +35,8 @@ use crate::{
 };
 
 impl Members {
-    /// Those of `doors` that accept a TCP connection within `limit`, all tried at once. [`Members::knock`] hears nothing at
-    /// the others; to know that takes neither certificates nor a runtime.
+    /// Returns the endpoints that accept a TCP connection within `limit`, all tried in parallel. [`Members::knock`]
+    /// would hear nothing from the others; to find that out takes neither certificates nor a runtime.
     pub fn listening(doors: Vec<Endpoint>, limit: Duration) -> Vec<Endpoint> {
         let (tell, told) = channel();
         let mut open = vec![false; doors.len()];
@@ -47,12 +47,12 @@ impl Members {
                 let accepts = |address| net::TcpStream::connect_timeout(&address, limit).is_ok();
                 let _ = tell.send((at, (host.as_str(), port).to_socket_addrs().is_ok_and(|mut all| all.any(accepts))));
             };
-            // Without a thread it is not known, and left to `knock`.
+            // Without a thread it is unknown, and left to `knock`.
             *open = thread::Builder::new().spawn(connect).is_err();
         }
         drop(tell);
         let until = Instant::now() + limit;
-        // Who is still silent at the end does not listen; the thread ends by itself.
+        // An endpoint that is still silent at the end does not listen; the thread ends by itself.
         while let Ok((at, accepts)) = told.recv_timeout(until.saturating_duration_since(Instant::now())) {
             if let Some(open) = open.get_mut(at) {
                 *open = accepts;
@@ -61,8 +61,8 @@ impl Members {
         doors.into_iter().zip(open).filter_map(|(door, open)| open.then_some(door)).collect()
     }
 
-    /// Knocks at all doors at once; what was heard comes in their order. Each takes at most the time for a connection and
-    /// what [`Members::ask`] takes, and one answer more.
+    /// Probes all endpoints in parallel; returns the results in their order. Each takes at most the time limits of a
+    /// connection, of [`Members::ask`], and of one more answer.
     pub fn knock(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
         let all = join_all(doors.iter().map(|door| self.heard(door)));
         self.block_on(all)
@@ -91,7 +91,7 @@ impl Members {
         }
     }
 
-    /// Whether anybody takes a connection there.
+    /// Checks whether a connection is accepted there.
     async fn listened(&self, target: &Target) -> Result<(), ProbeResult> {
         let limit = self.connect.dial_timeout;
         let connect = async {
@@ -115,13 +115,13 @@ impl Members {
             Ok(Page { cluster: Some(id), .. }) => {
                 ProbeResult::Etcd { cluster: Some(id), member: None, version: String::new(), revision: None }
             }
-            Ok(page) if spoken_to_tls(target, page.status) => ProbeResult::Somebody("which are to be encrypted".into()),
+            Ok(page) if spoken_to_tls(target, page.status) => ProbeResult::Somebody("with TLS only".into()),
             Ok(page) => ProbeResult::Stranger(format!("an HTTP server ({})", page.status)),
             Err(miss) => self.without_http(target, miss).await,
         }
     }
 
-    /// A client URL whose member told nothing, for this reason.
+    /// Probes a client URL whose member sent no status, for this reason.
     async fn client(&self, target: &Target, why: String) -> ProbeResult {
         let Page { status, text, .. } = match http_probes::page(self, target, http_probes::VERSION).await {
             Ok(page) => page,
@@ -143,35 +143,35 @@ impl Members {
         }
     }
 
-    /// Somebody took the connection, and HTTP/1.1 was not to be had.
+    /// Returns the result if the connection was accepted, but HTTP/1.1 failed.
     async fn without_http(&self, target: &Target, miss: HttpError) -> ProbeResult {
         match miss {
-            HttpError::Late(limit) => ProbeResult::Somebody(format!("but gives {}", no_answer(limit))),
+            HttpError::Late(limit) => ProbeResult::Somebody(format!("but sends {}", no_answer(limit))),
             HttpError::NoHttp(why) => ProbeResult::Somebody(format!("but does not speak HTTP: {why}")),
             HttpError::Wire(connection::Failure::Tls(error)) if !connection::speaks_tls(target).await => {
                 match tls_error(&error) {
-                    Some(rustls::Error::InvalidMessage(_)) => ProbeResult::Somebody("but speaks no TLS".into()),
+                    Some(rustls::Error::InvalidMessage(_)) => ProbeResult::Somebody("but does not speak TLS".into()),
                     _ => hangs_up(),
                 }
             }
-            // A certificate that is asked for or not trusted is somebody's all the same.
-            HttpError::Wire(_) => ProbeResult::Somebody("over TLS that could not be agreed on".into()),
-            // As a proxy does whose backend is gone. A member that wants TLS shows it when it is offered.
+            // A server that requires another certificate, or presents an untrusted one, is alive all the same.
+            HttpError::Wire(_) => ProbeResult::Somebody("but the TLS handshake fails".into()),
+            // Like a proxy without its backend. A member that requires TLS answers when it is offered.
             HttpError::HungUp if target.tls || connection::speaks_tls(target).await => {
-                ProbeResult::Somebody("over TLS, and hangs up on strangers".into())
+                ProbeResult::Somebody("with TLS only, and closes them without an answer".into())
             }
             HttpError::HungUp => hangs_up(),
         }
     }
 }
 
-/// Go's TLS servers answer plain HTTP with this.
+/// Returns whether this is the answer of Go's TLS servers to plain HTTP.
 fn spoken_to_tls(target: &Target, status: u16) -> bool {
     !target.tls && status == 400
 }
 
 fn hangs_up() -> ProbeResult {
-    ProbeResult::Unclear("takes the connection and hangs up, as a proxy without a backend does".into())
+    ProbeResult::Unclear("accepts the connection and closes it, like a proxy without a backend".into())
 }
 
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {

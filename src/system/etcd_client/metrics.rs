@@ -1,9 +1,9 @@
-//! The few lines of `/metrics` that are used here; their names are the same in etcd 3.4 to 3.7
+//! The few lines of `/metrics` that are used; their names are the same in etcd 3.4 to 3.7
 //! (`etcdserver/metrics.go`, `mvcc/metrics.go`).
 
 use crate::{etcd::membership::Id, text::Foreign};
 
-/// What a member's metrics say of it.
+/// What a member's metrics report.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Metrics {
     pub member_id: Option<Id>,
@@ -21,7 +21,7 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// Reads Prometheus's text format; `None` where these are not an etcd member's.
+    /// Parses Prometheus's text format; `None` if these are not an etcd member's metrics.
     pub(super) fn parse(text: &str) -> Option<Metrics> {
         let mut metrics = Metrics::default();
         for line in text.lines().filter(|line| line.starts_with("etcd_")) {

@@ -1,5 +1,5 @@
-//! The keys of a member that were not written since a revision: read page by page from what the member has, so that they
-//! can be held against a database that ends there.
+//! The keys of a member that were not written since a revision: read page by page from the member's own store, so that
+//! they can be compared with a database that ends there.
 
 use etcd_client::{Client, GetOptions};
 use tokio::time::timeout;
@@ -13,9 +13,9 @@ use crate::domain::quorum::known::OldKey;
 
 /// Keys of one page, without values.
 const PAGE: i64 = 500;
-/// Keys that are looked at.
+/// The number of keys that are read.
 const MOST_LOOKED_AT: usize = 20_000;
-/// Keys whose values are read, too.
+/// The number of keys whose values are read, too.
 const MOST_VALUES: usize = 32;
 /// All of them together, on the wire: a value of the usual limit for each of those, and 20,000 keys.
 const MOST_BYTES: u64 = 64 << 20;
@@ -37,7 +37,7 @@ async fn read(members: &Members, endpoint: &str, revision: i64) -> Result<Vec<Ol
     };
     let (line, mut client) = client.await.map_err(|refusal| refusal.why)?;
     if members.connect.credentials().is_some() {
-        // where it is refused, the read says so
+        // if it is refused, the read reports it
         let _ = members.authenticate_if_led(&line, &mut client).await;
     }
     let words = |miss: CallError| miss.words();
@@ -45,7 +45,7 @@ async fn read(members: &Members, endpoint: &str, revision: i64) -> Result<Vec<Ol
     for key in old.iter_mut().take(MOST_VALUES) {
         value(members, &client, key).await.map_err(words)?;
     }
-    // what was written meanwhile tells nothing
+    // what was written meanwhile shows nothing
     old.retain(|key| key.mod_revision <= revision);
     Ok(old)
 }

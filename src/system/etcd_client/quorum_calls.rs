@@ -1,5 +1,5 @@
-//! Questions that only a cluster with quorum answers: the list of alarms, a watch from an old revision, and a canary,
-//! which is the one thing that requorum ever writes to a cluster.
+//! Calls that need quorum: the list of alarms, a watch from an old revision, and a canary,
+//! which is the only thing that requorum ever writes to a cluster.
 
 use std::{future::Future, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     text::Foreign,
 };
 
-/// A client that bears a token where a user was given.
+/// Returns a client that has a token if a user was given.
 async fn ready(members: &Members, endpoint: &str) -> Result<Client, String> {
     let (_, line) = members.dial(endpoint, ANSWERS).await.map_err(|refusal| refusal.why)?;
     let mut client = client(&line, true).await.map_err(|refusal| refusal.why)?;
@@ -28,7 +28,7 @@ async fn ready(members: &Members, endpoint: &str) -> Result<Client, String> {
     Ok(client)
 }
 
-/// Asks for the list of alarms. It goes through the log, so that it proves that the cluster takes proposals, too.
+/// Asks for the list of alarms. The request goes through the log, so it also proves that the cluster accepts proposals.
 pub(super) async fn alarms(members: &Members, endpoint: &str) -> Queried<Vec<Alarm>> {
     let limit = members.connect.answer_timeout();
     let listed = async {
@@ -54,7 +54,7 @@ pub(super) async fn alarms(members: &Members, endpoint: &str) -> Queried<Vec<Ala
     }
 }
 
-/// Opens a watch from `revision` on and says how it is answered. One that is taken says nothing for a while.
+/// Opens a watch from `revision` on and returns how it is answered. One that is accepted is silent for a while.
 pub(super) async fn watch_from(members: &Members, endpoint: &str, revision: i64) -> Watched {
     let limit = members.connect.answer_timeout();
     let opened = async {
@@ -80,11 +80,11 @@ pub(super) async fn watch_from(members: &Members, endpoint: &str, revision: i64)
     timeout(limit, answer).await.unwrap_or(Watched::Open)
 }
 
-/// Puts `key`, reads it back through every endpoint, deletes it, and looks whether a watch that was opened before saw
-/// that. A key that was there before is left alone.
+/// Puts `key`, reads it back through every endpoint, deletes it, and checks that a watch that was opened before saw
+/// both. A key that existed before is left alone.
 pub(super) async fn canary(members: &Members, endpoints: &[String], key: &str, value: &str) -> Canary {
     let failed = |why: Why, left| match left {
-        // who may not write has changed nothing, and shown nothing of the cluster
+        // a user without permission to write has changed nothing, and shown nothing about the cluster
         false if why.denied => Canary::Denied { key: key.into(), why: why.words },
         left => Canary::Failed { key: key.into(), why: why.words, left },
     };
@@ -97,21 +97,21 @@ pub(super) async fn canary(members: &Members, endpoints: &[String], key: &str, v
         }
     }
     let (Some((first, putter)), Some((last, deleter))) = (clients.first(), clients.last()) else {
-        return failed("nobody could be asked".into(), false);
+        return failed("there is no endpoint to ask".into(), false);
     };
     let mut watch = match watching(last, deleter, key, limit).await {
         Ok(watch) => watch,
         Err(why) => return failed(why, false),
     };
     match at(first, "get", limit, putter.kv_client().get(key, Some(GetOptions::new().with_count_only()))).await {
-        Ok(found) if found.count() > 0 => return failed("a key of that name is there already".into(), false),
+        Ok(found) if found.count() > 0 => return failed("a key of that name already exists".into(), false),
         Ok(_) => {}
         Err(why) => return failed(why, false),
     }
     let put = at(first, "put", limit, putter.kv_client().put(key, value, Some(PutOptions::new()))).await;
     let revision = match put {
         Ok(put) => put.header().map_or(0, |header| header.revision()),
-        // what was late may have been done all the same
+        // a late request may have been applied all the same
         Err(why) => {
             let left = at(last, "delete", limit, deleter.kv_client().delete(key, None)).await.is_err();
             return failed(why, left);
@@ -122,7 +122,7 @@ pub(super) async fn canary(members: &Members, endpoints: &[String], key: &str, v
     let read = match (read, deleted) {
         (Ok(read), Ok(deleted)) if deleted.deleted() == 1 => read,
         (Ok(_), Ok(deleted)) => {
-            return failed(format!("{last}: delete: {} keys went", deleted.deleted()).into(), false);
+            return failed(format!("{last}: delete: {} keys were deleted", deleted.deleted()).into(), false);
         }
         (Err(why), deleted) => return failed(why, deleted.is_err()),
         (Ok(_), Err(why)) => return failed(why, true),
@@ -157,13 +157,11 @@ async fn read_through(
         match got.kvs() {
             [kv] if kv.value() == value.as_bytes() && kv.mod_revision() == revision => read.push(endpoint.clone()),
             [kv] => {
-                return Err(format!(
-                    "{endpoint}: get: the key is there as of revision {}, not {revision}",
-                    kv.mod_revision()
-                )
-                .into());
+                return Err(
+                    format!("{endpoint}: get: the key has revision {}, not {revision}", kv.mod_revision()).into()
+                );
             }
-            _ => return Err(format!("{endpoint}: get: the key that was just put is not there").into()),
+            _ => return Err(format!("{endpoint}: get: the key that was just put is missing").into()),
         }
     }
     Ok(read)
@@ -181,10 +179,10 @@ async fn sees_both(watch: &mut WatchStream) -> bool {
     true
 }
 
-/// Why something of the canary did not succeed.
+/// Why a step of the canary failed.
 struct Why {
     words: String,
-    /// True where the user may not do it.
+    /// True if the user has no permission for it.
     denied: bool,
 }
 
@@ -204,7 +202,7 @@ fn denies(error: Option<ServerError>) -> bool {
     matches!(error, Some(ServerError::Denied | ServerError::NoUser))
 }
 
-/// A call to `endpoint`, its failure with the place and the name.
+/// Calls `endpoint`; an error has the endpoint and the name of the call.
 async fn at<T>(
     endpoint: &str,
     what: &str,

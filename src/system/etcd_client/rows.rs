@@ -1,9 +1,9 @@
 //! What one member stores besides keys, asked so that only that member's own store answers.
 //!
-//! Where etcd answers from (3.4 to 3.7, `etcdserver/v3_server.go`): Status, HashKV, Snapshot and LeaseLeases come from the
-//! member that is asked. AuthStatus, UserList, UserGet, RoleList and RoleGet go through the log, but the answer is what the
-//! asked member's own state machine makes of them. LeaseTimeToLive is handed on to the leader, so that it tells nothing of
-//! a follower: how long a lease was granted for is compared only where the database is streamed, and so are passwords, the
+//! Which store answers (3.4 to 3.7, `etcdserver/v3_server.go`): Status, HashKV, Snapshot and LeaseLeases are answered
+//! by the member that is asked. AuthStatus, UserList, UserGet, RoleList and RoleGet go through the log, but the answer
+//! comes from the asked member's own state machine. LeaseTimeToLive is forwarded to the leader, so it shows nothing
+//! about a follower: the granted TTL of leases is compared only if the database is streamed, and so are passwords, the
 //! member table and the rest.
 
 use std::{
@@ -40,20 +40,20 @@ use crate::{
     system::net::http,
 };
 
-/// How the versions begin that store less of what is compared.
+/// The version prefixes that store less of what is compared.
 const EARLY: &str = "3.4.";
-/// So many users, and so many roles, are asked for one by one.
+/// The number of users, and of roles, that are asked for one by one.
 const ONE_BY_ONE: usize = 100;
-/// A database up to this length is kept in memory, a longer one in a file without a name.
+/// A database up to this size is kept in memory, a larger one in an unnamed file.
 const IN_MEMORY: u64 = 64 << 20;
-/// By so many bytes more than twice its size may a database have grown since its size was told.
+/// A database may exceed twice its reported size by this much, since it may have grown.
 const GROWTH: u64 = 16 << 20;
-/// No `/debug/vars` is longer.
+/// The largest `/debug/vars` that is read, in bytes.
 const VARS_BYTES: usize = 1 << 20;
-/// How often the watcher is asked while nothing comes.
+/// How often stop requests are checked while nothing is received.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Reads what the member at `endpoint` stores besides keys, streaming its database where that is not longer than `most`.
+/// Reads what the member at `endpoint` stores besides keys; its database is streamed if it is not larger than `most`.
 ///
 /// # Errors
 /// Why nothing could be asked, in a few words.
@@ -91,7 +91,7 @@ async fn rows(members: &Members, endpoint: &str, most: u64, watch: &mut Progress
                 out.rows = read.rows;
                 out.parts = Part::ALL.into();
                 index = read.consistent_index;
-                // there each member hashes a password by itself when it applies it, with a salt of its own
+                // there each member hashes a password by itself when it applies it, with its own salt
                 // (3.4 `auth/store.go`; since 3.5 the hash is in the log)
                 out.salted = before.version().starts_with(EARLY);
             }
@@ -104,7 +104,7 @@ async fn rows(members: &Members, endpoint: &str, most: u64, watch: &mut Progress
     }
     let after = status(&client).await?;
     (out.to, out.committed) = (after.raft_applied_index(), after.raft_index());
-    // 3.5 and later write the index with all that was applied up to it; 3.4 writes it with changes of keys and users alone
+    // 3.5 and later write the index with everything applied up to it; 3.4 writes it only with changes of keys and users
     if index > 0 && !before.version().starts_with(EARLY) {
         out.to = out.to.min(index.max(out.from));
     }
@@ -122,7 +122,7 @@ impl StoredRows {
     }
 }
 
-/// Why a stream brought nothing.
+/// Why a stream gave no database.
 enum Cut {
     Miss(CallError),
     Words(String),
@@ -138,7 +138,7 @@ impl Kept {
     fn new(bytes: u64) -> io::Result<Kept> {
         match bytes <= IN_MEMORY {
             true => Ok(Kept::Memory(Vec::new())),
-            // it holds all of the cluster's secrets: it has no name and is gone with this process
+            // it has all of the cluster's secrets: an unnamed file is gone with this process
             false => tempfile::tempfile().map(Kept::File),
         }
     }
@@ -178,7 +178,7 @@ async fn stream(
     watch: &mut ProgressFn<'_>,
 ) -> Result<stored_rows::Read, Cut> {
     let idle = members.connect.idle_timeout;
-    let words = |e: io::Error| Cut::Words(format!("its database cannot be kept while it is read: {e}"));
+    let words = |e: io::Error| Cut::Words(format!("its database cannot be buffered: {e}"));
     let mut stream = answered(idle, client.maintenance_client().snapshot()).await.map_err(Cut::Miss)?;
     let (mut kept, mut sum, mut came, mut last) = (Kept::new(bytes).map_err(words)?, Sum::default(), 0, Instant::now());
     loop {
@@ -193,7 +193,7 @@ async fn stream(
             Err(_) if last.elapsed() >= idle => return Err(Cut::Miss(CallError::Late(idle))),
             Err(_) => continue,
         };
-        // messages without bytes are silence, however many they are
+        // messages without bytes count as silence, however many they are
         match message.blob().is_empty() {
             false => last = Instant::now(),
             true if last.elapsed() >= idle => return Err(Cut::Miss(CallError::Late(idle))),
@@ -202,7 +202,7 @@ async fn stream(
         came += message.blob().len() as u64;
         if came > bytes.saturating_mul(2).saturating_add(GROWTH) {
             return Err(Cut::Words(format!(
-                "its database was to be {} long, and more than {came} came",
+                "its database was announced with {}, but more than {came} were received",
                 crate::text::number::byte_count(bytes)
             )));
         }
@@ -210,12 +210,12 @@ async fn stream(
         sum.add(message.blob());
     }
     if came <= TRAILER || !sum.matches() {
-        return Err(Cut::Words("its database came damaged: the SHA-256 does not match".into()));
+        return Err(Cut::Words("its database was damaged in transfer: the SHA-256 does not match".into()));
     }
     kept.rows(came - TRAILER).map_err(|why| Cut::Words(format!("its database cannot be read: {why}")))
 }
 
-/// Asks for what can be had without the database.
+/// Asks for what is available without the database.
 async fn calls(members: &Members, line: &Connection, client: &Client, out: &mut StoredRows) {
     let limit = members.connect.answer_timeout();
     match answered(limit, client.lease_client().leases()).await {
@@ -242,7 +242,7 @@ async fn calls(members: &Members, line: &Connection, client: &Client, out: &mut 
             }
         }
     }
-    // each of them has its time, and there may be many
+    // each call has its time limit, and there may be many
     let all = members.connect.idle_timeout;
     match timeout(all, users(client, limit)).await.unwrap_or(Err(CallError::Late(all))) {
         Ok(users) => add(out, users, Part::Users, RowKey::User),
@@ -259,7 +259,7 @@ fn add(out: &mut StoredRows, rows: BTreeMap<String, String>, part: Part, key: fn
     out.parts.insert(part);
 }
 
-/// Users with their roles; without these where there are many.
+/// Returns the users with their roles; without the roles if there are many users.
 async fn users(client: &Client, limit: Duration) -> CallResult<BTreeMap<String, String>> {
     let mut auth = client.auth_client();
     let names = answered(limit, auth.user_list()).await?.users().to_vec();
@@ -275,7 +275,7 @@ async fn users(client: &Client, limit: Duration) -> CallResult<BTreeMap<String, 
     Ok(out)
 }
 
-/// Roles with their permissions; without these where there are many.
+/// Returns the roles with their permissions; without the permissions if there are many roles.
 async fn roles(client: &Client, limit: Duration) -> CallResult<BTreeMap<String, String>> {
     let mut auth = client.auth_client();
     let names = answered(limit, auth.role_list()).await?.roles().to_vec();
@@ -297,8 +297,8 @@ async fn roles(client: &Client, limit: Duration) -> CallResult<BTreeMap<String, 
     Ok(out)
 }
 
-/// Whether the member refuses a read without a token, which it decides by itself. A client certificate is a user of its
-/// own, so that with one it tells nothing.
+/// Returns whether the member refuses a read without a token, which it decides by itself. A client certificate is its
+/// own user, so with one this shows nothing.
 async fn asks_for_a_token(members: &Members, line: &Connection) -> Option<bool> {
     if members.connect.cert.is_some() {
         return None;
@@ -327,11 +327,13 @@ async fn auth_status(members: &Members, line: &Connection, client: &Client) -> C
     if let Ok(Some((user, password))) = members.credentials_for(line) {
         match answered(limit, client.auth_client().authenticate(user, password)).await {
             Ok(said) => {
-                let token =
-                    said.token().parse().map_err(|_| CallError::Other("the token is no header's value".into()))?;
+                let token = said
+                    .token()
+                    .parse()
+                    .map_err(|_| CallError::Other("the token is not a valid header value".into()))?;
                 request.metadata_mut().insert("token", token);
             }
-            // a member with authentication disabled gives none and wants none
+            // a member with authentication disabled issues none and needs none
             Err(CallError::Status(status)) if status.code() == tonic::Code::FailedPrecondition => {}
             Err(miss) => return Err(miss),
         }
@@ -383,10 +385,10 @@ impl Decoder for AuthStatusCodec {
     }
 }
 
-/// The member's clock by the date of an HTTP answer, against this machine's before and after.
+/// Returns the member's clock by the date of an HTTP answer, with this machine's clock before and after.
 async fn clock(members: &Members, target: &Target) -> Option<ClockOffset> {
     let (dial, limit) = (members.connect.dial_timeout, members.connect.answer_timeout());
-    // connecting takes its time: only the moment of the answer counts, which is after this and before the next
+    // connecting takes time: only the moment of the answer counts, which is after this and before the next
     let sent = millis();
     let answer =
         http::get(target, &members.tls_http, "/version", &[("connection", "close")], dial, limit).await.ok()?;
@@ -394,7 +396,7 @@ async fn clock(members: &Members, target: &Target) -> Option<ClockOffset> {
     offset(answer.headers().get("date")?.to_str().ok()?, sent, received)
 }
 
-/// The command line that the member's etcd runs with, as Go's `expvar` tells it.
+/// Returns the command line of the member's etcd, from Go's `expvar`.
 async fn command(members: &Members, target: &Target) -> Option<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Vars {
@@ -412,14 +414,14 @@ fn millis() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or_default()
 }
 
-/// What a `Date` header tells that was written between `sent` and `received`, in milliseconds since 1970.
+/// Returns the time in a `Date` header that was written between `sent` and `received`, in milliseconds since 1970.
 fn offset(date: &str, sent: i64, received: i64) -> Option<ClockOffset> {
     let date = seconds(date)?.saturating_mul(1000);
-    // it is cut to whole seconds
+    // it is truncated to whole seconds
     Some(ClockOffset { least: date.saturating_sub(received), most: date.saturating_add(1000).saturating_sub(sent) })
 }
 
-/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that Go's servers write.
+/// Parses `Sun, 06 Nov 1994 08:49:37 GMT`, the one format of Go's servers, to seconds since 1970.
 fn seconds(date: &str) -> Option<i64> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (_, rest) = date.split_once(", ")?;

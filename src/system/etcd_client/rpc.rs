@@ -1,4 +1,4 @@
-//! One call and what became of it: in time or late, answered or refused; and a member's status as facts.
+//! One call and its result: in time or late, answered or refused; and a member's status as facts.
 
 use std::{future::Future, time::Duration};
 
@@ -19,23 +19,23 @@ use crate::{
     text::Foreign,
 };
 
-/// What is asked of whom by a read.
+/// Which store a read asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// The quorum.
+    /// The quorum's.
     Linearizable,
-    /// The member alone.
+    /// The member's own.
     Serializable,
 }
 
-/// Why a call brought nothing.
+/// Why a call failed.
 #[derive(Debug)]
 pub(super) enum CallError {
     /// Its deadline passed.
     Late(Duration),
     /// The member, or the transport, answered with an error.
     Status(Status),
-    /// Anything else that etcd-client can say.
+    /// Any other error of etcd-client.
     Other(Foreign),
 }
 
@@ -44,7 +44,7 @@ impl CallError {
         matches!(self, CallError::Status(status) if errors::is_auth(status))
     }
 
-    /// Which of etcd's own errors it is.
+    /// Returns which of etcd's own errors it is.
     pub(super) fn error(&self) -> Option<ServerError> {
         if let CallError::Status(status) = self { ServerError::from_message(status.message()) } else { None }
     }
@@ -75,12 +75,12 @@ pub(super) async fn answered<T>(
     }
 }
 
-/// The etcd client over one connection, without a token yet.
+/// Returns an etcd client over one connection, without a token yet.
 pub(super) async fn client(line: &Connection, require_leader: bool) -> std::result::Result<Client, ConnectError> {
     let options = ConnectOptions::new().with_require_leader(require_leader);
     Client::from_channel(etcd_client::Channel::Tonic(line.channel.clone()), Some(options))
         .await
-        .map_err(|e| ConnectError::new("not asked", format!("the etcd client could not be made: {e}.")))
+        .map_err(|e| ConnectError::new("not asked", format!("the etcd client could not be created: {e}.")))
 }
 
 pub(super) fn says(status: PbStatusResponse) -> MemberStatus {
@@ -112,16 +112,16 @@ pub(super) fn says(status: PbStatusResponse) -> MemberStatus {
     }
 }
 
-/// No cluster has so many members, and none so many URLs: each may be asked, so who lists more decides how long it takes.
+/// The largest number of members, and of their URLs: each may be asked, so a longer list would take too long.
 pub(super) const MOST_MEMBERS: usize = 256;
 /// See [`MOST_MEMBERS`].
 pub(super) const MOST_URLS: usize = 16;
-/// So many complaints of a member are shown.
+/// The number of errors of a member that are shown.
 const MOST_ERRORS: usize = 32;
 
-/// Said of such a list.
+/// Returns the note on such a list.
 pub(super) fn too_many(listed: usize) -> String {
-    format!("member list unknown: it names {listed} members, and no cluster has more than {MOST_MEMBERS}")
+    format!("member list ignored: it has {listed} members, more than {MOST_MEMBERS}")
 }
 
 const PROXY: &str =
@@ -141,7 +141,7 @@ pub(super) fn note_members(says: &mut MemberStatus, members: CallResult<MemberLi
                 0..=MOST_MEMBERS => says.members = members.into_iter().map(known).collect(),
                 many => says.errors.push(too_many(many)),
             }
-            // etcd's gRPC proxy lists those who registered with it, or itself, and no member has the ID 0 (etcd
+            // etcd's gRPC proxy lists the proxies registered with it, or itself, and no member has the ID 0 (etcd
             // `server/proxy/grpcproxy/cluster.go`)
             if says.members.iter().any(|m| m.id == Id(0)) {
                 says.members.clear();

@@ -1,5 +1,5 @@
-//! A snapshot streamed from a member into a new file: counted, hashed, synced, and only then put
-//! under its name.
+//! Streams a snapshot from a member into a new file: counted, hashed, synced, and only then renamed to its
+//! final name.
 
 use std::{
     ffi::OsString,
@@ -35,12 +35,12 @@ use crate::{
 /// Bytes of the SHA-256 that ends every saved snapshot.
 pub(super) const TRAILER: u64 = 32;
 
-/// How often the watcher is asked while nothing comes.
+/// How often stop requests are checked while nothing is received.
 const TICK: Duration = Duration::from_millis(200);
 
 /// See [`Members::save_snapshot`].
 pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<u64> {
-    // looked at before anything is asked; the rename at the end is what makes it safe
+    // checked before anything is asked; the rename at the end is what makes it safe
     if into.symlink_metadata().is_ok() {
         return Err(exists(into));
     }
@@ -56,13 +56,10 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
         Err(Cut::Miss(miss)) => {
             return Err(Error::new(
                 ErrorKind::Failed,
-                format!(
-                    "the snapshot from {endpoint} was cut off after {}",
-                    crate::text::number::byte_count(part.bytes)
-                ),
+                format!("{endpoint}: snapshot interrupted after {}", crate::text::number::byte_count(part.bytes)),
             )
             .why(miss.words())
-            .hint("What had come was removed. See the member's log and try again, or take another member."));
+            .hint("What was received is removed. See the member's log and try again, or use another member."));
         }
     };
     part.place(into)?;
@@ -70,10 +67,10 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
 }
 
 fn no_snapshot(endpoint: &str, refusal: errors::ConnectError) -> Error {
-    Error::new(ErrorKind::NoAnswer, format!("no snapshot from {endpoint}: {}", refusal.why)).hint(refusal.details)
+    Error::new(ErrorKind::NoAnswer, format!("{endpoint}: no snapshot: {}", refusal.why)).hint(refusal.details)
 }
 
-/// A member that has begun to send.
+/// A member that has started to send.
 struct Opened {
     target: Target,
     line: Connection,
@@ -82,7 +79,7 @@ struct Opened {
     stream: SnapshotStreaming,
 }
 
-/// Waits as long as the watcher does.
+/// Waits, as long as no stop is requested.
 async fn watched<T>(work: impl Future<Output = Result<T>>, watch: &mut ProgressFn<'_>) -> Result<T> {
     let mut work = std::pin::pin!(work);
     loop {
@@ -99,7 +96,7 @@ async fn open(members: &Members, endpoint: &str) -> Result<Opened> {
     let mut client = client(&line, false).await.map_err(refused)?;
     let token = members.authenticate_if_led(&line, &mut client).await;
     let token = token.err();
-    // the answer's head comes when the member begins to send, which a large database may delay
+    // the head of the answer is received when the member starts to send, which a large database may delay
     match answered(members.connect.idle_timeout, client.maintenance_client().snapshot()).await {
         Ok(stream) => Ok(Opened { target, line, token, stream }),
         Err(miss) if miss.is_auth() => Err(not_root(endpoint, &miss, token)),
@@ -108,32 +105,32 @@ async fn open(members: &Members, endpoint: &str) -> Result<Opened> {
 }
 
 fn exists(path: &Path) -> Error {
-    Error::new(ErrorKind::Refused, format!("{} exists already", path.shown()))
-        .hint("Nothing is written over. Choose another name, or move that file aside.")
+    Error::new(ErrorKind::Refused, format!("{}: file exists", path.shown()))
+        .hint("Nothing is overwritten. Choose another name, or move that file aside.")
 }
 
 fn not_root(endpoint: &str, miss: &CallError, token: Option<NoToken>) -> Error {
     let why = match token {
-        Some(token) => format!("{}; no token for the user given: {}", miss.words(), token.words()),
+        Some(token) => format!("{}; no token for the given user: {}", miss.words(), token.words()),
         None => miss.words().into(),
     };
-    Error::new(ErrorKind::Failed, format!("{endpoint} sends no snapshot: passwords are on, and it takes root"))
+    Error::new(ErrorKind::Failed, format!("{endpoint}: no snapshot: authentication is enabled, root is required"))
         .why(why)
         .hint(
             "Give --user root and its password; a token needs quorum, though. Without quorum a client certificate \
-             with CN root works where --client-cert-auth is on; else stop the member and take its file \
+             with CN root works if --client-cert-auth is on; else stop the member and use its file \
              member/snap/db with --skip-hash-check.",
         )
 }
 
 enum Cut {
-    /// Said in full already.
+    /// A complete error.
     Trouble(Error),
-    /// The stream's own failure.
+    /// The stream's own error.
     Miss(CallError),
 }
 
-/// Receives everything into `part` and judges it: bytes written.
+/// Receives everything into `part` and verifies it; returns the bytes written.
 async fn receive(
     members: &Members,
     endpoint: &str,
@@ -165,9 +162,9 @@ async fn receive(
                 *total.insert(announced)
             }
         };
-        // with every message, so that a stop is honoured before another byte is written, whatever comes
+        // with every message, so that a stop takes effect before another byte is written
         step(watch, part.bytes, expected).map_err(Cut::Trouble)?;
-        // messages without bytes are silence, however many they are
+        // messages without bytes count as silence, however many they are
         match blob.is_empty() {
             false => last = Instant::now(),
             true if last.elapsed() >= idle => return Err(Cut::Miss(CallError::Late(idle))),
@@ -177,7 +174,7 @@ async fn receive(
             return Err(Cut::Trouble(wrong(
                 endpoint,
                 format!(
-                    "{} announced, and more than that came",
+                    "{} announced, but more were received",
                     crate::text::number::count(expected, "byte was", "bytes were")
                 ),
             )));
@@ -190,7 +187,7 @@ async fn receive(
         return Err(Cut::Trouble(wrong(
             endpoint,
             format!(
-                "{} announced, and {} came",
+                "{} announced, but {} received",
                 crate::text::number::count(expected, "byte was", "bytes were"),
                 crate::text::number::thousands(part.bytes)
             ),
@@ -199,7 +196,7 @@ async fn receive(
     if !sum.matches() {
         return Err(Cut::Trouble(wrong(
             endpoint,
-            "its SHA-256 is not that of its bytes: it was damaged on the way or in the member".to_owned(),
+            "its SHA-256 does not match: it was damaged in transfer or in the member".to_owned(),
         )));
     }
     step(watch, part.bytes, expected).map_err(Cut::Trouble)?;
@@ -208,20 +205,21 @@ async fn receive(
 }
 
 fn wrong(endpoint: &str, why: String) -> Error {
-    Error::new(ErrorKind::Input, format!("the snapshot from {endpoint} is not whole"))
+    Error::new(ErrorKind::Input, format!("{endpoint}: the snapshot is incomplete or damaged"))
         .why(why)
-        .hint("What had come was removed. Try again, or take another member.")
+        .hint("What was received is removed. Try again, or use another member.")
 }
 
 fn step(watch: &mut ProgressFn<'_>, done: u64, total: u64) -> Result<()> {
     match watch(Progress { phase: Phase::Receive, done, total }) {
         Flow::Go => Ok(()),
-        Flow::Stop => Err(Error::new(ErrorKind::Stopped, "saving the snapshot was stopped on request")
-            .hint("What had come was removed.")),
+        Flow::Stop => {
+            Err(Error::new(ErrorKind::Stopped, "snapshot stopped on request").hint("What was received is removed."))
+        }
     }
 }
 
-/// SHA-256 of all but the last 32 bytes, which are held back as the trailer.
+/// Computes the SHA-256 of all but the last 32 bytes, which are held back as the trailer.
 #[derive(Default)]
 pub(super) struct Sum {
     hash: Sha256,
@@ -241,8 +239,8 @@ impl Sum {
     }
 }
 
-/// The file on its way; removed when it is dropped before it was put in place. Its directory is held: whoever may write
-/// around it can put another directory, or a link, in its place meanwhile.
+/// The unfinished file; removed when it is dropped before it was renamed. Its directory is kept open: another user who
+/// may write around it could replace the directory, or put a link there, meanwhile.
 struct Part {
     dir: Dir,
     name: OsString,
@@ -257,9 +255,9 @@ impl Part {
         let mut name = into.file_name().unwrap_or_default().to_os_string();
         name.push(".part");
         let path = into.with_file_name(&name);
-        // held while it is made: one that is abandoned meanwhile would not be known
+        // locked while it is created: one that is abandoned meanwhile would not be recorded
         let mut under_way = under_way();
-        // never over something, not even over what an earlier attempt left
+        // never over an existing file, not even one of an earlier attempt
         let made = Disk::default().above(into).and_then(|(dir, _)| Ok((dir.create(&name, 0o600)?.into_file(), dir)));
         match made {
             Ok((file, dir)) => {
@@ -269,17 +267,17 @@ impl Part {
                 Ok(Part { dir, name, path, file, bytes: 0, placed: false })
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Error::new(ErrorKind::Refused, format!("{} exists already", path.shown())).hint(
-                    "Another save is writing it, or an earlier one was killed. When none is running, remove it or \
+                Err(Error::new(ErrorKind::Refused, format!("{}: file exists", path.shown())).hint(
+                    "Another save is writing it, or an earlier one was killed. If none is running, remove it or \
                      choose another name.",
                 ))
             }
             Err(e) => {
-                let trouble = Error::new(ErrorKind::Failed, format!("{} cannot be created", path.shown())).why(e);
+                let trouble = Error::new(ErrorKind::Failed, format!("{}: cannot be created", path.shown())).why(e);
                 let missing = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists());
                 Err(match missing.and_then(|dir| Some((dir, dir.ancestors().find(|above| above.is_dir())?))) {
                     Some((dir, above)) => trouble.hint(format!(
-                        "The directory {} does not exist; the nearest that does is {}.",
+                        "The directory {} does not exist; the nearest existing one is {}.",
                         dir.shown(),
                         above.shown()
                     )),
@@ -289,7 +287,7 @@ impl Part {
         }
     }
 
-    /// Holds what was announced against the space that is free.
+    /// Compares the announced size with the free space.
     fn has_room(&self, announced: u64) -> Result<()> {
         let place = || self.path.parent().unwrap_or(Path::new(".")).shown();
         let stat = fstatvfs(&self.file).map_err(|e| self.trouble(&e.into()))?;
@@ -297,16 +295,14 @@ impl Part {
             .map_err(|trouble| trouble.hint(format!("Free some space in {}, or save to another filesystem.", place())))
     }
 
-    /// Opens what came as a database. The hash only says that it came as the member sent it.
+    /// Opens what was received as a database. The hash only shows that it arrived as the member sent it.
     fn is_database(&self, endpoint: &str) -> Result<()> {
         let file = self.file.try_clone().map_err(|e| self.trouble(&e))?;
         match View::open(file) {
             Ok(_) => Ok(()),
-            Err(error) => {
-                Err(Error::new(ErrorKind::Input, format!("what {endpoint} sent as a snapshot is not a database"))
-                    .why(error)
-                    .hint("What had come was removed. Take another member."))
-            }
+            Err(error) => Err(Error::new(ErrorKind::Input, format!("{endpoint}: the snapshot is not a database"))
+                .why(error)
+                .hint("What was received is removed. Use another member.")),
         }
     }
 
@@ -320,21 +316,21 @@ impl Part {
         let trouble = Error::new(
             ErrorKind::Failed,
             format!(
-                "the snapshot could not be written to {} after {}",
+                "{}: writing the snapshot failed after {}",
                 self.path.shown(),
                 crate::text::number::byte_count(self.bytes)
             ),
         );
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => trouble
-                .why("the disk is full")
-                .hint("What was written was removed. Give a directory with more room; the member's DB size says how much.")
+                .why("no space left on device")
+                .hint("What was written is removed. A snapshot needs as much space as the member's DB size.")
                 .fault(Fault::NoSpace),
-            _ => trouble.why(error).hint("What was written was removed."),
+            _ => trouble.why(error).hint("What was written is removed."),
         }
     }
 
-    /// Synced, renamed to `into` (never over something), and the rename synced.
+    /// Syncs it, renames it to `into` (never over an existing file), and syncs the rename.
     fn place(mut self, into: &Path) -> Result<()> {
         self.file.sync_all().map_err(|e| self.trouble(&e))?;
         let own = self.file.metadata().map_err(|e| self.trouble(&e))?;
@@ -346,7 +342,7 @@ impl Part {
         }
         self.dir.sync().map_err(|e| {
             let dir = self.dir.path().shown();
-            Error::new(ErrorKind::Failed, format!("{} was saved, but {dir} could not be synced", into.shown())).why(e)
+            Error::new(ErrorKind::Failed, format!("{}: saved, but {dir} could not be synced", into.shown())).why(e)
         })?;
         // The directory is held by its handle. Does its path still lead there, and the name to what was saved?
         let led = Disk::default().above(into).is_ok_and(|(dir, name)| dir.is(name, Identity::from_metadata(&own)));
@@ -357,7 +353,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         if !self.placed {
-            // nothing better can be done here; the name says what it is
+            // nothing better can be done here; the name shows what it is
             let own = self.file.metadata().map(|meta| Identity::from_metadata(&meta));
             if own.is_ok_and(|own| self.dir.is(&self.name, own)) {
                 let _ = self.dir.remove_file(&self.name);
@@ -367,19 +363,19 @@ impl Drop for Part {
     }
 }
 
-/// A file on its way: its path, the directory that it was made in, and what tells it from every other.
+/// An unfinished file: its path, its directory, and what distinguishes it from every other file.
 type UnderWay = (PathBuf, Dir, Identity);
 
-/// The files on their way in this process, for [`abandon`].
+/// The unfinished files of this process, for [`abandon`].
 static UNDER_WAY: Mutex<Vec<UnderWay>> = Mutex::new(Vec::new());
 
 fn under_way() -> MutexGuard<'static, Vec<UnderWay>> {
     UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes the parts of snapshots that this process is saving: for who ends it without waiting for a safe point, as the
-/// next save refuses while one is there. What has another file in its place by now stays. No further part can be made in
-/// this process after that.
+/// Removes the unfinished snapshots of this process: for an exit that does not wait for a safe point, as the
+/// next save is refused while one exists. A file that took its place by now stays. No further unfinished file can be
+/// created in this process after that.
 pub fn abandon() {
     let mut parts = under_way();
     remove(&parts);
@@ -404,7 +400,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_that_is_abandoned_is_removed_and_nothing_else() {
+    fn only_an_abandoned_part_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let into = dir.path().join("x.db");
         let part = Part::create(&into).unwrap();

@@ -1,10 +1,10 @@
-//! Where a member is reached, and what was heard on the way: the values that a connection and its errors share.
+//! Where a member is reached, and what was received: the values that a connection and its errors share.
 
 use std::io;
 
 use tokio_rustls::rustls;
 
-/// Where an endpoint is, and how it is spoken to.
+/// Where an endpoint is, and by which scheme it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::system) struct Target {
     /// Name or address, IPv6 without brackets.
@@ -16,7 +16,7 @@ pub(in crate::system) struct Target {
 }
 
 impl Target {
-    /// `host:port`, IPv6 in brackets.
+    /// Returns `host:port`, IPv6 in brackets.
     pub(in crate::system) fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -25,18 +25,18 @@ impl Target {
         }
     }
 
-    /// The endpoint with its scheme.
+    /// Returns the endpoint with its scheme.
     pub(in crate::system) fn url(&self) -> String {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority())
     }
 }
 
-/// What was heard on the wire, as far as it helps to explain a failure.
+/// What was received on the connection, as far as it helps to explain a failure.
 #[derive(Debug, Default)]
 pub(super) struct WireObservations {
-    /// The first bytes that came, at most [`WireObservations::ENOUGH`].
+    /// The first bytes, at most [`WireObservations::ENOUGH`].
     pub first: Vec<u8>,
-    /// The other side hung up.
+    /// The other side closed the connection.
     pub ended: bool,
     /// The TLS error that ended it (in TLS 1.3 a refused client certificate shows only here).
     pub tls: Option<rustls::Error>,

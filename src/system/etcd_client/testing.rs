@@ -1,4 +1,4 @@
-//! A gRPC server on loopback that answers what a test tells it to, and certificates for it.
+//! A gRPC server on loopback that sends a test's answers, and certificates for it.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -28,15 +28,15 @@ pub struct Script {
     pub members: Option<Result<PbMemberListResponse, Status>>,
     pub range: Option<Result<PbRangeResponse, Status>>,
     pub snapshot: Vec<Result<PbSnapshotResponse, Status>>,
-    /// After the snapshot's messages: true leaves the stream open without a further word.
+    /// After the snapshot's messages: true leaves the stream open without a further message.
     pub hangs: bool,
-    /// Under which header a watch is refused.
+    /// The header of a refused watch.
     pub watch: Option<PbResponseHeader>,
     /// After the snapshot's messages: this one again and again, without an end.
     pub endless: Option<PbSnapshotResponse>,
-    /// The requests that came, by name.
+    /// The requests received, by name.
     pub asked: Arc<Mutex<Vec<String>>>,
-    /// The paths of all requests that came, of services that are not played here, too.
+    /// The paths of all requests received, including those of services that are not implemented here.
     pub paths: Arc<Mutex<Vec<String>>>,
 }
 

@@ -96,7 +96,7 @@ fn member(leader: u64) -> Script {
 }
 
 #[test]
-fn a_leaderless_member_tells_everything_and_is_not_asked_for_a_read() {
+fn a_leaderless_member_is_not_asked_to_read() {
     let script = member(0);
     let served = Served::start(script.clone(), None);
     let says = spoken(ask(quick(), &served.http()));
@@ -111,7 +111,7 @@ fn a_leaderless_member_tells_everything_and_is_not_asked_for_a_read() {
 }
 
 #[test]
-fn a_named_leader_is_tested_by_a_linearizable_read() {
+fn a_leader_is_tested_by_a_linearizable_read() {
     let script = member(0xa1);
     let served = Served::start(script.clone(), None);
     let authority = served.at.to_string();
@@ -127,7 +127,7 @@ fn a_named_leader_is_tested_by_a_linearizable_read() {
 }
 
 #[test]
-fn a_refusal_after_the_quorum_answered_proves_the_quorum() {
+fn a_refusal_after_consensus_proves_the_quorum() {
     for refusal in [
         Status::invalid_argument("etcdserver: user name is empty"),
         Status::permission_denied("etcdserver: permission denied"),
@@ -150,7 +150,7 @@ fn a_learner_is_not_asked_for_a_read() {
 }
 
 #[test]
-fn behind_a_password_the_read_still_tells_of_quorum() {
+fn authenticated_reads_still_show_quorum() {
     let refused = || Status::invalid_argument("etcdserver: user name is empty");
     let header = PbResponseHeader { cluster_id: 0xc1, member_id: 0xa1, revision: 42, raft_term: 7 };
     let stranger = Script {
@@ -182,13 +182,13 @@ fn behind_a_password_the_read_still_tells_of_quorum() {
 }
 
 #[test]
-fn credentials_that_bring_no_token_are_said_and_the_rest_goes_on() {
+fn credentials_without_token_are_reported_probing_continues() {
     // this server has no Auth service: the token cannot be had
     let served = Served::start(member(0xa1), None);
     let connect = Connect { user: Some("root:hush".into()), ..quick() };
     let says = spoken(ask(connect, &served.http()));
     assert_eq!(says.read, Read::Served);
-    assert!(says.errors[0].starts_with("no token for the user given: "), "{:?}", says.errors);
+    assert!(says.errors[0].starts_with("no token for the given user: "), "{:?}", says.errors);
     assert!(!format!("{says:?}").contains("hush"));
 
     // and without a leader nobody is asked for one
@@ -229,7 +229,7 @@ fn silence_has_its_reason() {
         (format!("http://{}", hung.local_addr().unwrap()), "no answer in 700 ms", "waits for the others first"),
         (format!("https://{}", hung.local_addr().unwrap()), "no answer in 1500 ms", "--dial-timeout"),
         (format!("http://{web}"), "speaks HTTP/1, not gRPC", "client URL"),
-        (format!("http://{closing}"), "hung up", "client URL"),
+        (format!("http://{closing}"), "closed the connection", "client URL"),
         (wrong.http(), "not an etcd member", "unknown service"),
         ("http://no-such-host.invalid:2379".into(), "name not found", "IP address"),
         ("http://127.0.0.1".into(), "not an endpoint", "2379"),
@@ -280,7 +280,7 @@ fn tls_server(identity: Identity) -> Served {
 }
 
 #[test]
-fn tls_is_spoken_and_its_refusals_are_told_apart() {
+fn tls_refusals_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| Some(dir.path().join(name));
     let ca = Ca::new(dir.path(), "ca.pem", "etcd CA");
@@ -303,7 +303,7 @@ fn tls_is_spoken_and_its_refusals_are_told_apart() {
         (&quick(), good.https(), "certificate of unknown issuer"),
         (&trusting, elsewhere.https(), "certificate for another name"),
         (&trusting, expired.https(), "certificate expired"),
-        (&trusting_other, selfish.https(), "a CA certificate as server"),
+        (&trusting_other, selfish.https(), "CA certificate as server certificate"),
         (&trusting, plain.https(), "speaks http, not https"),
         (&trusting, good.http(), "speaks https, not http"),
     ] {
@@ -316,18 +316,21 @@ fn tls_is_spoken_and_its_refusals_are_told_apart() {
     let wants = ServerTlsConfig::new().identity(ca.sign("127.0.0.1", |_| {})).client_ca_root(ca.certificate());
     let wants = Served::start(member(0), Some(wants));
     let (why, details) = silent(ask(trusting.clone(), &wants.https()));
-    assert_eq!(why, "wants a client certificate", "{details}");
+    assert_eq!(why, "requires a client certificate", "{details}");
     ca.sign("client", |_| {});
     other.sign("stranger", |_| {});
     let with =
         |name: &str| Connect { cert: at(&format!("{name}.crt")), key: at(&format!("{name}.key")), ..trusting.clone() };
     spoken(ask(with("client"), &wants.https()));
     let (why, details) = silent(ask(with("stranger"), &wants.https()));
-    assert!(["client certificate refused", "wants a client certificate"].contains(&why.as_str()), "{why}: {details}");
+    assert!(
+        ["client certificate refused", "requires a client certificate"].contains(&why.as_str()),
+        "{why}: {details}"
+    );
 }
 
 #[test]
-fn bad_certificate_files_are_named_before_anyone_is_asked() {
+fn bad_certificate_files_are_named_before_connecting() {
     let dir = tempfile::tempdir().unwrap();
     let ca = Ca::new(dir.path(), "ca.pem", "etcd CA");
     ca.sign("a", |_| {});
@@ -336,11 +339,11 @@ fn bad_certificate_files_are_named_before_anyone_is_asked() {
     let at = |name: &str| Some(dir.path().join(name));
     for (connect, part) in [
         (Connect { cacert: at("missing"), ..quick() }, "--cacert"),
-        (Connect { cacert: at("empty"), ..quick() }, "holds no certificate"),
-        (Connect { cert: at("a.crt"), ..quick() }, "without --key"),
-        (Connect { key: at("a.key"), ..quick() }, "without --cert"),
-        (Connect { cert: at("a.crt"), key: at("empty"), ..quick() }, "holds no private key"),
-        (Connect { cert: at("a.crt"), key: at("b.key"), ..quick() }, "cannot be used together"),
+        (Connect { cacert: at("empty"), ..quick() }, "no certificate"),
+        (Connect { cert: at("a.crt"), ..quick() }, "--cert: --key"),
+        (Connect { key: at("a.key"), ..quick() }, "--key: --cert"),
+        (Connect { cert: at("a.crt"), key: at("empty"), ..quick() }, "no private key"),
+        (Connect { cert: at("a.crt"), key: at("b.key"), ..quick() }, "do not match"),
     ] {
         let trouble = Members::new(connect).unwrap_err();
         assert!(trouble.what.contains(part), "{trouble}");

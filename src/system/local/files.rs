@@ -50,7 +50,7 @@ use crate::{
     text::Shown,
 };
 
-/// No text that requorum writes is longer.
+/// The largest text file that requorum writes, in bytes.
 const TEXT: u64 = journal::MOST_BYTES;
 
 impl Files for Local {
@@ -79,6 +79,10 @@ impl Files for Local {
     }
 
     fn removed_members(&self, snapshot: &Path) -> Vec<crate::etcd::membership::Id> {
+        snapshot_members::removed(snapshot).unwrap_or_default()
+    }
+
+    fn fetch_object(&self, url: &ObjectUrl, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
         object_store::Store::from_environment()?.fetch(url, into, watch)?;
         examine::examine(into, watch)
     }
@@ -135,19 +139,20 @@ impl Files for Local {
         self.tools
             .disk
             .make_dirs(dir)
-            .map_err(|e| Error::new(ErrorKind::Failed, format!("the directory {} cannot be made", dir.shown())).why(e))
+            .map_err(|e| Error::new(ErrorKind::Failed, format!("{}: cannot create directory", dir.shown())).why(e))
     }
 
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {
         let fail = |e: io::Error| match e.kind() {
-            io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Input, format!("{} exists", path.shown()))
-                .why("requorum never writes over a file")
+            io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Input, format!("{}: file exists", path.shown()))
+                .why("requorum never overwrites a file")
                 .hint("Name another file, or move this one aside yourself."),
             _ => creation_trouble("write", path, &e),
         };
         let (above, name) = self.tools.disk.above(path).map_err(fail)?;
         let file = above.create(&name, 0o600).map_err(fail)?;
-        // What could not be made is not removed either: with no descriptor left nobody looks whether the name is taken.
+        // A file that was not created is not removed either: without free descriptors nothing checks whether the name
+        // is taken.
         if let Err(e) = file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync()) {
             if file.identity().is_ok_and(|own| above.is(&name, own)) {
                 let _ = above.remove_file(&name);
@@ -175,8 +180,8 @@ impl Files for Local {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io_trouble("read", path, &e)),
             Ok(length) if length as u64 > TEXT => {
-                Err(Error::new(ErrorKind::Input, format!("{} was not read", path.shown()))
-                    .why("it is longer than anything that requorum writes"))
+                Err(Error::new(ErrorKind::Input, format!("{}: not read", path.shown()))
+                    .why("it is larger than any file that requorum writes"))
             }
             Ok(_) => Ok(Some(text)),
         }
@@ -200,13 +205,13 @@ impl Files for Local {
             Trusted::Strange(why) => return Err(not_ours(path, why)),
             Trusted::Absent => return Err(fail(io::ErrorKind::NotFound.into())),
         };
-        // Given back when the file is closed.
+        // Released when the file is closed.
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).map_err(|e| fail(e.into()))?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(|e| io_trouble("read", path, &e))?;
         let line = line(&text)?;
         let before = text.len() as u64;
-        // What was read ended where the next line begins.
+        // The content that was read ends where the new line begins.
         if let Err(e) = file.write_all(line.as_bytes()).and_then(|()| file.sync_all()) {
             let _ = file.set_len(before);
             return Err(fail(e));

@@ -1,4 +1,5 @@
-//! This machine as a host: the same facts as a look over a connection tells ([`crate::system::ssh`]), without a shell.
+//! This machine as a host: the same facts as the inspection over a connection ([`crate::system::ssh`]), without a
+//! shell.
 
 use std::{
     fs, io,
@@ -15,7 +16,7 @@ use crate::{
     text,
 };
 
-/// Looks at the directories, and at what is to be known of the machine; `called` finds names of users and groups in the
+/// Inspects the directories and the machine; `called` finds names of users and groups in the
 /// files for them, and looks for running etcds.
 pub(super) fn look(dirs: &[PathBuf], called: bool) -> HostFacts {
     let system = rustix::system::uname();
@@ -31,7 +32,7 @@ pub(super) fn look(dirs: &[PathBuf], called: bool) -> HostFacts {
     }
 }
 
-/// The name of a user or group in `/etc/passwd` or `/etc/group`; its number where it has none.
+/// Returns the name of a user or group in `/etc/passwd` or `/etc/group`; its number if it has none.
 pub(super) fn name_of(id: u32, file: &str) -> String {
     let (text, id) = (fs::read_to_string(file).unwrap_or_default(), id.to_string());
     let line = text.lines().find(|line| line.split(':').nth(2) == Some(&id));
@@ -66,7 +67,7 @@ fn state(path: &Path) -> PlaceState {
     }
 }
 
-/// Where the filesystem of a directory is mounted, as far as device numbers and the system tell.
+/// Returns the mount point of a directory's filesystem, as far as device numbers and the system show it.
 fn mount(dir: &Path) -> &Path {
     let device = |dir: &Path| fs::metadata(dir).map(|meta| meta.dev()).ok();
     let own = device(dir);
@@ -81,8 +82,8 @@ fn mount(dir: &Path) -> &Path {
     last
 }
 
-/// Running etcds, with their command lines as far as this user may see them. Anybody may call a process so: those count
-/// that are root's or the data directory's owner's and hold its lock.
+/// Returns running etcds, with their command lines as far as this user may read them. Any user may run a process of
+/// that name: those count that are root's or the data directory's owner's and have its lock.
 fn etcds() -> Vec<(u32, String)> {
     let line = |pid: u32| {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -120,7 +121,7 @@ mod tests {
 
     /// Anybody may call a process etcd: one of another user's that names no directory of that user's does not count.
     #[test]
-    fn a_process_that_is_only_called_so_does_not_count() {
+    fn a_process_merely_named_etcd_does_not_count() {
         use std::{
             os::unix::{fs::PermissionsExt, process::CommandExt},
             process::{Command, Stdio},

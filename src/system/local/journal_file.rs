@@ -16,23 +16,25 @@ use crate::{
     text::Shown,
 };
 
-/// Whether a file of this name is one that requorum keeps where others may write.
+/// Returns whether a file of this name is one that requorum keeps where others may write.
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
 }
 
-/// Whether a file of this name is a journal: what it says decides what is done, and what is written there is no one else's.
+/// Returns whether a file of this name is a journal: its content decides what is done, and no other user's file is
+/// written to.
 pub(super) fn is_journal(path: &Path) -> bool {
     is_hidden(path) || path.extension().is_some_and(|end| end == "journal")
 }
 
-/// Where a journal really is: a link of the operator's is followed, one of another user's is not. A host's is none.
+/// Returns where a journal really is: the operator's own link is followed, another user's is not. A host's journal is
+/// no link.
 pub(super) fn journal_path(path: &Path) -> io::Result<PathBuf> {
     if is_hidden(path) { Ok(path.into()) } else { durable_fs::real(path) }
 }
 
-/// Who else an operator's journal may belong to: who called sudo, and whoever may change the plan that it is of, or, where
-/// it is not beside its plan, the directory that was named for it. A host's belongs to this user only.
+/// Returns who else may own an operator's journal: the user who called sudo, and whoever may change its plan or, if it
+/// is not next to its plan, the directory that was named for it. A host's journal must be this user's own.
 pub(super) fn owners(path: &Path) -> Vec<u32> {
     if is_hidden(path) {
         return Vec::new();
@@ -44,7 +46,7 @@ pub(super) fn owners(path: &Path) -> Vec<u32> {
     of.map(|meta| meta.uid()).into_iter().chain(sudo).collect()
 }
 
-/// Why what a journal tells may be another user's word, where it may be.
+/// Returns why a journal may contain another user's text; `None` if it cannot.
 pub fn strange_journal(path: &Path) -> Option<String> {
     let look = || -> io::Result<Trusted<File>> {
         let path = journal_path(path)?;
@@ -58,9 +60,9 @@ pub fn strange_journal(path: &Path) -> Option<String> {
     }
 }
 
-/// A journal that somebody else may have written.
+/// The error for a journal that another user may have written.
 pub(super) fn not_ours(path: &Path, why: Untrusted) -> Error {
-    Error::new(ErrorKind::Refused, format!("{} is not taken for a journal of ours", path.shown()))
+    Error::new(ErrorKind::Refused, format!("{}: journal not trusted", path.shown()))
         .why(format!("it {why}"))
-        .hint("Look at it and at who made it, and move it away.")
+        .hint("Check the file and who created it, then move it away.")
 }

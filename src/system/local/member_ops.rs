@@ -22,7 +22,7 @@ use crate::{
 };
 
 impl Local {
-    /// Hands a member's restore to `work`, as the plan has it, after a look whether the plan is right.
+    /// Passes a member's restore to `work`, as the plan has it, after validating the plan.
     fn job<T>(
         &self,
         work: &PlannedMember<'_>,
@@ -32,7 +32,7 @@ impl Local {
         let errors: Vec<String> =
             build_plan::verify(plan).into_iter().filter(|p| p.severity == Severity::Error).map(|p| p.text).collect();
         if !errors.is_empty() {
-            return Err(Error::new(ErrorKind::Refused, "the plan is not carried out").why(errors.join("; ")));
+            return Err(Error::new(ErrorKind::Refused, "plan: not carried out").why(errors.join("; ")));
         }
         let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
         self.member(work, |whose| {
@@ -55,7 +55,7 @@ impl Local {
         })
     }
 
-    /// Hands a member's place to `then`, with what the plan says that it has to be.
+    /// Passes a member's target to `then`, with what the plan expects there.
     fn member<T>(&self, work: &PlannedMember<'_>, then: impl FnOnce(&MemberRef<'_>) -> Result<T>) -> Result<T> {
         let (member, expected) = (work.member()?, Expected::from_plan(work.plan, work.name)?);
         let (data_dir, wal_dir) = (member.data_dir.as_path(), member.wal_dir.as_deref());

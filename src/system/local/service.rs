@@ -1,4 +1,4 @@
-//! An etcd that is stopped or started, by the commands that were consented to.
+//! Stops or starts an etcd by the commands that the operator agreed to.
 
 use std::{
     path::Path,
@@ -17,34 +17,34 @@ use crate::{
     text::Shown,
 };
 
-/// How long an etcd may take to end: it hands its leadership over and syncs.
+/// How long an etcd may take to exit: it transfers its leadership and syncs.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long one may take to open its directory: the kubelet looks every 20 s, and an image may have to be fetched.
+/// How long one may take to open its directory: the kubelet looks every 20 s, and an image may have to be pulled.
 const PATIENCE_TO_START: Duration = Duration::from_secs(90);
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Runs the commands one after the other, and waits until nobody holds the directory.
+/// Runs the commands one after the other, and waits until the directory is unlocked.
 ///
 /// # Errors
-/// What a command said, or who still holds it.
+/// The output of a failed command, or which process still has the lock.
 pub(super) fn halt(halt: &RunningEtcd) -> Result<()> {
     let held = || datadir::held(&halt.data_dir, halt.wal_dir.as_deref());
-    // A process ID may be somebody else's by now.
+    // The process ID may have been reused by now.
     if let (Held::By { pid: Some(now), .. }, Some(then)) = (held(), halt.pid)
         && now != then
     {
-        return Err(Error::new(ErrorKind::Refused, format!("{} is held by another process", halt.data_dir.shown()))
-            .why(format!("it was process {then}, and is {now} now: something starts it again"))
-            .hint("Look what starts it, and pause that; then go on."));
+        return Err(Error::new(ErrorKind::Refused, format!("{}: in use by another process", halt.data_dir.shown()))
+            .why(format!("it was process {then}, and is {now} now: something restarts it"))
+            .hint("Find out what starts it, and pause that; then continue."));
     }
     if held() == Held::No {
         return Ok(());
     }
     for command in &halt.commands {
         run(command).map_err(|why| {
-            Error::new(ErrorKind::Failed, format!("{command} did not stop it"))
+            Error::new(ErrorKind::Failed, format!("{command}: failed to stop it"))
                 .why(why)
-                .hint("Stop it by hand, so that nothing starts it again; then go on.")
+                .hint("Stop it by hand, so that nothing restarts it; then continue.")
         })?;
     }
     let deadline = Instant::now() + PATIENCE;
@@ -52,19 +52,20 @@ pub(super) fn halt(halt: &RunningEtcd) -> Result<()> {
         if !held().is_held() {
             return Ok(());
         }
-        // The system tells no event of a lock that is given back.
+        // There is no event for the release of a lock.
         thread::sleep(GLANCE);
     }
-    Err(Error::new(ErrorKind::Failed, format!("an etcd still runs on {}", halt.data_dir.shown()))
+    Err(Error::new(ErrorKind::Failed, format!("{}: an etcd is still running on it", halt.data_dir.shown()))
         .why(format!("{} s after {}", PATIENCE.as_secs(), halt.commands.join("; ")))
-        .hint("Stop it by hand, so that nothing starts it again; then go on."))
+        .hint("Stop it by hand, so that nothing restarts it; then continue."))
 }
 
-/// Runs the commands one after the other, and waits until somebody holds the directory: its process ID, where it may be
-/// seen.
+/// Runs the commands one after the other, and waits until a process locks the directory: returns its process ID, if
+/// visible.
 ///
 /// # Errors
-/// What a command said, or that nobody holds it; `Stopped`, when `watch` says so: then it may still come up.
+/// The output of a failed command, or that no process locked it in time; `Stopped` on request: then it may still come
+/// up.
 pub(super) fn start(
     data_dir: &Path,
     wal_dir: Option<&Path>,
@@ -73,7 +74,7 @@ pub(super) fn start(
 ) -> Result<Option<u32>> {
     for command in commands {
         run(command).map_err(|why| {
-            Error::new(ErrorKind::Failed, format!("{command} did not start it"))
+            Error::new(ErrorKind::Failed, format!("{command}: failed to start it"))
                 .why(why)
                 .hint("Start it by hand, as `requorum launch` prints it.")
         })?;
@@ -84,21 +85,21 @@ pub(super) fn start(
             return Ok(pid);
         }
         if watch(Progress { phase: Phase::Wait, done: 0, total: 0 }) == Flow::Stop {
-            return Err(Error::new(ErrorKind::Stopped, "stopped on request while an etcd was waited for")
-                .why("it was told to start, and may still come up"));
+            return Err(Error::new(ErrorKind::Stopped, "stopped on request while waiting for etcd")
+                .why("its start was requested, and it may still come up"));
         }
-        // The system tells no event of a lock that is taken.
+        // There is no event for taking a lock.
         thread::sleep(GLANCE);
     }
-    Err(Error::new(ErrorKind::Failed, format!("no etcd runs on {}", data_dir.shown()))
+    Err(Error::new(ErrorKind::Failed, format!("{}: no etcd is running on it", data_dir.shown()))
         .why(format!("{} s after {}", PATIENCE_TO_START.as_secs(), commands.join("; ")))
-        .hint("Look what it says: journalctl of its unit, or the logs of its pod. Or start it as `requorum launch` prints it."))
+        .hint("Check the log of its unit or pod. Or start it as `requorum launch` prints it."))
 }
 
 /// Runs a command in a shell.
 ///
 /// # Errors
-/// What it said last.
+/// The last line that it printed.
 fn run(command: &str) -> std::result::Result<(), String> {
     let output = Command::new("/bin/sh").arg("-c").arg(command).stdin(Stdio::null()).output();
     let output = output.map_err(|e| format!("it cannot be run ({e})"))?;
@@ -106,5 +107,5 @@ fn run(command: &str) -> std::result::Result<(), String> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing").to_string())
+    Err(said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no output").to_string())
 }

@@ -11,11 +11,11 @@ use crate::{
     error::Result,
 };
 
-/// bbolt's magic number, as it stands behind the first page's header.
+/// bbolt's magic number, as it follows the first page's header.
 pub(super) const BOLT_MAGIC: [u8; 4] = [0xed, 0xda, 0x0c, 0xed];
 
-/// Takes `place` itself when it is a file; its files, its own `member/snap/db` and those of the
-/// data directories directly in it when it is a directory.
+/// Searches `place`: itself if it is a file; its files, its own `member/snap/db` and those of the
+/// data directories directly in it if it is a directory.
 pub(super) fn look_in(place: &Path, found: &mut Vec<FileFacts>) -> Result<()> {
     let fail = |e: io::Error| io_trouble("look in", place, &e);
     let meta = fs::metadata(place).map_err(fail)?;
@@ -54,9 +54,9 @@ fn add(path: &Path, found: &mut Vec<FileFacts>) {
     });
 }
 
-/// A file that begins as a bbolt database does, or bears a name that snapshots bear: a damaged or
-/// packed one should be seen with its reason, not be missing from the list. An archive may be
-/// anything, so its name must say more.
+/// Returns whether a file begins like a bbolt database, or has a usual name of snapshots: a damaged or
+/// compressed one should be listed with its reason, not be missing. An archive can have any
+/// content, so its name must say more.
 fn has_the_looks(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if [".db", ".db.part", ".db.gz", ".db.zst", ".db.zip", ".snapshot", ".etcd-backup"]

@@ -1,4 +1,4 @@
-//! HTTP/1.1 over one connection: a request, its answer, bounded in time and size.
+//! HTTP/1.1 over one connection: a request and its answer, limited in time and size.
 
 use std::{io::ErrorKind, sync::Arc, time::Duration};
 
@@ -18,17 +18,17 @@ use crate::system::etcd_client::connection::{self, Failure, Target};
 pub(in crate::system) enum HttpError {
     /// Not connected.
     Wire(Failure),
-    /// Not in this time.
+    /// Not within this time.
     Late(Duration),
-    /// The connection ended without a word.
+    /// The connection was closed without an answer.
     HungUp,
-    /// What came was no HTTP/1.1, in these words.
+    /// The answer was not HTTP/1.1, as described.
     NoHttp(String),
 }
 
 impl From<hyper::Error> for HttpError {
     fn from(error: hyper::Error) -> Self {
-        // Who closes with a question unread resets the connection.
+        // Closing with an unread request resets the connection.
         let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
         let reset = source.is_some_and(|e| matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe));
         if reset || error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
@@ -39,7 +39,7 @@ impl From<hyper::Error> for HttpError {
 }
 
 /// Sends a GET for `path` (with its query) with these headers, `host` among them or the target's own; returns when the
-/// answer's head is there. Connecting may take `dial`, answering `limit`. `tls` offers no HTTP/2 (see
+/// answer's head was received. Connecting may take `dial`, answering `limit`. `tls` offers no HTTP/2 (see
 /// [`super::tls::for_http`]).
 pub(in crate::system) async fn get(
     target: &Target,
@@ -64,7 +64,7 @@ pub(in crate::system) async fn get(
     Ok(timeout(limit, sender.send_request(request)).await.map_err(|_| HttpError::Late(limit))??)
 }
 
-/// The whole body, of at most `most` bytes.
+/// Returns the whole body, of at most `most` bytes.
 pub(in crate::system) async fn text(
     answer: Response<Incoming>,
     most: usize,

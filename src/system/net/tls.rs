@@ -1,4 +1,4 @@
-//! TLS towards members: certificates read once, the rustls configuration, and the verifier behind
+//! TLS with members: certificates read once, the rustls configuration, and the verifier for
 //! `--insecure-skip-tls-verify`.
 
 use std::{path::Path, sync::Arc};
@@ -16,8 +16,8 @@ use crate::{
     text::Shown,
 };
 
-/// Where Linux distributions keep the system's CA certificates; the first that is there is taken,
-/// as etcdctl (Go's `crypto/x509`) does where no `--cacert` is given.
+/// Where Linux distributions keep the system's CA certificates; the first that exists is used,
+/// like etcdctl (Go's `crypto/x509`) does without `--cacert`.
 const SYSTEM_ROOTS: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -26,8 +26,8 @@ const SYSTEM_ROOTS: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// The crypto provider is named everywhere instead of relying on the process's default: aws-lc is
-/// the one that knows the P-521 keys of etcd's `--auto-tls`.
+/// The crypto provider is named everywhere instead of relying on the process's default: aws-lc
+/// supports the P-521 keys of etcd's `--auto-tls`.
 pub(in crate::system) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
@@ -35,12 +35,12 @@ pub(in crate::system) fn provider() -> Arc<CryptoProvider> {
 /// Builds the client configuration for `https` endpoints from the certificates in `connect`.
 ///
 /// # Errors
-/// When a certificate or key cannot be read or do not belong together; the sentence names the file
+/// When a certificate or key cannot be read or they do not match; the error names the file
 /// and the flag.
 pub(in crate::system) fn config(connect: &Connect) -> Result<Arc<ClientConfig>> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|e| Error::new(ErrorKind::Bug, "TLS cannot be set up").why(e))?;
+        .map_err(|e| Error::new(ErrorKind::Bug, "failed to set up TLS").why(e))?;
     let builder = if connect.insecure_skip_tls_verify {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider())))
     } else {
@@ -50,17 +50,14 @@ pub(in crate::system) fn config(connect: &Connect) -> Result<Arc<ClientConfig>> 
         (None, None) => builder.with_no_client_auth(),
         (Some(cert), Some(key)) => {
             let private = PrivateKeyDer::from_pem_slice(&read("--key", key)?).map_err(|e| {
-                Error::new(ErrorKind::Input, format!("--key {} holds no private key", key.shown()))
+                Error::new(ErrorKind::Input, format!("--key {}: no private key", key.shown()))
                     .why(e)
-                    .hint("It has to be a PEM file with a section BEGIN PRIVATE KEY, not protected by a password.")
+                    .hint("It must be a PEM file with a section BEGIN PRIVATE KEY, not encrypted.")
             })?;
             builder.with_client_auth_cert(certificates("--cert", cert)?, private).map_err(|e| {
-                Error::new(
-                    ErrorKind::Input,
-                    format!("--cert {} and --key {} cannot be used together", cert.shown(), key.shown()),
-                )
-                .why(e)
-                .hint("Give the key that this certificate was made with.")
+                Error::new(ErrorKind::Input, format!("--cert {} and --key {} do not match", cert.shown(), key.shown()))
+                    .why(e)
+                    .hint("Give the private key of this certificate.")
             })?
         }
         (Some(_), None) => return Err(alone("--cert", "--key")),
@@ -70,14 +67,14 @@ pub(in crate::system) fn config(connect: &Connect) -> Result<Arc<ClientConfig>> 
     Ok(Arc::new(config))
 }
 
-/// The same certificates for HTTP/1, which Go's servers speak only with those who ask for it.
+/// Returns the same configuration for HTTP/1, which Go's servers speak only if it is requested.
 pub(in crate::system) fn for_http(config: &ClientConfig) -> Arc<ClientConfig> {
     let mut config = config.clone();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
 }
 
-/// A configuration that trusts anyone, only to find out whether the other side speaks TLS at all;
+/// Returns a configuration that trusts any certificate, only to find out whether the other side speaks TLS at all;
 /// nothing is sent over it.
 pub(in crate::system) fn probe() -> Option<Arc<ClientConfig>> {
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().ok()?;
@@ -86,7 +83,7 @@ pub(in crate::system) fn probe() -> Option<Arc<ClientConfig>> {
 }
 
 fn alone(there: &str, missing: &str) -> Error {
-    Error::new(ErrorKind::Usage, format!("{there} was given without {missing}"))
+    Error::new(ErrorKind::Usage, format!("{there}: {missing} is missing"))
         .hint("A client certificate needs both its certificate file and its key file.")
 }
 
@@ -95,11 +92,11 @@ fn roots(cacert: Option<&Path>) -> Result<RootCertStore> {
     if let Some(path) = cacert {
         for cert in certificates("--cacert", path)? {
             store.add(cert).map_err(|e| {
-                Error::new(ErrorKind::Input, format!("--cacert {} cannot be used as a CA", path.shown())).why(e)
+                Error::new(ErrorKind::Input, format!("--cacert {}: cannot be used as a CA", path.shown())).why(e)
             })?;
         }
     } else if let Some(bundle) = SYSTEM_ROOTS.iter().find_map(|path| std::fs::read(path).ok()) {
-        // a system's bundle may hold old forms that rustls does not take; the others still count
+        // a system's bundle may have old certificates that rustls does not accept; the others still count
         store.add_parsable_certificates(CertificateDer::pem_slice_iter(&bundle).filter_map(std::result::Result::ok));
     }
     Ok(store)
@@ -109,19 +106,19 @@ fn certificates(flag: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>>
     let certs: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(flag, path)?).collect();
     match certs {
         Ok(certs) if !certs.is_empty() => Ok(certs),
-        Ok(_) => Err(Error::new(ErrorKind::Input, format!("{flag} {} holds no certificate", path.shown()))
-            .hint("It has to be a PEM file with at least one section BEGIN CERTIFICATE.")),
-        Err(e) => Err(Error::new(ErrorKind::Input, format!("{flag} {} cannot be read as PEM", path.shown())).why(e)),
+        Ok(_) => Err(Error::new(ErrorKind::Input, format!("{flag} {}: no certificate", path.shown()))
+            .hint("It must be a PEM file with at least one section BEGIN CERTIFICATE.")),
+        Err(e) => Err(Error::new(ErrorKind::Input, format!("{flag} {}: not valid PEM", path.shown())).why(e)),
     }
 }
 
 fn read(flag: &str, path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path)
-        .map_err(|e| Error::new(ErrorKind::Input, format!("{flag} {} cannot be read", path.shown())).why(e))
+        .map_err(|e| Error::new(ErrorKind::Input, format!("{flag} {}: cannot be read", path.shown())).why(e))
 }
 
-/// Takes any server certificate; the handshake's signatures are still checked, so that the
-/// connection is at least encrypted towards whoever holds that certificate.
+/// Accepts any server certificate; the handshake's signatures are still verified, so that the
+/// connection is at least encrypted to the holder of that certificate.
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
 

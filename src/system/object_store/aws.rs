@@ -1,7 +1,7 @@
-//! Who asks an object store, and which: the variables and profiles that people have for the AWS command line.
+//! Credentials and endpoint of an object store, from the variables and profiles of the AWS command line.
 //!
-//! Source: AWS SDKs and Tools Reference Guide, "Configuration and credentials file settings": variables go before
-//! profiles, `~/.aws/credentials` before `~/.aws/config`.
+//! Source: AWS SDKs and Tools Reference Guide, "Configuration and credentials file settings": variables take precedence
+//! over profiles, `~/.aws/credentials` over `~/.aws/config`.
 
 use std::{
     collections::BTreeMap,
@@ -13,25 +13,25 @@ use rusty_s3::Credentials;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is known of the store.
+/// The settings of the store.
 #[derive(Clone)]
 pub struct Settings {
     /// `https://s3.eu-west-1.amazonaws.com`
     pub endpoint: String,
     /// The region that requests are signed for.
     pub region: String,
-    /// The bucket stands in the path rather than in the host's name: so for every endpoint that was named.
+    /// The bucket is in the path rather than in the host's name: so for every endpoint that was named.
     pub path_style: bool,
     /// Key, secret and session token.
     pub credentials: Credentials,
-    /// Where the key was read, in words.
+    /// Where the key was found, in words.
     pub from: String,
-    /// The store's CA, where it is not the system's.
+    /// The store's CA, if it is not one of the system's.
     pub ca: Option<PathBuf>,
 }
 
 impl fmt::Debug for Settings {
-    /// Everything but the secrets.
+    /// Formats everything but the secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("endpoint", &self.endpoint).field("from", &self.from).finish_non_exhaustive()
     }
@@ -40,7 +40,7 @@ impl fmt::Debug for Settings {
 type Section = BTreeMap<String, String>;
 
 impl Settings {
-    /// From this process's environment and the files that it names.
+    /// Reads the settings from this process's environment and the files that it names.
     ///
     /// # Errors
     /// As for `Settings::from`.
@@ -56,10 +56,10 @@ impl Settings {
         Settings::from(&variable, &credentials, &config)
     }
 
-    /// From variables and the texts of the two files.
+    /// Reads the settings from variables and the texts of the two files.
     ///
     /// # Errors
-    /// When there are no keys, naming the way to them.
+    /// When there are no keys; the hint says how to get them.
     pub(super) fn from(variable: &dyn Fn(&str) -> Option<String>, credentials: &str, config: &str) -> Result<Settings> {
         let named = variable("AWS_PROFILE").or_else(|| variable("AWS_DEFAULT_PROFILE"));
         let profile = named.clone().unwrap_or_else(|| "default".into());
@@ -70,8 +70,8 @@ impl Settings {
         let services = of_config.get("services").and_then(|name| configured.get(&format!("services {name}")));
         let of_secrets = secrets.get(&profile).cloned().unwrap_or_default();
         if named.is_some() && of_config.is_empty() && of_secrets.is_empty() {
-            return Err(Error::new(ErrorKind::Usage, format!("no AWS profile is called {profile}"))
-                .why("AWS_PROFILE names it, and neither credentials nor config has it"));
+            return Err(Error::new(ErrorKind::Usage, format!("AWS profile {profile}: not found"))
+                .why("AWS_PROFILE names it, but it is neither in the credentials file nor in the config file"));
         }
         let either = |key: &str| of_secrets.get(key).or_else(|| of_config.get(key)).cloned();
 
@@ -85,10 +85,10 @@ impl Settings {
         };
         let of_variables = keys(variable, ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]);
         let (found, from) = match of_variables {
-            Some(found) => (found, "that of AWS_ACCESS_KEY_ID".to_string()),
+            Some(found) => (found, "from AWS_ACCESS_KEY_ID".to_string()),
             None => {
                 let found = keys(&either, ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"]);
-                (found.ok_or_else(|| no_keys(&profile, &either))?, format!("that of the profile {profile}"))
+                (found.ok_or_else(|| no_keys(&profile, &either))?, format!("from the profile {profile}"))
             }
         };
         let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).or_else(|| either("region"));
@@ -111,21 +111,23 @@ impl Settings {
     }
 }
 
-/// A profile whose keys somebody else has to make, or none at all.
+/// Returns the error for a profile whose keys come from another program, or that has none at all.
 fn no_keys(profile: &str, either: &dyn Fn(&str) -> Option<String>) -> Error {
     let other = ["sso_session", "sso_start_url", "role_arn", "credential_process", "web_identity_token_file"];
     let export = format!("eval \"$(aws configure export-credentials --profile {profile} --format env)\"");
     match other.into_iter().find(|key| either(key).is_some()) {
-        Some(key) => Error::new(ErrorKind::Usage, format!("the AWS profile {profile} has no key of its own"))
-            .why(format!("it gets one by way of {key}, which requorum does not do"))
-            .hint(format!("Let the AWS command line get it: {export}")),
-        None => Error::new(ErrorKind::Usage, "there are no AWS credentials")
-            .why(format!("neither AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY nor the profile {profile} has them"))
-            .hint(format!("Set them, or AWS_PROFILE; where a machine's role has them: {export}")),
+        Some(key) => Error::new(ErrorKind::Usage, format!("AWS profile {profile}: no access key of its own"))
+            .why(format!("its key comes from {key}, which requorum does not support"))
+            .hint(format!("Export it with the AWS command line: {export}")),
+        None => Error::new(ErrorKind::Usage, "AWS credentials: not found")
+            .why(format!(
+                "they are neither in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY nor in the profile {profile}"
+            ))
+            .hint(format!("Set the variables, or AWS_PROFILE; for the credentials of a machine's role: {export}")),
     }
 }
 
-/// The sections of such a file. What is indented below a key belongs to it: `s3.endpoint_url`.
+/// Parses the sections of such a file. A line indented below a key belongs to it: `s3.endpoint_url`.
 fn sections(text: &str) -> BTreeMap<String, Section> {
     let mut out: BTreeMap<String, Section> = BTreeMap::new();
     let (mut section, mut above) = (None::<String>, String::new());
@@ -212,8 +214,8 @@ mod tests {
     #[test]
     fn what_cannot_be_had_says_the_way() {
         for (variables, words) in [
-            (&[("AWS_PROFILE", "sso")][..], "by way of sso_session"),
-            (&[("AWS_PROFILE", "none")], "no AWS profile is called none"),
+            (&[("AWS_PROFILE", "sso")][..], "comes from sso_session"),
+            (&[("AWS_PROFILE", "none")], "AWS profile none: not found"),
         ] {
             let said = settings(variables).unwrap_err().to_string();
             assert!(said.contains(words), "{said}");

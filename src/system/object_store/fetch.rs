@@ -1,5 +1,5 @@
-//! An object downloaded into a file: in pieces where it is cut off, of one state of the object, and only then put under
-//! its name.
+//! Downloads an object into a file: resumed if interrupted, from one state of the object, and only then renamed to its
+//! final name.
 
 use std::{
     ffi::OsString,
@@ -31,14 +31,14 @@ use crate::{
     text::Shown,
 };
 
-/// How often a lost connection is made anew without anything having come.
+/// How often a lost connection is reopened without receiving anything.
 const TRIES: u32 = 4;
-/// How long nothing may come.
+/// How long nothing may be received.
 const IDLE: Duration = Duration::from_secs(30);
-/// How often the watcher is asked while nothing comes.
+/// How often stop requests are checked while nothing is received.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What a `.part` is a part of.
+/// The object that a `.part` belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct From {
     url: String,
@@ -47,13 +47,13 @@ struct From {
     bytes: u64,
 }
 
-/// No store needs more for an object's state.
+/// The longest state of an object, in bytes.
 const ETAG: usize = 1024;
-/// No note is longer.
+/// The largest note, in bytes.
 const NOTE: u64 = 64 << 10;
 
-/// The file on its way, and the note beside it. Both count only where they are this user's own, and nobody else may write
-/// to them: in a directory that others may write to, anybody may have put them there.
+/// The unfinished file, and the note next to it. Both count only if they are this user's own and no other user may
+/// write to them: in a directory that others may write to, any user may have created them.
 struct Part {
     dir: Dir,
     name: OsString,
@@ -62,7 +62,7 @@ struct Part {
     path: PathBuf,
     bytes: u64,
     from: Option<From>,
-    /// How often it was begun.
+    /// How often the download was started.
     begun: u32,
 }
 
@@ -73,15 +73,15 @@ fn ending(name: &OsString, ending: &str) -> OsString {
 }
 
 impl Part {
-    /// A new one, or that of an earlier download of the same URL.
+    /// Creates a new one, or opens that of an earlier download of the same URL.
     fn open(url: &str, into: &Path) -> Result<Part> {
         let (dir, whole) = Disk::default().above(into).map_err(|e| creation_trouble("write", into, &e))?;
         let (name, note) = (ending(&whole, ".part"), ending(&whole, ".part.from"));
         let (path, note_path) = (dir.path().join(&name), dir.path().join(&note));
         let taken = |path: &Path, why: String| {
-            Error::new(ErrorKind::Refused, format!("{} exists", path.shown()))
+            Error::new(ErrorKind::Refused, format!("{}: file exists", path.shown()))
                 .why(why)
-                .hint("Nothing is written over. Choose another name, or move that file aside.")
+                .hint("Nothing is overwritten. Choose another name, or move that file aside.")
         };
         let strange = |path: &Path, why: Untrusted| taken(path, format!("it {why}"));
         let from: Option<From> = match dir.trusted(&note, false).map_err(|e| io_trouble("read", &note_path, &e))? {
@@ -96,9 +96,9 @@ impl Part {
         let exists = match dir.look(&name).map_err(|e| io_trouble("read", &path, &e))? {
             None => false,
             Some(_) if from.as_ref().is_some_and(|from| from.url == url) => true,
-            // nothing has come yet: of a download that was ended before its first byte
+            // nothing was received yet: a download that ended before its first byte
             Some(meta) if meta.is_file() && meta.len() == 0 => false,
-            Some(_) => return Err(taken(&path, format!("it is no begun download of {url}"))),
+            Some(_) => return Err(taken(&path, format!("it is not an unfinished download of {url}"))),
         };
         let file = match dir.trusted_or_new(&name).map_err(|e| creation_trouble("write", &path, &e))? {
             Trusted::Ours(file) => file,
@@ -109,22 +109,22 @@ impl Part {
         Ok(Part { dir, name, note, file, path, bytes, from: from.filter(|_| exists && bytes > 0), begun: 0 })
     }
 
-    /// Begins anew, with another state of the object.
+    /// Starts over, with another state of the object.
     ///
     /// # Errors
-    /// When it cannot be written, or was begun too often: a store may call the object another one each time.
+    /// When it cannot be written, or was started too often: a store may report another object each time.
     fn begin(&mut self, from: From) -> Result<()> {
         self.begun += 1;
         if self.begun > TRIES {
-            return Err(Error::new(ErrorKind::Input, format!("{} cannot be had", from.url))
+            return Err(Error::new(ErrorKind::Input, format!("{}: cannot be downloaded", from.url))
                 .why(format!(
-                    "it was begun {TRIES} times: the store has another object each time, or sends no part of one"
+                    "it was started {TRIES} times: the object changes each time, or the store sends no part of it"
                 ))
-                .hint("Look whether it is being written to, and take one that is not."));
+                .hint("Check whether it is being written to, and use one that is not."));
         }
         if from.etag.len() > ETAG {
-            return Err(Error::new(ErrorKind::Input, format!("{} cannot be had", from.url))
-                .why(format!("the store names its state (ETag) by {} bytes", from.etag.len())));
+            return Err(Error::new(ErrorKind::Input, format!("{}: cannot be downloaded", from.url))
+                .why(format!("its ETag has {} bytes, which is too long", from.etag.len())));
         }
         self.file.set_len(0).map_err(|e| creation_trouble("write", &self.path, &e))?;
         self.bytes = 0;
@@ -144,14 +144,14 @@ impl Part {
         Ok(())
     }
 
-    /// Holds what is still to come against the space that is free.
+    /// Compares the rest of the object with the free space.
     fn has_room(&self, bytes: u64) -> Result<()> {
         let free = self.dir.free().map_err(|e| io_trouble("look at", self.dir.path(), &e))?;
         space::check(&self.path, free, bytes)
-            .map_err(|trouble| trouble.hint("Free some space there, or fetch it to another filesystem."))
+            .map_err(|trouble| trouble.hint("Free some space there, or download it to another filesystem."))
     }
 
-    /// Puts it under its name, never over another.
+    /// Renames it to its final name, never over another file.
     fn place(self, into: &Path) -> Result<u64> {
         self.file.sync_all().map_err(|e| creation_trouble("write", &self.path, &e))?;
         let own = self.file.metadata().map_err(|e| io_trouble("read", &self.path, &e))?;
@@ -177,12 +177,12 @@ pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &m
     let (name, key) = url.parts()?;
     let url = url.as_str();
     if key.is_empty() || key.ends_with('/') {
-        return Err(Error::new(ErrorKind::Usage, format!("{url} names no single object"))
-            .hint(format!("requorum snapshot list {url} shows what is there.")));
+        return Err(Error::new(ErrorKind::Usage, format!("{url}: not a single object"))
+            .hint(format!("To list the objects: requorum snapshot list {url}")));
     }
     if into.symlink_metadata().is_ok() {
-        return Err(Error::new(ErrorKind::Refused, format!("{} exists already", into.shown()))
-            .hint("Nothing is written over. Choose another name, or move that file aside."));
+        return Err(Error::new(ErrorKind::Refused, format!("{}: file exists", into.shown()))
+            .hint("Nothing is overwritten. Choose another name, or move that file aside."));
     }
     let bucket = store.bucket(name)?;
     let mut part = Part::open(url, into)?;
@@ -197,7 +197,7 @@ pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &m
         let asked = watched(ask(store, &bucket, key, url, &mut part), at, watch).await;
         let outcome = match asked {
             Ok(Some(answer)) => receive(answer, &mut part, watch).await,
-            // the object is another by now: from its beginning
+            // the object has changed: from the beginning
             Ok(None) => continue,
             Err(trouble) => Err(trouble),
         };
@@ -212,7 +212,7 @@ pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &m
                 if tries >= TRIES {
                     let lost = Error::new(
                         ErrorKind::NoAnswer,
-                        format!("{url} was cut off after {}", crate::text::number::byte_count(part.bytes)),
+                        format!("{url}: download interrupted after {}", crate::text::number::byte_count(part.bytes)),
                     );
                     return Err(kept(outcome.err().map_or(lost.clone(), |t| lost.why(t.why)), &part));
                 }
@@ -221,7 +221,7 @@ pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &m
     }
 }
 
-/// Waits for an answer, which a store may never give, as long as the watcher does.
+/// Waits for an answer, which a store may never send, as long as no stop is requested.
 async fn watched<T>(work: impl Future<Output = Result<T>>, at: Progress, watch: &mut ProgressFn<'_>) -> Result<T> {
     let mut work = std::pin::pin!(work);
     loop {
@@ -235,24 +235,24 @@ async fn watched<T>(work: impl Future<Output = Result<T>>, at: Progress, watch: 
 }
 
 fn stopped() -> Error {
-    Error::new(ErrorKind::Stopped, "the download was stopped")
+    Error::new(ErrorKind::Stopped, "download stopped on request")
 }
 
-/// Says what stays for the next time; of nothing, nothing stays.
+/// Adds to the hint what stays for the next time, if anything.
 fn kept(trouble: Error, part: &Part) -> Error {
     if part.bytes == 0 {
         part.remove();
         return trouble;
     }
     let hint = format!(
-        "{} in {}; the same command goes on there.",
+        "{} in {}; run the same command again to resume.",
         crate::text::number::count(part.bytes, "byte stays", "bytes stay"),
         part.path.shown()
     );
     Error { hint: if trouble.hint.is_empty() { hint } else { format!("{}\n  {hint}", trouble.hint) }, ..trouble }
 }
 
-/// Asks for what is missing. None where what was begun is of another state of the object.
+/// Requests what is missing. `None` if the unfinished file is of another state of the object.
 async fn ask(
     store: &Store,
     bucket: &rusty_s3::Bucket,
@@ -264,7 +264,7 @@ async fn ask(
     let range = format!("bytes={}-", part.bytes);
     let begun = part.from.clone();
     if begun.as_ref().is_some_and(|from| from.bytes == part.bytes) {
-        // All is there, only the name is missing: one byte shows that the object is the same still.
+        // Everything is there, only the name is missing: one byte shows that the object has not changed.
         part.bytes = part.bytes.saturating_sub(1);
         part.file.set_len(part.bytes).map_err(|e| creation_trouble("write", &part.path, &e))?;
         return Box::pin(ask(store, bucket, key, url, part)).await;
@@ -286,7 +286,7 @@ async fn ask(
         (206, Some(from)) => {
             let expected = format!("bytes {}-{}/{}", part.bytes, from.bytes - 1, from.bytes);
             if header("content-range") != expected || etag != from.etag {
-                return Err(Error::new(ErrorKind::Input, format!("{url} cannot be gone on with"))
+                return Err(Error::new(ErrorKind::Input, format!("{url}: cannot resume the download"))
                     .why(format!("the store sends {:?} instead of {expected:?}", header("content-range")))
                     .hint(format!("Remove {} and start again.", part.path.shown())));
             }
@@ -295,20 +295,19 @@ async fn ask(
         }
         (200, _) => {
             let bytes = header("content-length").parse().map_err(|_| {
-                Error::new(ErrorKind::Input, format!("{url} cannot be had"))
-                    .why("the store does not say how long it is")
+                Error::new(ErrorKind::Input, format!("{url}: cannot be downloaded"))
+                    .why("the store does not report its length")
             })?;
             part.begin(From { url: url.into(), etag, bytes })?;
             part.has_room(bytes)?;
             Ok(Some(answer))
         }
-        (status, _) => {
-            Err(Error::new(ErrorKind::Input, format!("{url} cannot be had")).why(format!("the store says {status}")))
-        }
+        (status, _) => Err(Error::new(ErrorKind::Input, format!("{url}: cannot be downloaded"))
+            .why(format!("the store says {status}"))),
     }
 }
 
-/// Writes what comes.
+/// Writes what is received.
 async fn receive(answer: Response<Incoming>, part: &mut Part, watch: &mut ProgressFn<'_>) -> Result<()> {
     let mut body = answer.into_body();
     let total = part.from.as_ref().map_or(0, |from| from.bytes);
@@ -322,12 +321,12 @@ async fn receive(answer: Response<Incoming>, part: &mut Part, watch: &mut Progre
             Ok(None) => return Ok(()),
             Ok(Some(Err(e))) => return Err(Error::new(ErrorKind::NoAnswer, "the connection was lost").why(e)),
             Err(_) if last.elapsed() < IDLE => continue,
-            Err(_) => return Err(Error::new(ErrorKind::NoAnswer, "nothing came any more").why("for 30 s")),
+            Err(_) => return Err(Error::new(ErrorKind::NoAnswer, "the download stalled").why("no data for 30 s")),
         };
         last = Instant::now();
         if let Some(bytes) = frame.data_ref() {
             if part.bytes + bytes.len() as u64 > total {
-                return Err(Error::new(ErrorKind::Input, "the store sends more than the object has"));
+                return Err(Error::new(ErrorKind::Input, "the store sends more bytes than the object has"));
             }
             part.write(bytes)?;
         }
@@ -369,7 +368,7 @@ mod tests {
 
     /// What has the name of a part or of its note and could be somebody else's is not taken, and nothing is changed.
     #[test]
-    fn what_others_may_have_put_there_is_not_taken() {
+    fn parts_others_may_have_planted_are_not_used() {
         type Plant = fn(&Path, &str);
         let plants: [(&str, bool, Plant); 7] = [
             ("link", false, |path, text| {

@@ -1,5 +1,5 @@
-//! AWS Signature Version 4 in headers, for GETs without a body. A presigned URL would carry the session token in its query,
-//! which servers and proxies write into their logs; headers they do not.
+//! AWS Signature Version 4 in headers, for GETs without a body. A presigned URL would have the session token in its
+//! query, which servers and proxies log; headers are not logged.
 //!
 //! Source: Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Header".
 
@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::source::hex;
 
-/// A block of SHA-256.
+/// The block size of SHA-256.
 const BLOCK: usize = 64;
 
-/// The headers with which a GET is sent, and its path with its query as they were signed.
+/// The headers of a signed GET, and its path with the query as signed.
 pub(super) struct Signed {
     /// In the order of their names; `authorization` is the last.
     pub headers: Vec<(String, String)>,
@@ -21,7 +21,7 @@ pub(super) struct Signed {
     pub path: String,
 }
 
-/// Signs a GET of `path` (percent-encoded) with these pairs of a query, for `host`.
+/// Signs a GET of `path` (percent-encoded) with these query pairs, for `host`.
 pub(super) fn get(
     credentials: &Credentials,
     region: &str,
@@ -67,7 +67,7 @@ pub(super) fn get(
     Signed { headers, path }
 }
 
-/// RFC 2104.
+/// Computes an HMAC-SHA256 (RFC 2104).
 fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut block = [0u8; BLOCK];
     let digest: [u8; 32] = Sha256::digest(key).into();
@@ -78,7 +78,7 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
 }
 
-/// All but RFC 3986's unreserved characters as percent and two digits.
+/// Percent-encodes all but RFC 3986's unreserved characters.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_token_is_a_signed_header_and_in_no_path() {
+    fn a_session_token_is_only_a_signed_header() {
         let credentials = Credentials::new_with_token("AK", "SK", "to/k+en==");
         let pairs = [("prefix".to_string(), "a b/é+".to_string())].into_iter();
         let signed = get(&credentials, "eu-1", Duration::ZERO, "h:9000", "/backups/", pairs);

@@ -1,4 +1,4 @@
-//! The lines that the look at a host prints (`bootstrap.sh`), as facts.
+//! Parses the output of the inspection script on a host (`bootstrap.sh`).
 
 use std::{
     net::IpAddr,
@@ -10,27 +10,28 @@ use crate::{
     text::{Foreign, escape},
 };
 
-/// The line that the look begins with; what a login shell prints before it is passed over.
+/// The first line of the inspection; what a login shell prints before it is skipped.
 pub(super) const BEGIN: &str = "requorum-look 1";
-/// The line that it ends with.
+/// The last line.
 pub(super) const END: &str = "end";
 
 const SCRIPT: &str = include_str!("bootstrap.sh");
 
-/// The script for a host, with the directories that it is asked about.
+/// Returns the script for a host, with the directories that it inspects.
 pub(super) fn script(dirs: &[PathBuf], may_sudo: bool) -> String {
     let dirs: Vec<String> = dirs.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
     let may_sudo = if may_sudo { "yes" } else { "no" };
     format!("set -- {}\nmay_sudo={may_sudo}\n{SCRIPT}", crate::text::phrase::shell_line(&dirs))
 }
 
-/// How many etcds, and how many of its addresses, are kept of what a host tells.
+/// The numbers of etcds and of addresses that are kept of a host's output.
 const KEPT: usize = 256;
 
-/// Reads the lines of a look, between its first and its last; `now` is our clock when they came, in seconds since 1970.
+/// Parses the lines of an inspection, between its first and its last; `now` is our clock on arrival, in seconds since
+/// 1970.
 ///
 /// # Errors
-/// A sentence, where the host did not say what it must.
+/// A sentence, if required facts are missing.
 pub fn read(lines: &[String], now: i64) -> Result<HostFacts, String> {
     let mut facts = HostFacts::default();
     let mut installed: Option<(String, String)> = None;
@@ -48,7 +49,7 @@ pub fn read(lines: &[String], now: i64) -> Result<HostFacts, String> {
                     _ => Root::No,
                 }
             }
-            // Only a number is a time: a host without `date +%s` says nothing of its clock.
+            // Only a number is a time: a host without `date +%s` reports no clock.
             ("time", _) => facts.skew = value.parse::<i64>().map_or(0, |its| its.saturating_sub(now)),
             ("address", _) if facts.addresses.len() < KEPT => facts.addresses.extend(value.parse::<IpAddr>().ok()),
             ("etcd", _) if facts.etcds.len() < KEPT => {
@@ -85,7 +86,7 @@ pub fn read(lines: &[String], now: i64) -> Result<HostFacts, String> {
         }
     }
     match facts.system.is_empty() || facts.user.is_empty() {
-        true => Err("it did not say what system it is, and as whom one works there".into()),
+        true => Err("it did not report its system and user".into()),
         false => Ok(facts),
     }
 }
@@ -103,7 +104,7 @@ fn new(path: &Path) -> Place {
     }
 }
 
-/// One name for each processor, whatever the system calls it.
+/// Returns one name for each processor architecture, whatever the system calls it.
 fn common(machine: &str) -> &str {
     match machine {
         "amd64" => "x86_64",
@@ -112,7 +113,7 @@ fn common(machine: &str) -> &str {
     }
 }
 
-/// Bytes free, and the mount point, of a line of `df -Pk`; what stands before and behind them may have spaces.
+/// Parses a line of `df -Pk`: bytes free, and the mount point; device and mount point may have spaces.
 fn df(line: &str) -> Option<(u64, &str)> {
     let (before, mount) = line.split_once("% ")?;
     let free: u64 = before.split_whitespace().rev().nth(1)?.parse().ok()?;

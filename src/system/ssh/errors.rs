@@ -1,71 +1,65 @@
-//! What `ssh` prints when it fails, as a sentence: what, why, what to do.
+//! Turns what `ssh` prints when it fails into an error: what, why, what to do.
 
 use crate::error::{Error, ErrorKind};
 
-/// Makes a sentence of what `ssh` said on its standard error.
+/// Returns the error for what `ssh` printed on its standard error.
 pub(super) fn explain(host: &str, said: &str) -> Error {
     let low = said.to_lowercase();
     let has = |words: &str| low.contains(words);
     let (why, hint): (String, String) = if has("remote host identification has changed") {
         (
-            "its host key is another than the one in known_hosts: it was installed anew, or somebody stands in between"
-                .into(),
+            "host key verification failed: the host was reinstalled, or the connection is intercepted".into(),
             format!(
-                "Compare the key's fingerprint on the host's console. If it is right: ssh-keygen -R {host}, then connect once by hand."
+                "Compare the key's fingerprint on the host's console. If it matches: ssh-keygen -R {host}, then \
+                 connect once by hand."
             ),
         )
     } else if has("host key verification failed") || has("host key is known for") {
         (
-            "its host key is not known here, and nobody is asked to trust it unseen".into(),
-            format!("Connect once by hand, compare the fingerprint and say yes: ssh {host}"),
+            "host key verification failed: its host key is not in known_hosts".into(),
+            format!("Connect once by hand, compare the fingerprint and accept it: ssh {host}"),
         )
     } else if has("permission denied (") {
         let methods =
             low.split("permission denied (").nth(1).and_then(|rest| rest.split(')').next()).unwrap_or_default();
         let password = methods.contains("password") || methods.contains("keyboard-interactive");
         let why = match password {
-            true => "none of your keys is taken there, and it would ask for a password, which requorum never types",
-            false => "none of your keys is taken there",
+            true => "permission denied: none of your keys is accepted, and requorum cannot enter a password",
+            false => "permission denied: none of your keys is accepted",
         };
-        (why.into(), format!("Load the key into ssh-agent (ssh-add), or bring it there: ssh-copy-id {host}"))
+        (why.into(), format!("Load the key into ssh-agent (ssh-add), or install it on the host: ssh-copy-id {host}"))
     } else if has("too many authentication failures") {
         (
-            "so many keys were offered that it hung up".into(),
-            "Name the right one in ssh's configuration: IdentityFile and IdentitiesOnly.".into(),
+            "too many authentication failures: more keys were offered than it allows".into(),
+            "Name the right key in ssh's configuration: IdentityFile and IdentitiesOnly.".into(),
         )
     } else if has("could not resolve hostname") {
         (
-            "no such host is known".into(),
+            "the host name cannot be resolved".into(),
             "Correct the host in the plan, or give it an address in ssh's configuration (Host, HostName).".into(),
         )
     } else if has("connection refused") {
         (
-            "nothing listens at its ssh port".into(),
-            "Look whether sshd runs there, and whether its port is another one.".into(),
+            "connection refused: nothing listens on its ssh port".into(),
+            "Check that sshd is running there, and on which port.".into(),
         )
     } else if has("timed out") || has("not responding") {
-        (
-            "it did not answer in time".into(),
-            "Look whether the host is up, and whether a firewall stands in between.".into(),
-        )
+        ("connection timed out".into(), "Check that the host is up and that no firewall blocks the connection.".into())
     } else if has("no route to host") || has("network is unreachable") {
-        (
-            "there is no way to it in the network".into(),
-            "Look whether the host is up, and whether you need a jump host (ProxyJump).".into(),
-        )
+        ("no route to host".into(), "Check that the host is up, and whether you need a jump host (ProxyJump).".into())
     } else if has("unable to negotiate") || has("no matching host key") {
-        ("both have no algorithm in common".into(), last_line(said))
+        ("no algorithm in common".into(), last_line(said))
     } else if has("can't open user config file") || has("bad owner or permissions") || has("bad configuration option") {
-        ("ssh does not take its configuration".into(), last_line(said))
+        ("ssh rejects its configuration".into(), last_line(said))
     } else if said.trim().is_empty() {
-        ("ssh ended without a word".into(), format!("Try by hand: ssh {host} true"))
+        ("ssh exited without a message".into(), format!("Try by hand: ssh {host} true"))
     } else {
         (last_line(said), format!("Try by hand: ssh {host} true"))
     };
-    Error::new(ErrorKind::NoAnswer, format!("{host} cannot be reached by ssh")).why(why).hint(hint)
+    Error::new(ErrorKind::NoAnswer, format!("{host}: cannot be reached by ssh")).why(why).hint(hint)
 }
 
-/// The last line that says something, without what could move a cursor.
+/// Returns the last line with text, without control characters.
 pub(super) fn last_line(said: &str) -> String {
     let line = said.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     line.chars().filter(|c| !c.is_control()).take(200).collect()
@@ -81,26 +75,29 @@ mod tests {
         for (said, why) in [
             (
                 "@@@@@\r\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\nHost key verification failed.\r\n",
-                "its host key is another",
+                "the host was reinstalled",
             ),
             (
                 "No ED25519 host key is known for [127.0.0.1]:1 and you have requested strict checking.\r\nHost key verification failed.\r\n",
-                "not known here",
+                "not in known_hosts",
             ),
-            ("Host key verification failed.\r\n", "not known here"),
-            ("root@h: Permission denied (publickey,password).\r\n", "ask for a password"),
-            ("root@h: Permission denied (publickey).\r\n", "none of your keys is taken there"),
-            ("Received disconnect from 1.2.3.4 port 22:2: Too many authentication failures\r\n", "so many keys"),
-            ("ssh: Could not resolve hostname nowhere: Name or service not known\r\n", "no such host"),
+            ("Host key verification failed.\r\n", "not in known_hosts"),
+            ("root@h: Permission denied (publickey,password).\r\n", "cannot enter a password"),
+            ("root@h: Permission denied (publickey).\r\n", "none of your keys is accepted"),
+            (
+                "Received disconnect from 1.2.3.4 port 22:2: Too many authentication failures\r\n",
+                "more keys were offered",
+            ),
+            ("ssh: Could not resolve hostname nowhere: Name or service not known\r\n", "cannot be resolved"),
             ("ssh: connect to host 127.0.0.1 port 1: Connection refused\r\n", "nothing listens"),
-            ("ssh: connect to host 10.9.9.9 port 22: Connection timed out\r\n", "did not answer in time"),
-            ("Timeout, server 10.0.0.1 not responding.\r\n", "did not answer in time"),
-            ("ssh: connect to host 10.9.9.9 port 22: No route to host\r\n", "no way to it"),
+            ("ssh: connect to host 10.9.9.9 port 22: Connection timed out\r\n", "timed out"),
+            ("Timeout, server 10.0.0.1 not responding.\r\n", "timed out"),
+            ("ssh: connect to host 10.9.9.9 port 22: No route to host\r\n", "no route to host"),
             (
                 "kex_exchange_identification: Connection closed by remote host\r\nConnection closed by 127.0.0.1 port 22\r\n",
                 "Connection closed by 127.0.0.1 port 22",
             ),
-            ("", "without a word"),
+            ("", "without a message"),
         ] {
             let trouble = explain("h", said);
             assert!(trouble.why.contains(why) && !trouble.hint.is_empty(), "{said:?}: {trouble}");

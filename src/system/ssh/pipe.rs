@@ -1,5 +1,5 @@
-//! Our end of a host's standard input. A host that does not read must not keep us in a call that no wish to stop ends: the
-//! pipe never blocks, and while it is full that wish and the time are looked at.
+//! Our end of a host's standard input. A host that does not read must not block a call beyond a requested stop: the
+//! pipe is non-blocking, and while it is full, stop requests and the time limit are checked.
 
 use std::{
     io::{self, Write},
@@ -18,32 +18,32 @@ use rustix::{
 use super::Stop;
 use crate::agent::{codec, protocol::Request};
 
-/// How long the far end may take nothing of what is sent. `ssh` notices a dead network by itself, earlier.
+/// How long the remote end may read nothing of what is sent. `ssh` notices a dead network by itself, earlier.
 pub(super) const DEAF: Duration = Duration::from_secs(60);
-/// How often the far end is told that we are still there.
+/// How often a sign of life is sent to the remote end.
 const STILL: Duration = Duration::from_secs(5);
-/// How often the wish to stop is looked at while the pipe is full.
+/// How often stop requests are checked while the pipe is full.
 const GLANCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// The pipe, shared with the one who says that we are still there; none once nothing more is to be said.
+/// The pipe, shared with the thread that sends signs of life; none once nothing more is sent.
 pub(super) type Input = Arc<Mutex<Option<ChildStdin>>>;
 
-/// The pipe, from now on without blocking. The other process has an end of its own, which is left as it is.
+/// Sets the pipe to non-blocking. The other process's end is not affected.
 pub(super) fn input(pipe: Option<ChildStdin>) -> Input {
     let free = |pipe: &ChildStdin| fcntl_setfl(pipe, fcntl_getfl(pipe)? | OFlags::NONBLOCK);
     Arc::new(Mutex::new(pipe.filter(|pipe| free(pipe).is_ok())))
 }
 
-/// The pipe to itself.
+/// Locks the pipe.
 pub(super) fn hold(input: &Input) -> MutexGuard<'_, Option<ChildStdin>> {
     input.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes to a pipe as long as the far end reads.
+/// Writes to a pipe as long as the remote end reads.
 pub(super) struct Patient<'a> {
     pipe: &'a mut ChildStdin,
     stop: Stop<'a>,
-    /// True once it was given up, because of a wish to stop or of [`DEAF`].
+    /// True once it was abandoned, because of a stop request or of [`DEAF`].
     pub(super) deaf: bool,
 }
 
@@ -65,7 +65,7 @@ impl Write for Patient<'_> {
             if self.deaf {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            // What it came to shows in the next try.
+            // The next attempt shows the result.
             let _ = poll(&mut [PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::OUT)], Some(&GLANCE));
         }
     }
@@ -75,8 +75,8 @@ impl Write for Patient<'_> {
     }
 }
 
-/// Says from time to time that we are still there, as long as the connection is. Where the pipe is full, something else of
-/// ours is on its way; the line is so short that it is taken whole or not at all (pipe(7), PIPE_BUF).
+/// Sends a sign of life from time to time, as long as the connection exists. If the pipe is full, something else is in
+/// transit; the line is so short that it is written completely or not at all (pipe(7), PIPE_BUF).
 pub(super) fn stay(input: &Input) {
     let weak = Arc::downgrade(input);
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! The program that runs here: its hash, and whether it can run on another machine.
+//! The running program: its hash, and whether it can run on another machine.
 
 use std::{
     fs::File,
@@ -13,14 +13,14 @@ use crate::{
     error::Result,
 };
 
-/// How much of a program's head holds its program headers.
+/// How much of a program's beginning has its program headers.
 const HEAD: u64 = 1 << 16;
 
 /// The running program as a file.
 #[derive(Debug)]
 pub struct Program {
     file: File,
-    /// Where it lies, as far as the system tells.
+    /// Its path, as far as the system reports it.
     pub path: PathBuf,
     /// Its length.
     pub bytes: u64,
@@ -35,7 +35,7 @@ impl Program {
     /// When it cannot be read.
     pub fn running() -> Result<Program> {
         let path = std::env::current_exe().unwrap_or_else(|_| "requorum".into());
-        // Linux keeps the file even when another one has taken its name.
+        // Linux keeps the file even if another file has taken its name.
         let kept = Path::new("/proc/self/exe");
         let from = if kept.exists() { kept } else { &path };
         let mut file = File::open(from).map_err(|e| io_trouble("read", &path, &e))?;
@@ -51,19 +51,19 @@ impl Program {
         Ok(Program { file, path, bytes, own })
     }
 
-    /// The bytes from `offset` on, at most as many as `buffer` has; how many there were.
+    /// Reads the bytes from `offset` on, at most the length of `buffer`; returns their number.
     ///
     /// # Errors
-    /// As the system says.
+    /// As the system reports.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         std::os::unix::fs::FileExt::read_at(&self.file, buffer, offset)
     }
 }
 
-/// Why a program cannot run on another Linux of the same processor: it asks for a loader (`PT_INTERP`), so for shared
-/// libraries. Source: elf(5).
+/// Returns why a program cannot run on another Linux of the same architecture: it needs a loader (`PT_INTERP`), so
+/// shared libraries. Source: elf(5).
 fn stays(head: &[u8]) -> Option<String> {
-    let foreign = || Some("this requorum is no Linux program".to_string());
+    let foreign = || Some("this requorum is not a Linux program".to_string());
     if head.get(..4) != Some(b"\x7fELF") {
         return foreign();
     }
@@ -71,7 +71,7 @@ fn stays(head: &[u8]) -> Option<String> {
         let bytes = head.get(at..at.checked_add(length)?)?;
         Some(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
     };
-    // 64 bits, little end first, as all that requorum is built for.
+    // 64 bits, little-endian, as everything that requorum is built for.
     let headers = || -> Option<Vec<u64>> {
         let (start, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
         let at = |n: u64| usize::try_from(start.checked_add(n.checked_mul(size)?)?).ok();
@@ -96,7 +96,7 @@ mod tests {
         let shell = head("/bin/sh");
         assert_eq!(stays(&shell).as_deref(), Some("this requorum is linked dynamically"));
         for length in [0, 3, 4, 40, 60, 70] {
-            assert_eq!(stays(&shell[..length]).as_deref(), Some("this requorum is no Linux program"), "{length}");
+            assert_eq!(stays(&shell[..length]).as_deref(), Some("this requorum is not a Linux program"), "{length}");
         }
         assert!(stays(b"\xcf\xfa\xed\xfe").is_some());
     }

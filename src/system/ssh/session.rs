@@ -1,4 +1,4 @@
-//! A connection to one host from its first byte to its last.
+//! A connection to one host, from start to end.
 
 use std::{
     fs::File,
@@ -37,37 +37,37 @@ use crate::{
     text::Foreign,
 };
 
-/// How long a host may take to say what it is: `ssh` itself gives up on a connection after 10 s, and a login or a dead
+/// How long a host may take to report its facts: `ssh` itself gives up connecting after 10 s, and a login or a dead
 /// mount may take as long again.
 const LOOK: Duration = Duration::from_secs(45);
-/// How often the operator's wish is looked at.
+/// How often stop requests are checked.
 const GLANCE: Duration = Duration::from_millis(100);
-/// How long the far end may take to clear up, and how long where it has nothing to clear up.
+/// How long the remote end may take to clean up, and how long if it has nothing to clean up.
 const FAREWELL: Duration = Duration::from_secs(10);
 const HANG_UP: Duration = Duration::from_millis(300);
-/// How long the far end may take to reach its next safe point once it was asked to stop.
+/// How long the remote end may take to reach its next safe point after a stop request.
 const PARTING: Duration = Duration::from_secs(60);
-/// How long a host that works on something may send nothing at all. It sends a heartbeat every few seconds, and `ssh`
+/// How long a host that is working may send nothing at all. It sends a heartbeat every few seconds, and `ssh`
 /// notices a dead network by itself, earlier.
 const DEAD: Duration = Duration::from_secs(60);
-/// How much of what a host prints is kept for a sentence.
+/// How much of a host's error output is kept for messages.
 const SAID: usize = 16 << 10;
-/// How many lines a login may print before the look begins.
+/// How many lines a login may print before the inspection begins.
 const PREAMBLE: usize = 1000;
-/// How many lines a look may have, and how many bytes with all that a login printed before it.
+/// The largest number of lines of an inspection, and of bytes including a login's output before it.
 const LOOK_LINES: usize = 20_000;
 const LOOK_BYTES: usize = 4 << 20;
-/// How many lines wait to be read. Each may be as long as an answer.
+/// How many lines are buffered. Each may be as long as an answer.
 const QUEUED: usize = 2;
 
-/// What went over the connection for a snapshot.
+/// What was sent over the connection for a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sent {
-    /// From which byte on.
+    /// The first byte that was sent.
     pub from: u64,
     /// How many bytes of the snapshot.
     pub bytes: u64,
-    /// How many bytes they were, packed where that helped.
+    /// How many bytes after compression, where that helped.
     pub packed: u64,
 }
 
@@ -76,22 +76,22 @@ pub struct Session {
     host: String,
     facts: HostFacts,
     child: Child,
-    /// Shared with the one who says that we are still there.
+    /// Shared with the thread that sends signs of life.
     input: Input,
     lines: Receiver<Vec<u8>>,
-    /// When something came last, be it part of a line.
+    /// When something was last received, even part of a line.
     heard: Arc<LastHeard>,
-    /// How long nothing may come from a host that works.
+    /// How long a working host may be silent.
     silence: Duration,
-    /// What `ssh` and the shell said on standard error.
+    /// What `ssh` and the shell printed on standard error.
     said: Arc<Mutex<Vec<u8>>>,
-    /// Nothing comes, and it ends, when standard error does.
+    /// Receives nothing, and ends when standard error does.
     silent: Receiver<()>,
-    /// When the operator's wish to stop was passed on.
+    /// When the operator's stop request was passed on.
     stopped: Option<Instant>,
-    /// How long is waited from then on.
+    /// How long to wait from then on.
     parting: Duration,
-    /// Whether a program was asked for there, which may have something to clear up.
+    /// Whether a program was started there, which may have something to clean up.
     working: bool,
 }
 
@@ -99,7 +99,9 @@ impl Session {
     pub(super) fn begin(host: &str, mut command: Command, script: &str, stop: Stop<'_>) -> Result<Session> {
         let mut child = command.spawn().map_err(|e| {
             let program = command.get_program().to_string_lossy().into_owned();
-            Error::new(ErrorKind::Failed, format!("cannot run {program}")).why(e).hint("Install the OpenSSH client.")
+            Error::new(ErrorKind::Failed, format!("{program}: cannot be run"))
+                .why(e)
+                .hint("Install the OpenSSH client.")
         })?;
         let (output, error) = (child.stdout.take(), child.stderr.take());
         let (send, lines) = sync_channel(QUEUED);
@@ -145,13 +147,13 @@ impl Session {
         Ok(session)
     }
 
-    /// What was seen there before anything was written.
+    /// Returns the facts found there before anything was written.
     pub fn facts(&self) -> &HostFacts {
         &self.facts
     }
 
     fn look(&mut self, script: &str, stop: Stop<'_>) -> Result<HostFacts> {
-        // A refused connection is told by ssh, not by the pipe.
+        // A refused connection is reported by ssh, not by the pipe.
         let _ = self.write(script.as_bytes(), stop);
         let deadline = Instant::now() + LOOK;
         let (mut seen, mut begun, mut bytes) = (Vec::new(), false, 0_usize);
@@ -161,11 +163,9 @@ impl Session {
             };
             bytes = bytes.saturating_add(line.len());
             if bytes > LOOK_BYTES || seen.len() > LOOK_LINES {
-                return Err(Error::new(ErrorKind::NoAnswer, format!("{} prints without end", self.host))
-                    .why(format!(
-                        "more than {LOOK_LINES} lines or {LOOK_BYTES} bytes came before it had said what it is"
-                    ))
-                    .hint(format!("Look at that host by hand: ssh {} true", self.host)));
+                return Err(Error::new(ErrorKind::NoAnswer, format!("{}: too much output", self.host))
+                    .why(format!("more than {LOOK_LINES} lines or {LOOK_BYTES} bytes were received before the facts"))
+                    .hint(format!("Check that host by hand: ssh {} true", self.host)));
             }
             let line = String::from_utf8_lossy(&line).into_owned();
             match (begun, line.as_str()) {
@@ -177,16 +177,16 @@ impl Session {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|t| i64::try_from(t.as_secs()).ok());
         bootstrap_output::read(&seen, now.unwrap_or(0)).map_err(|why| {
-            Error::new(ErrorKind::NoAnswer, format!("{} was not understood", self.host))
+            Error::new(ErrorKind::NoAnswer, format!("{}: unexpected output", self.host))
                 .why(why)
                 .hint(format!("Try by hand: ssh {} uname -a", self.host))
         })
     }
 
-    /// Brings the program there, where it is to be sent, and starts it. `on` hears how many of its bytes are sent.
+    /// Sends the program there, if needed, and starts it. `on` receives the number of bytes sent so far.
     ///
     /// # Errors
-    /// When the host does not take it, or it speaks another protocol.
+    /// When the host does not accept it, or it has another protocol.
     pub fn start(
         &mut self,
         program: &Program,
@@ -205,10 +205,11 @@ impl Session {
                 let (mut at, mut buffer) = (0, vec![0; CHUNK_BYTES]);
                 while at < program.bytes && !stop() {
                     let n = program.read_at(&mut buffer, at).map_err(|e| io_trouble("read", &program.path, &e))?;
-                    let bytes = buffer.get(..n).filter(|bytes| !bytes.is_empty()).ok_or_else(|| {
-                        Error::new(ErrorKind::Failed, format!("{path} became shorter while it was sent"))
-                    })?;
-                    // A host that gives up says why before it hangs up.
+                    let bytes = buffer
+                        .get(..n)
+                        .filter(|bytes| !bytes.is_empty())
+                        .ok_or_else(|| Error::new(ErrorKind::Failed, format!("{path}: truncated while it was sent")))?;
+                    // A host that gives up reports why before it closes the connection.
                     match self.write(bytes, stop) {
                         Ok(()) => {}
                         Err(trouble) if matches!(trouble.kind, ErrorKind::Stopped | ErrorKind::NoAnswer) => {
@@ -232,17 +233,17 @@ impl Session {
         }
     }
 
-    /// Asks, and waits for the answer; `on` hears the steps. When `stop` says so, the input ends, and the answer tells
-    /// where it stopped.
+    /// Sends a request and waits for the answer; `on` receives the progress. When `stop` returns true, the input ends,
+    /// and the answer says where the host stopped.
     ///
     /// # Errors
-    /// What the far end failed with, or a broken connection.
+    /// The remote end's error, or a broken connection.
     pub fn ask(&mut self, request: &Request, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Event> {
         self.tell(request, stop)?;
         self.answer(stop, on)
     }
 
-    /// Whether the snapshot is there.
+    /// Returns whether the snapshot is present.
     ///
     /// # Errors
     /// As [`Session::ask`].
@@ -253,10 +254,10 @@ impl Session {
         }
     }
 
-    /// Sends what the host has not yet of `file`, from byte `from` on. `on` hears the steps.
+    /// Sends the rest of `file` that the host does not have yet, from byte `from` on. `on` receives the progress.
     ///
     /// # Errors
-    /// As [`Session::ask`]; what came stays there.
+    /// As [`Session::ask`]; what was received stays there.
     pub fn send(
         &mut self,
         wanted: &Wanted,
@@ -277,7 +278,7 @@ impl Session {
                 return Err(stopped(&self.host));
             }
             match self.lines.try_recv() {
-                // Only a failure is said before the last byte.
+                // Only a failure is reported before the last byte.
                 Ok(line) => match self.event(&line)? {
                     Event::Heartbeat => {}
                     Event::Failed(trouble) => return Err(trouble),
@@ -289,7 +290,7 @@ impl Session {
             let want = usize::try_from(wanted.bytes - at).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
             let chunk = buffer.get_mut(..want).unwrap_or_default();
             file.read_exact_at(chunk, at)
-                .map_err(|e| Error::new(ErrorKind::Failed, "the snapshot changed while it was sent").why(e))?;
+                .map_err(|e| Error::new(ErrorKind::Failed, "snapshot: changed while it was sent").why(e))?;
             sent.packed += self.put(stop, |input| codec::write_chunk(input, chunk, &mut packing))?;
             at += want as u64;
             sent.bytes = at - from;
@@ -301,16 +302,16 @@ impl Session {
         }
     }
 
-    /// Ends the connection, after the far end has cleared up.
+    /// Ends the connection, after the remote end has cleaned up.
     pub fn close(mut self) {
-        // Who does not read by now is not waited for.
+        // A remote end that still does not read is not waited for.
         let _ = self.tell(&Request::Bye, &|| true);
     }
 
     fn tell(&mut self, request: &Request, stop: Stop<'_>) -> Result<()> {
         let mut line = Vec::new();
         codec::write(&mut line, request)
-            .map_err(|e| Error::new(ErrorKind::Bug, "a request cannot be written").why(e))?;
+            .map_err(|e| Error::new(ErrorKind::Bug, "failed to encode a request").why(e))?;
         self.write(&line, stop)
     }
 
@@ -318,10 +319,10 @@ impl Session {
         self.put(stop, |input| input.write_all(bytes))
     }
 
-    /// Writes to the far end, which may read slowly or not at all.
+    /// Writes to the remote end, which may read slowly or not at all.
     ///
     /// # Errors
-    /// `Stopped` when that is wished while it does not read, `NoAnswer` when it never does, or a broken connection.
+    /// `Stopped` when that is requested while it does not read, `NoAnswer` when it never does, or a broken connection.
     fn put<T>(&mut self, stop: Stop<'_>, write: impl FnOnce(&mut Patient<'_>) -> std::io::Result<T>) -> Result<T> {
         let (written, deaf) = match pipe::hold(&self.input).as_mut() {
             Some(input) => {
@@ -338,27 +339,28 @@ impl Session {
             }
             Err(_) if deaf => {
                 self.gave_up();
-                Err(Error::new(ErrorKind::NoAnswer, format!("{} reads nothing any more", self.host))
-                    .why(format!("what is sent there has not been taken for {} s", pipe::DEAF.as_secs()))
-                    .hint("Look whether that host hangs: a dead mount, a full disk."))
+                Err(Error::new(ErrorKind::NoAnswer, format!("{}: stopped reading", self.host))
+                    .why(format!("it has read nothing for {} s", pipe::DEAF.as_secs()))
+                    .hint("Check whether that host hangs: a dead mount, a full disk."))
             }
             Err(_) => Err(self.broken()),
         }
     }
 
-    /// Half a message is on its way to somebody who does not read it: nothing more can be said, nor is waited for.
+    /// Abandons the connection with half a message in transit that is not read: nothing more can be sent, nor is waited
+    /// for.
     fn gave_up(&mut self) {
         *pipe::hold(&self.input) = None;
         self.working = false;
     }
 
-    /// The next line; none when the connection has ended. A stop ends our input, and what is said after it still comes;
-    /// before the program runs there is nothing to wait for. Without a deadline the host is waited for as long as it sends
-    /// anything.
+    /// Returns the next line; none when the connection has ended. A stop ends our input, and what is sent after it is
+    /// still received; before the program runs there is nothing to wait for. Without a deadline the host is waited for
+    /// as long as it sends anything.
     fn line(&mut self, stop: Stop<'_>, deadline: Option<Instant>) -> Result<Option<Vec<u8>>> {
         let since = Instant::now();
         loop {
-            // Looked at before every line, too: a host that never falls silent is stopped like any.
+            // Checked before every line, too: a host that never falls silent can be stopped as well.
             if stop() {
                 *pipe::hold(&self.input) = None;
                 let since = *self.stopped.get_or_insert_with(Instant::now);
@@ -367,35 +369,36 @@ impl Session {
                 }
             }
             if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-                return Err(Error::new(ErrorKind::NoAnswer, format!("{} does not answer", self.host))
-                    .why(format!("connected, it did not say what it is in {} s", LOOK.as_secs()))
-                    .hint("Look whether its login hangs: a dead mount, a full disk."));
+                return Err(Error::new(ErrorKind::NoAnswer, format!("{}: no answer", self.host))
+                    .why(format!("connected, but its facts were not complete within {} s", LOOK.as_secs()))
+                    .hint("Check whether its login hangs: a dead mount, a full disk."));
             }
             match self.lines.recv_timeout(GLANCE) {
                 Ok(line) => return Ok(Some(line)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            // What waits to be read comes first: it may have come long ago, while nobody asked.
+            // Buffered lines come first: they may have arrived long ago, while nothing was requested.
             if deadline.is_none() && since.elapsed().min(self.heard.elapsed()) > self.silence {
                 return Err(self.dead());
             }
         }
     }
 
-    /// Nothing comes from it any more, though the connection is still there: nothing more is said to it, nor waited for.
+    /// Gives up on a host that sends nothing any more, though the connection still exists: nothing more is sent, nor
+    /// waited for.
     fn dead(&mut self) -> Error {
         self.gave_up();
-        Error::new(ErrorKind::NoAnswer, format!("{} does not answer any more", self.host))
+        Error::new(ErrorKind::NoAnswer, format!("{}: no answer any more", self.host))
             .why(format!(
-                "it has sent nothing for {} s, where requorum sends a heartbeat every {} s while it works; whether the last \
-                 step was done there is not known",
+                "it has sent nothing for {} s, although requorum sends a heartbeat every {} s while it works; whether \
+                 the last step was completed there is unknown",
                 self.silence.as_secs(),
                 HEARTBEAT.as_secs()
             ))
             .hint(
-                "Look whether that host hangs: a dead mount, a full disk, a suspended machine. What has arrived there stays; \
-                 running the same again looks at the host first.",
+                "Check whether that host hangs: a dead mount, a full disk, a suspended machine. What was received \
+                 there stays; running the same command again checks the host first.",
             )
     }
 
@@ -419,13 +422,13 @@ impl Session {
             event => event,
         });
         event.map_err(|e| {
-            Error::new(ErrorKind::Failed, format!("what {} says was not understood", self.host))
+            Error::new(ErrorKind::Failed, format!("protocol error: invalid message from {}", self.host))
                 .why(e)
-                .hint("Install the same requorum on both machines, or none there: then it is sent.")
+                .hint("Install the same requorum on both machines, or none on the host: then this one is sent.")
         })
     }
 
-    /// A failure that the host reports. Whether a stop was asked for is known here.
+    /// Returns a failure that the host reported. Whether a stop was requested is known here.
     fn theirs(&self, trouble: Error) -> Error {
         match trouble.kind {
             ErrorKind::Stopped if self.stopped.is_none() => Error { kind: ErrorKind::Failed, ..trouble },
@@ -441,7 +444,7 @@ impl Session {
             Some(line) => {
                 let line = errors::last_line(&String::from_utf8_lossy(&line));
                 let why = line.strip_prefix("refused ").unwrap_or(&line);
-                Err(Error::new(ErrorKind::Failed, format!("{} does not take the program", self.host))
+                Err(Error::new(ErrorKind::Failed, format!("{}: the host does not accept the program", self.host))
                     .why(why)
                     .hint("Install requorum of this version there, or restore its members by hand (`requorum sheet`)."))
             }
@@ -449,7 +452,7 @@ impl Session {
         }
     }
 
-    /// All that was said on standard error, after that has ended or nobody waits any longer.
+    /// Returns everything printed on standard error, after it ended or nothing waits for it.
     fn said(&mut self) -> String {
         *pipe::hold(&self.input) = None;
         let _ = self.silent.recv_timeout(Duration::from_secs(3));
@@ -460,16 +463,16 @@ impl Session {
         let said = self.said();
         let trouble = errors::explain(&self.host, &said);
         match printed.iter().rev().find(|line| !line.trim().is_empty()) {
-            // Connected, and the login shell does something else: `This account is currently not available.`
-            Some(line) if said.trim().is_empty() => trouble.why(format!("it only says: {}", errors::last_line(line))),
+            // Connected, but the login shell does something else: `This account is currently not available.`
+            Some(line) if said.trim().is_empty() => trouble.why(format!("it only prints: {}", errors::last_line(line))),
             _ => trouble,
         }
     }
 
     fn broken(&mut self) -> Error {
         let said = errors::last_line(&self.said());
-        let trouble = Error::new(ErrorKind::Failed, format!("the connection to {} broke", self.host))
-            .hint("Run the same again: what has arrived stays, and half a member is removed there.");
+        let trouble = Error::new(ErrorKind::Failed, format!("{}: connection lost", self.host))
+            .hint("Run the same command again: what was received stays, and a partly built member is removed there.");
         if said.is_empty() { trouble } else { trouble.why(said) }
     }
 
@@ -478,10 +481,10 @@ impl Session {
     }
 }
 
-/// When something came last.
+/// Records when something was last received.
 struct LastHeard {
     begun: Instant,
-    /// Milliseconds from then on.
+    /// Milliseconds since then.
     last: AtomicU64,
 }
 
@@ -502,7 +505,7 @@ impl LastHeard {
     }
 }
 
-/// Reads a host's output, and notes when something came.
+/// Reads a host's output, and records when something was received.
 struct Listening<R> {
     output: R,
     heard: Arc<LastHeard>,
@@ -517,11 +520,11 @@ impl<R: Read> Read for Listening<R> {
 }
 
 impl Drop for Session {
-    /// Ends the input, and waits until the far end has cleared up and hung up; not for ever.
+    /// Ends the input, and waits, for a limited time, until the remote end has cleaned up and closed.
     fn drop(&mut self) {
         *pipe::hold(&self.input) = None;
         let deadline = Instant::now() + if self.working { FAREWELL } else { HANG_UP };
-        // Who clears up says little.
+        // There is little output during cleanup.
         for _ in 0..LOOK_LINES {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else { break };
             if self.lines.recv_timeout(left).is_err() {
@@ -533,16 +536,16 @@ impl Drop for Session {
     }
 }
 
-/// What a host answered is no answer to what it was asked.
+/// Returns the error for an answer that does not fit the request.
 pub fn unexpected(host: &str, event: &Event) -> Error {
     Error::new(ErrorKind::Failed, format!("protocol error: unexpected response from {host}"))
         .why(Foreign::new(format!("{event:?}")))
-        .hint("Look at that host, and at the requorum that is installed there.")
+        .hint("Check that host, and the requorum that is installed there.")
 }
 
 fn stopped(host: &str) -> Error {
     Error::new(ErrorKind::Stopped, format!("{host}: stopped on request"))
-        .hint("What has arrived there stays, and is not sent again; half a member is removed.")
+        .hint("What was received there stays, and is not sent again; a partly built member is removed.")
 }
 
 #[cfg(test)]
@@ -572,7 +575,7 @@ mod tests {
 
     /// A line every now and then: the silence that the wish to stop was looked at in never comes.
     #[test]
-    fn a_stop_is_heard_between_the_lines_of_a_host() {
+    fn a_stop_works_between_a_hosts_lines() {
         let asked = AtomicU32::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) > 20;
         let drip = "echo requorum-look 1; while echo user x; do sleep 0.02; done";
@@ -581,7 +584,7 @@ mod tests {
 
     /// It answers what it is asked before it is sent anything, and then takes nothing more than a pipe holds.
     #[test]
-    fn a_stop_is_heard_while_a_host_does_not_read() {
+    fn a_stop_works_while_a_host_reads_nothing() {
         let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; exec sleep 1000";
         let mut session = begin(told, &|| false).unwrap();
         let asked = AtomicU32::new(0);
@@ -593,7 +596,7 @@ mod tests {
 
     /// Where nothing was begun there is nothing to wait for.
     #[test]
-    fn a_host_that_says_nothing_is_left_at_once() {
+    fn a_silent_host_is_left_at_once() {
         let begun = Instant::now();
         assert_eq!(begin("exec sleep 1000", &|| true).err().unwrap().kind, ErrorKind::Stopped);
         assert!(begun.elapsed() < FAREWELL);
@@ -617,7 +620,7 @@ mod tests {
 
     /// Longer than the limit as a whole, by heartbeats, steps or the pieces of one line, and then an answer.
     #[test]
-    fn a_host_that_gives_signs_of_life_is_waited_for() {
+    fn a_host_showing_progress_is_awaited() {
         let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; read -r asked; ";
         let step = "{\"progress\":{\"phase\":\"Hash\",\"done\":1,\"total\":2}}";
         for (sign, last) in
@@ -632,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_host_calls_a_stop_is_a_failure() {
+    fn a_stop_reported_by_a_host_is_failure() {
         let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; ";
         let line =
             "{\"failed\":{\"kind\":\"Stopped\",\"what\":\"x\",\"why\":\"\",\"hint\":\"y\\nAll members serve.\"}}";
@@ -642,7 +645,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_steps_is_stopped_and_a_failure_is_cut() {
+    fn a_flood_of_steps_is_stopped() {
         let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; ";
         let flood = format!("{told} exec yes '{{\"progress\":{{\"phase\":\"Hash\",\"done\":1,\"total\":2}}}}'");
         let mut session = begin(&flood, &|| false).unwrap();

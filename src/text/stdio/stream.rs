@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stops_gets_all_of_it_later_in_order() {
+    fn a_paused_reader_gets_everything_in_order() {
         let (mut reader, stream) = piped();
         stream.write(b"first").unwrap();
         let mut begin = [0; 5];

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_silent_member_is_gone_once_its_name_was_typed_and_comes_back_by_a_key() {
+fn a_silent_member_is_marked_gone_and_back() {
     use crate::domain::quorum::verdict::QuorumVerdict;
     let mut model = lost();
     let verdict = |model: &Model| model.detect.finding().verdict;
@@ -29,7 +29,7 @@ fn a_silent_member_is_gone_once_its_name_was_typed_and_comes_back_by_a_key() {
 }
 
 #[test]
-fn detect_asks_all_at_once_and_then_those_whom_an_answer_names() {
+fn detect_probes_all_then_those_answers_name() {
     let model = lost();
     let rows: Vec<(&str, bool)> = model.detect.rows.iter().map(|r| (r.facts.endpoint.as_str(), r.discovered)).collect();
     let expected = [("http://10.0.0.2:2379", false), ("http://10.0.0.1:2379", false), ("http://10.0.0.3:2379", true)];
@@ -38,7 +38,7 @@ fn detect_asks_all_at_once_and_then_those_whom_an_answer_names() {
 }
 
 #[test]
-fn whom_only_an_answer_names_is_not_named_by_the_operator() {
+fn discovered_members_are_not_the_operators() {
     let named = |effects: &[Effect]| -> Vec<(String, bool)> {
         let ask = |e: &Effect| match e {
             Effect::Ask { endpoint, named, .. } => Some((endpoint.clone(), *named)),
@@ -72,7 +72,7 @@ fn an_answer_to_an_older_question_is_dropped() {
 }
 
 #[test]
-fn next_on_detect_waits_for_answers_and_says_for_whose() {
+fn next_on_detect_waits_for_named_answers() {
     let (mut model, _) = started();
     assert_eq!(char(&mut model, 'n'), []);
     assert_eq!(model.step, Step::Detect);
@@ -80,7 +80,7 @@ fn next_on_detect_waits_for_answers_and_says_for_whose() {
 }
 
 #[test]
-fn typed_endpoints_replace_the_old_and_nonsense_keeps_the_field_open() {
+fn typed_endpoints_replace_old_ones_when_valid() {
     let mut model = lost();
     char(&mut model, 'e');
     type_in(&mut model, ",ftp://x");
@@ -95,7 +95,7 @@ fn typed_endpoints_replace_the_old_and_nonsense_keeps_the_field_open() {
 }
 
 #[test]
-fn where_quorum_may_hold_going_on_takes_the_label() {
+fn continuing_past_possible_quorum_takes_the_label() {
     let (mut model, effects) = started();
     for (id, _) in asks(&effects) {
         let Answer::Says(mut says) = survivor() else { panic!() };
@@ -130,7 +130,7 @@ fn the_label_is_proposed_until_it_is_used() {
 }
 
 #[test]
-fn who_serves_is_asked_once_more_before_it_is_called_older() {
+fn a_serving_member_is_reprobed_before_called_older() {
     use crate::domain::{model::observations::Read, quorum::verdict::QuorumVerdict};
     let serves = |n: u64, index: u64| {
         let Answer::Says(mut says) = survivor() else { panic!() };
@@ -145,7 +145,7 @@ fn who_serves_is_asked_once_more_before_it_is_called_older() {
     }
     assert_eq!(model.detect.finding().verdict, QuorumVerdict::Healthy);
     // its log is committed up to 40
-    let dirs = vec![crate::tui::tests_choose::dir("/old", file("x", Health::Unread), Held::No)];
+    let dirs = vec![super::choose::dir("/old", file("x", Health::Unread), Held::No)];
     let around = |model: &mut Model| {
         let Effect::LookAround { id, .. } = crate::tui::steps::detect::look_around(model) else { panic!() };
         send(model, Msg::LookedAround { id, around: MachineFacts { dirs: dirs.clone(), ..MachineFacts::default() } })
@@ -198,7 +198,7 @@ fn a_directory_is_held_against_who_serves() {
                 Effect::AskPeer { id, .. } => send(model, Msg::Answered { id, answer: silent() }),
                 Effect::Hash { id, .. } => send(model, Msg::Hashed { id, hash: Hashed::Failed("no".into()) }),
                 Effect::LookAround { id, .. } => {
-                    let mut dir = crate::tui::tests_choose::dir("/old", file("x", Health::Unread), Held::No);
+                    let mut dir = super::choose::dir("/old", file("x", Health::Unread), Held::No);
                     if let DirState::Whole(says) = &mut dir.state {
                         (says.member_id, says.members) = (Id(3), vec![member(1), member(2), member(3)]);
                     }
@@ -247,7 +247,7 @@ fn a_directory_is_held_against_who_serves() {
 }
 
 #[test]
-fn another_cluster_is_asked_about_once_a_snapshot_is_chosen() {
+fn choosing_a_snapshot_questions_another_cluster() {
     // before anything depends on it, it is only the next one
     let mut model = lost();
     char(&mut model, 'c');

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_window_scrolled_past_its_end_comes_back_at_once() {
+fn overscrolling_a_window_is_undone_at_once() {
     let mut model = lost();
     char(&mut model, '?');
     let top = screen(&model, 80, 24);
@@ -19,7 +19,7 @@ fn a_window_scrolled_past_its_end_comes_back_at_once() {
 }
 
 #[test]
-fn leaving_during_a_restore_stops_it_first_and_waits() {
+fn quitting_during_a_restore_stops_it_first() {
     let (mut model, id, _) = begun();
     assert_eq!(ctrl_c(&mut model), []);
     assert!(screen(&model, 100, 30).contains("next safe point"));
@@ -45,7 +45,7 @@ fn signals_leave_once_and_ctrl_c_twice_leaves() {
 }
 
 #[test]
-fn a_plan_to_start_from_brings_its_table_token_source_and_options() {
+fn a_starting_plan_fills_every_step() {
     let mut plan = begun().2;
     plan.options.compact = true;
     let options = Options { plan: Some(plan.clone()), label: None, places: Vec::new(), ..options() };

@@ -7,7 +7,7 @@ use crate::{
 };
 
 #[test]
-fn the_slip_of_etcds_recovery_page_is_named_while_typing_and_x_takes_the_correction() {
+fn the_recovery_pages_mistake_is_corrected_by_x() {
     let mut model = with_file(Health::Verified);
     press(&mut model, KeyCode::Enter);
     char(&mut model, 'n');
@@ -27,7 +27,7 @@ fn the_slip_of_etcds_recovery_page_is_named_while_typing_and_x_takes_the_correct
 }
 
 #[test]
-fn rows_are_added_removed_and_brought_back_and_going_back_loses_none() {
+fn rows_are_added_removed_and_restored() {
     let mut model = with_file(Health::Verified);
     press(&mut model, KeyCode::Enter);
     char(&mut model, 'n');
@@ -60,7 +60,7 @@ fn leaving_a_field_keeps_the_old_value() {
 }
 
 #[test]
-fn a_pasted_initial_cluster_keeps_what_the_table_knew() {
+fn a_pasted_initial_cluster_keeps_known_cells() {
     let mut model = with_file(Health::Verified);
     press(&mut model, KeyCode::Enter);
     char(&mut model, 'n');
@@ -88,7 +88,7 @@ fn names(model: &Model) -> Vec<&str> {
 }
 
 #[test]
-fn a_paste_on_the_step_asks_before_it_replaces_the_table() {
+fn a_paste_asks_before_replacing_the_table() {
     let list = "1f, started, m1, http://10.0.0.11:2380, http://10.0.0.11:2379, false\r\n2f, started, n9, \
                 http://10.0.0.19:2380, , false\r\n";
     for (answer, wanted) in [
@@ -148,7 +148,7 @@ fn a_cell_takes_what_the_next_source_says() {
 }
 
 #[test]
-fn certificates_are_read_when_others_are_named_and_late_answers_are_dropped() {
+fn certificates_are_reread_late_answers_are_dropped() {
     use crate::domain::members::certificates::{CertificateFacts, Files, Key, Named, Unread};
     let mut model = at_members();
     let flags = |model: &mut Model, text: &str| {
@@ -185,7 +185,7 @@ fn certificates_are_read_when_others_are_named_and_late_answers_are_dropped() {
 }
 
 #[test]
-fn a_bump_is_set_for_clients_that_keep_revisions_and_a_key_changes_it() {
+fn a_bump_for_revision_clients_is_changeable() {
     let mut model = at_members();
     assert_eq!((model.members.bump, model.members.mark_compacted), (0, false), "no such client has data here");
     for facts in &mut model.snapshot.files {
@@ -223,7 +223,7 @@ fn a_bump_is_set_for_clients_that_keep_revisions_and_a_key_changes_it() {
 }
 
 #[test]
-fn the_old_token_is_named_and_a_key_takes_a_new_one() {
+fn the_old_token_is_replaced_by_a_key() {
     let mut model = at_members();
     let ids = table::ids(&model.members.rows, "old").0;
     for facts in &mut model.snapshot.files {
@@ -246,7 +246,7 @@ fn the_old_token_is_named_and_a_key_takes_a_new_one() {
 }
 
 #[test]
-fn what_lies_on_this_machine_fills_the_table_and_stands_in_detect() {
+fn this_machines_files_fill_table_and_detect() {
     let mut model = Model::new(options(), "REAL");
     let effects = update(&mut model, Msg::Start { now: 50, fresh: "beef".into() });
     let id = effects.iter().find_map(|e| match e {
@@ -287,7 +287,7 @@ fn what_lies_on_this_machine_fills_the_table_and_stands_in_detect() {
 }
 
 #[test]
-fn what_a_restore_does_besides_is_offered_where_it_applies() {
+fn restore_options_are_offered_where_they_apply() {
     let mut model = at_review();
     char(&mut model, '3');
     let members = screen(&model, 120, 40);
@@ -329,7 +329,7 @@ fn bumps_are_taken_in_the_forms_people_write() {
 }
 
 #[test]
-fn learners_are_named_on_review_and_kept_with_a_key() {
+fn review_names_learners_and_a_key_keeps_them() {
     let mut model = with_file(Health::Verified);
     for facts in &mut model.snapshot.files {
         let learner = KnownMember { is_learner: true, ..member(4) };

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn nothing_begins_before_the_label_and_a_separate_enter() {
+fn nothing_begins_before_label_and_separate_enter() {
     let mut model = at_review();
     press(&mut model, KeyCode::Enter);
     type_in(&mut model, "Prod");
@@ -17,7 +17,7 @@ fn nothing_begins_before_the_label_and_a_separate_enter() {
 }
 
 #[test]
-fn an_old_member_that_answers_is_in_the_way_until_its_text_is_typed() {
+fn an_answering_old_member_blocks_until_overridden() {
     let ask = |model: &Model| model.prompt.as_ref().map(|p| p.ask.clone());
     let mut model = at_review();
     let first = char(&mut model, 'r');
@@ -72,7 +72,7 @@ fn an_old_member_that_answers_is_in_the_way_until_its_text_is_typed() {
 }
 
 #[test]
-fn a_member_that_came_back_since_the_review_leads_back_to_it() {
+fn a_returned_member_leads_back_to_review() {
     let (mut model, id, _) = begun();
     let found = ExecutionEvent::Fences(vec![fence()]);
     send(&mut model, Msg::Told { id, told: Box::new(found) });
@@ -112,7 +112,7 @@ fn a_changed_plan_asks_for_the_label_again() {
 }
 
 #[test]
-fn members_go_their_own_ways_and_a_failed_run_is_gone_on_with() {
+fn members_progress_separately_and_failed_runs_resume() {
     let (mut model, id, plan) = begun();
     let why = Error::new(ErrorKind::Failed, "no space");
     hear(&mut model, id, "local", built(&plan, "m1"));

@@ -22,7 +22,7 @@ fn files_are_read_one_after_another() {
 }
 
 #[test]
-fn an_opened_file_is_selected_and_an_empty_place_is_named() {
+fn opened_files_are_selected_empty_places_named() {
     let mut model = with_file(Health::Verified);
     char(&mut model, 'o');
     type_in(&mut model, "sub/b.db");
@@ -38,7 +38,7 @@ fn an_opened_file_is_selected_and_an_empty_place_is_named() {
 }
 
 #[test]
-fn only_sound_files_are_chosen_and_unhashed_ones_only_after_a_yes() {
+fn only_sound_or_accepted_files_are_chosen() {
     for (health, chosen) in [(Health::Verified, true), (Health::Unhashed, false), (Health::Broken("x".into()), false)] {
         let mut model = with_file(health.clone());
         press(&mut model, KeyCode::Enter);
@@ -60,7 +60,7 @@ fn only_sound_files_are_chosen_and_unhashed_ones_only_after_a_yes() {
 }
 
 #[test]
-fn a_damaged_file_is_taken_once_that_is_accepted() {
+fn a_damaged_file_is_chosen_once_accepted() {
     let parts = vec![DamagedPart::NewerMetaPage];
     for hashed in [true, false] {
         let damage = LimitedDamage { parts: parts.clone(), revision: 90, hashed, why: "a page is torn".into() };
@@ -81,7 +81,7 @@ fn a_damaged_file_is_taken_once_that_is_accepted() {
 }
 
 #[test]
-fn a_saved_snapshot_is_chosen_and_one_that_failed_is_not_listed() {
+fn a_saved_snapshot_is_chosen_unless_it_failed() {
     let mut model = with_file(Health::Verified);
     press(&mut model, KeyCode::Up);
     press(&mut model, KeyCode::Enter);
@@ -111,7 +111,7 @@ fn a_saved_snapshot_is_chosen_and_one_that_failed_is_not_listed() {
 }
 
 #[test]
-fn what_the_wizard_saved_is_found_again_and_what_it_restored_is_not() {
+fn saved_snapshots_are_found_again_restored_ones_not() {
     let mut model = lost();
     let effects = char(&mut model, 'n');
     let [Effect::Find { .. }, Effect::Find { id, places }] = &effects[..] else { panic!("{effects:?}") };
@@ -130,7 +130,7 @@ fn what_the_wizard_saved_is_found_again_and_what_it_restored_is_not() {
 }
 
 #[test]
-fn the_source_in_the_journal_is_known_after_a_new_start() {
+fn the_journals_source_is_known_after_restarting() {
     let plan = at_review().review.plan.unwrap();
     let of = |label: &str, url: &str, path: &str| {
         let mut plan = plan.clone();

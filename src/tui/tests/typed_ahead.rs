@@ -21,7 +21,7 @@ fn inert(model: &mut Model) {
 }
 
 #[test]
-fn the_label_typed_while_hosts_are_looked_at_is_text() {
+fn a_label_typed_during_preflight_is_text() {
     for key in [KeyCode::Enter, KeyCode::Char('n')] {
         let mut model = at_review();
         let plan = model.review.plan.clone();
@@ -39,7 +39,7 @@ fn the_label_typed_while_hosts_are_looked_at_is_text() {
 }
 
 #[test]
-fn the_label_is_text_from_its_first_letter_whatever_that_letter_does() {
+fn a_labels_first_letter_is_no_command() {
     for label in ["efa3", "3dc", "rke", "dev", "save", "q-east", "next", "7", "Gr"] {
         let mut model = at_review();
         model.label = label.into();
@@ -58,7 +58,7 @@ fn the_label_is_text_from_its_first_letter_whatever_that_letter_does() {
 }
 
 #[test]
-fn what_is_found_while_the_label_is_typed_is_still_in_the_way() {
+fn blockers_found_while_typing_still_block() {
     let changes: [fn(&mut Look); 2] =
         [|_| {}, |look| look.facts = Err(crate::error::Error::new(ErrorKind::Failed, "no route to it"))];
     for change in changes {
@@ -75,7 +75,7 @@ fn what_is_found_while_the_label_is_typed_is_still_in_the_way() {
 }
 
 #[test]
-fn keys_typed_while_answers_are_waited_for_do_nothing() {
+fn keys_typed_while_waiting_do_nothing() {
     let (mut model, effects) = started();
     assert_eq!(char(&mut model, 'n'), []);
     assert_eq!(model.overlay, Some(Overlay::Held(Action::Next)));
@@ -110,7 +110,7 @@ fn keys_typed_while_answers_are_waited_for_do_nothing() {
 }
 
 #[test]
-fn the_label_to_take_back_typed_while_members_are_worked_on_stops_nothing() {
+fn a_rollback_label_typed_early_stops_nothing() {
     let (mut model, _, _) = begun();
     assert_eq!(char(&mut model, 'u'), []);
     assert_eq!(model.overlay, Some(Overlay::Held(Action::Undo)));
@@ -123,7 +123,7 @@ fn the_label_to_take_back_typed_while_members_are_worked_on_stops_nothing() {
 }
 
 #[test]
-fn a_yes_that_comes_before_its_question_starts_no_member() {
+fn an_early_yes_starts_no_member() {
     let (mut model, id, plan) = begun();
     for name in ["m1", "m2", "m3"] {
         hear(&mut model, id, "local", placed(&plan, name));
@@ -149,7 +149,7 @@ fn a_yes_that_comes_before_its_question_starts_no_member() {
 }
 
 #[test]
-fn a_new_token_is_made_only_after_a_yes() {
+fn a_new_token_needs_a_yes() {
     let mut model = at_members();
     let token = model.members.token.clone();
     assert_eq!(char(&mut model, 'g'), []);
@@ -176,7 +176,7 @@ fn asks_for(typed: &str) -> Model {
 }
 
 #[test]
-fn an_override_is_text_from_its_first_letter_whatever_that_letter_does() {
+fn an_overrides_first_letter_is_no_command() {
     for typed in ["serves@b", "rke-1@10.0.0.2", "dead-man", "n1", "q", "7", "c@c", "i am sure"] {
         let mut model = asks_for(typed);
         let before = (model.step, model.members.token.clone(), model.review.plan.clone());
@@ -191,7 +191,7 @@ fn an_override_is_text_from_its_first_letter_whatever_that_letter_does() {
 }
 
 #[test]
-fn a_letter_that_is_text_is_still_a_command_with_alt() {
+fn alt_makes_a_text_letter_a_command() {
     let alt = |c| Msg::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::ALT));
     let mut model = asks_for("rest");
     assert!(screen(&model, 80, 24).contains("Alt-r"), "{}", screen(&model, 80, 24));
@@ -204,7 +204,7 @@ fn a_letter_that_is_text_is_still_a_command_with_alt() {
 }
 
 #[test]
-fn what_was_asked_for_before_is_no_command_while_it_is_looked_at_again() {
+fn an_earlier_request_is_no_command_during_preflight() {
     let mut model = asks_for("save m2");
     let looks = char(&mut model, 'r');
     for c in "save m2".chars() {

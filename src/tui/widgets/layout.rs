@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_takes_the_widths_of_its_columns_whatever_is_in_it() {
+    fn a_row_always_takes_its_column_widths() {
         let area = Rect::new(0, 0, 60, 4);
         let mut buffer = Buffer::empty(area);
         let page = Page::new(&mut buffer, area, Look::default());
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_holds_nothing_that_a_terminal_acts_on() {
+    fn a_picture_holds_no_terminal_codes() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 6, 1));
         for (x, symbol) in ["a", "\x1b", "\u{202e}", "e\u{301}", "b\u{200d}", "\n"].into_iter().enumerate() {
             buffer.content[x].set_symbol(symbol);

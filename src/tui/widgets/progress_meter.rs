@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_needs_three_seconds_and_a_new_phase_starts_over() {
+    fn a_rate_needs_three_seconds_per_phase() {
         let mb = 1_000_000;
         let mut meter = Meter::new(at(Phase::Copy, 0, 40 * mb), 1000);
         meter.step(at(Phase::Copy, 10 * mb, 40 * mb), 3900);

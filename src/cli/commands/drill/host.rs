@@ -69,7 +69,7 @@ enum Event {
 
 /// Runs the instructor's side as lines.
 fn lines(drill: Connection, watch: bool, format: Format) -> Result<()> {
-    let mut mouth = drill.mouth()?;
+    let mut sender = drill.sender()?;
     let (tell, events) = mpsc::channel();
     if !watch {
         listen(tell.clone())?;
@@ -98,12 +98,12 @@ fn lines(drill: Connection, watch: bool, format: Format) -> Result<()> {
                 }
             }
             Event::Typed(None) => {
-                mouth.close();
+                sender.close();
                 open = false;
             }
             Event::Typed(Some(line)) => match command::read(&line) {
                 Typed::Order(order) => {
-                    mouth.say(&order)?;
+                    sender.send(&order)?;
                     pending += 1;
                 }
                 Typed::Help => note(&words::help(), json)?,

@@ -36,7 +36,7 @@ fn content(draft: &mut Draft) -> &mut Content {
 }
 
 #[test]
-fn a_whole_draft_becomes_a_plan_with_etcdutls_ids() {
+fn a_complete_draft_becomes_a_plan_with_ids() {
     let built = build(&draft()).unwrap();
     assert_eq!(built.warnings, []);
     let plan = built.plan;
@@ -192,7 +192,7 @@ fn what_a_snapshot_brings_along_is_a_warning() {
 }
 
 #[test]
-fn an_option_ends_its_warning_and_stands_in_the_review() {
+fn an_option_ends_its_warning_and_is_reviewed() {
     type Change = fn(&mut Draft);
     let cases: [(Change, Change, &str); 4] = [
         (
@@ -256,7 +256,7 @@ fn options_that_cannot_be_carried_out_are_errors() {
 }
 
 #[test]
-fn a_plan_that_was_tampered_with_is_found_out() {
+fn a_tampered_plan_is_detected() {
     let plan = build(&draft()).unwrap().plan;
     type Change = fn(&mut Plan);
     let cases: [(Change, &str); 14] = [
@@ -290,7 +290,7 @@ fn a_plan_that_was_tampered_with_is_found_out() {
 }
 
 #[test]
-fn the_review_says_what_is_read_written_and_left() {
+fn the_review_lists_reads_writes_and_leftovers() {
     let mut draft = draft();
     (draft.bump_revision, draft.mark_compacted) = (1_000_000_000, true);
     draft.rows[1].set(Column::WalDir, "/wal/m2", Origin::Typed);
@@ -309,7 +309,7 @@ fn the_review_says_what_is_read_written_and_left() {
 }
 
 #[test]
-fn accepted_damage_is_in_the_plan_and_fits_its_snapshot() {
+fn accepted_damage_in_the_plan_fits_its_snapshot() {
     for hashed in [true, false] {
         let mut draft = draft();
         let parts = vec![crate::domain::model::observations::DamagedPart::NewerMetaPage];

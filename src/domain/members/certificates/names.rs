@@ -2,7 +2,7 @@
 //! member that is connected to by another (etcd's `checkCertSAN`).
 //!
 //! Sources: Go 1.26 `crypto/x509/verify.go`; etcd `client/pkg/transport/listener_tls.go` of 3.5 to 3.7, `pkg/transport` of 3.4;
-//! compared with the programs by the case `certificates_as_etcd_judges_them` of `tests/real_etcd.rs`.
+//! compared with the programs by the case `certificates_as_etcd_judges_them` of `tests/cases/real_etcd.rs`.
 
 use std::net::IpAddr;
 

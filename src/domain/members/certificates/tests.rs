@@ -69,7 +69,7 @@ fn hosts_are_matched_as_go_matches_them() {
 }
 
 #[test]
-fn addresses_among_dns_names_are_seen_in_every_form() {
+fn addresses_among_dns_names_are_recognized() {
     for (name, host, wanted) in [
         ("10.0.0.1", "10.0.0.1", true),
         ("10.0.0.1:2380", "10.0.0.1", true),
@@ -86,7 +86,7 @@ fn addresses_among_dns_names_are_seen_in_every_form() {
 }
 
 #[test]
-fn members_that_are_connected_to_look_at_the_address() {
+fn dialled_members_check_the_address() {
     let only = |names: &[&str]| Admission::ReverseOnly(names.iter().map(ToString::to_string).collect());
     for (dns, ips, hosts, wanted) in [
         (&[][..], &[][..], &["10.0.0.1"][..], Admission::Nameless),
@@ -108,7 +108,7 @@ fn members_that_are_connected_to_look_at_the_address() {
 }
 
 #[test]
-fn a_peer_certificate_of_wildcards_alone_is_a_warning_where_it_counts() {
+fn a_wildcard_only_peer_certificate_is_a_warning() {
     let wild = |rows: &[Row]| {
         let files = named(rows).into_iter().map(|named| {
             let ip = named.cert.to_string_lossy().chars().find(char::is_ascii_digit).unwrap_or('1');
@@ -171,7 +171,7 @@ fn good() -> (Vec<Row>, CertificateFacts) {
 }
 
 #[test]
-fn what_is_named_is_found_in_every_form_of_flag() {
+fn certificate_paths_are_found_in_every_flag_form() {
     let (rows, seen) = good();
     let paths: Vec<&Path> = seen.files.iter().map(|f| f.named.cert.as_path()).collect();
     assert_eq!(paths, [Path::new("/p1.crt"), Path::new("/c1.crt"), Path::new("/p2.crt"), Path::new("/c2.crt")]);
@@ -240,14 +240,14 @@ fn every_mistake_is_told_with_its_reason() {
             "--peer-cert-file /p2.crt: not checked, it is not on this machine",
         ),
         (
-            |f| f.cert = Err(Unread::Wrong("it holds no certificate".into())),
+            |f| f.cert = Err(Unread::Wrong("it has no PEM certificate".into())),
             Error,
-            "--peer-cert-file /p2.crt: it holds no certificate",
+            "--peer-cert-file /p2.crt: it has no PEM certificate",
         ),
         (
-            |f| f.ca = Some(Unread::Wrong("it holds no certificate".into())),
+            |f| f.ca = Some(Unread::Wrong("it has no PEM certificate".into())),
             Error,
-            "--peer-trusted-ca-file /ca.crt: it holds no certificate",
+            "--peer-trusted-ca-file /ca.crt: it has no PEM certificate",
         ),
     ];
     for (change, severity, words) in on_files {
@@ -279,7 +279,7 @@ fn each_pair_must_trust_each_other() {
 }
 
 #[test]
-fn one_path_in_several_rows_may_be_a_file_on_each_host() {
+fn one_path_may_be_a_file_per_host() {
     let mut rows = vec![row(1), row(2)];
     for row in &mut rows {
         row.set(Column::Flags, "--peer-cert-file=/pki/peer.crt", Origin::Typed);

@@ -136,7 +136,7 @@ fn configurations_fill_what_nobody_else_told() {
 }
 
 #[test]
-fn the_inventory_says_who_is_in_the_new_cluster() {
+fn the_inventory_names_the_new_members() {
     let content = snapshot(vec![
         member(1, "m1", "https://10.0.0.1:2380", "https://10.0.0.1:2379"),
         member(2, "m2", "https://10.0.0.2:2381", "https://10.0.0.2:2379"),
@@ -184,7 +184,7 @@ fn the_inventory_says_who_is_in_the_new_cluster() {
 }
 
 #[test]
-fn learners_stay_out_and_the_nameless_get_a_free_name() {
+fn learners_stay_out_and_nameless_members_get_names() {
     let mut learner = member(4, "m4", "http://d:2380", "");
     learner.is_learner = true;
     let content = snapshot(vec![
@@ -285,7 +285,7 @@ fn only_answers_of_the_snapshots_cluster_fill_cells() {
 }
 
 #[test]
-fn a_promotion_and_a_replacement_since_the_snapshot_count() {
+fn later_promotions_and_replacements_count() {
     let mut learner = member(4, "m4", "http://d:2380", "");
     learner.is_learner = true;
     let content = snapshot(vec![learner, member(3, "m3", "http://c:2380", ""), member(5, "m5", "http://e:2380", "")]);
@@ -309,7 +309,7 @@ fn nothing_seen_is_an_empty_table() {
 }
 
 #[test]
-fn the_label_is_given_or_taken_from_the_cluster_id() {
+fn the_label_is_given_or_the_cluster_id() {
     let content = snapshot(vec![member(0xcfa0_1bbb_22ab_cc1b, "m1", "", "")]);
     assert_eq!(label(Some(" prod-eu "), &[answer(1, vec![])], None), "prod-eu");
     assert_eq!(label(Some(" "), &[answer(1, vec![])], Some(&content)), "4f1c");
@@ -344,7 +344,7 @@ proptest! {
     }
 
     #[test]
-    fn any_label_makes_a_token_that_the_table_takes(label in "\\PC{0,12}", now: i64) {
+    fn any_label_makes_a_valid_token(label in "\\PC{0,12}", now: i64) {
         let rows = vec![Row::default().with(Column::Name, "m1", Origin::Typed).with(Column::Peer, "http://a:2380", Origin::Typed)
             .with(Column::Client, "http://a:2379", Origin::Typed).with(Column::DataDir, "/d", Origin::Typed)];
         prop_assert_eq!(check(&rows, &token(&label, now, "7f3a")), []);

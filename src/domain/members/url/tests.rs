@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn takes_what_etcd_takes_and_prints_it_as_etcd_does() {
+fn parses_and_prints_urls_as_etcd_does() {
     for (text, printed, host, port) in [
         ("http://10.0.0.1:2380", "http://10.0.0.1:2380", "10.0.0.1", 2380),
         (" https://host1:2380\t", "https://host1:2380", "host1", 2380),
@@ -142,7 +142,7 @@ fn the_rest_of_the_table_helps_the_guess() {
 
 proptest! {
     #[test]
-    fn any_text_is_a_url_or_a_slip_whose_correction_is_taken(text in "\\PC{0,40}|[a-z:/;0-9.\\[\\]@?# ]{0,30}|https?[:;/]{0,4}[a-z0-9.:\\[\\]]{0,12}") {
+    fn any_text_is_a_url_or_correctable(text in "\\PC{0,40}|[a-z:/;0-9.\\[\\]@?# ]{0,30}|https?[:;/]{0,4}[a-z0-9.:\\[\\]]{0,12}") {
         match parse(&text) {
             Ok(url) => {
                 prop_assert_eq!(parse(url.as_str()), Ok(url.clone()));

@@ -157,7 +157,7 @@ fn certificates_among_the_flags_settle_https() {
 }
 
 #[test]
-fn dots_are_refused_in_directories_and_names_with_dots_are_not() {
+fn dot_segments_are_refused_dotted_names_are_not() {
     for (dir, fix) in [
         ("/var/lib/etcd/../m1", Some("/var/lib/m1")),
         ("/var/lib/..", Some("/var")),
@@ -180,7 +180,7 @@ fn dots_are_refused_in_directories_and_names_with_dots_are_not() {
 }
 
 #[test]
-fn more_members_than_any_cluster_has_are_refused_at_once() {
+fn too_many_members_are_refused_at_once() {
     let many = |n: usize| {
         (1..=n)
             .map(|n| {
@@ -238,7 +238,7 @@ fn the_fingerprints_of_etcds_defaults_are_known() {
 }
 
 #[test]
-fn a_mix_without_a_majority_is_told_and_not_corrected() {
+fn a_mix_without_majority_is_reported_not_corrected() {
     let mut rows = good();
     rows.pop();
     rows[1].set(Column::Peer, "http://host2:2380", Origin::Typed);
@@ -268,7 +268,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn any_table_is_judged_and_url_fixes_leave_no_slip(
+    fn url_corrections_leave_no_validation_problem(
         cells in prop::collection::vec(prop::array::uniform7("\\PC{0,12}|(https?:[/]{0,3}[a-c](:2380)?[, ]{0,2}){0,3}|/[ab/.]{0,6}|--[a-z-]{0,8}"), 0..4),
         token in "\\PC{0,6}",
     ) {

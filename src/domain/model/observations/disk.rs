@@ -151,7 +151,8 @@ pub struct DataDirState {
     pub term: u64,
     /// The member it voted for in that term; `Id(0)` for none.
     pub vote: Id,
-    /// The highest raft index that the last hard state calls committed. It lags: acknowledged entries may come after it.
+    /// The highest raft index that the last hard state calls committed. It lags: acknowledged entries may come after
+    /// it.
     pub commit: u64,
     /// The first entry that the log still holds without a gap up to the last; 0 where it holds none.
     pub first_index: u64,
@@ -169,8 +170,8 @@ pub struct DataDirState {
     pub consistent_term: Option<u64>,
     /// The database's last revision; 0 where it could not be read.
     pub revision: i64,
-    /// Entries of the log beyond [`DataDirState::consistent_index`] that write keys: each makes one revision at most. None where
-    /// the log could not be read.
+    /// Entries of the log beyond [`DataDirState::consistent_index`] that write keys: each makes one revision at most.
+    /// None where the log could not be read.
     pub writes_beyond: Option<u64>,
     /// `member/snap/db`. [`Health::Unread`] after a quick look that found nothing wrong.
     pub database: FileFacts,
@@ -180,7 +181,7 @@ pub struct DataDirState {
     pub members: Vec<KnownMember>,
     /// The users' keys in the v2 store, which no restore of a v3 snapshot carries over.
     pub v2_keys: u64,
-    /// The cluster version, or what the forms of the files tell of it; the etcd that wrote this is of that minor version
+    /// The cluster version, or what the file formats show of it; the etcd that wrote this is of that minor version
     /// or, in the middle of an upgrade, of the next.
     pub etcd: Option<Minor>,
     /// When the log or the database was last written, seconds since 1970, where the filesystem records it.
@@ -190,8 +191,8 @@ pub struct DataDirState {
 }
 
 impl DataDirState {
-    /// True where an etcd was begun on it and nothing else: its log holds no entry beyond the members it was begun with,
-    /// whose term is 1, and its store is empty.
+    /// True where an etcd was begun on it and nothing else: its log holds no entry beyond the members it was begun
+    /// with, whose term is 1, and its store is empty.
     pub fn holds_nothing(&self) -> bool {
         self.last_term <= 1 && self.revision <= 1
     }

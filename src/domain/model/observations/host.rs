@@ -50,7 +50,7 @@ pub struct Installed {
     pub version: Foreign,
 }
 
-/// One directory that is to be made, and where it would come to lie.
+/// One directory to be created, and its filesystem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The directory.

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_read_and_a_closed_port_are_said() {
+    fn failed_reads_and_closed_ports_are_reported() {
         let led =
             MemberStatus { leader: Id(2), is_learner: true, heard: vec![Source::Client], ..MemberStatus::default() };
         let failed = MemberStatus { read: Read::Failed("late".into()), ..led.clone() };

@@ -55,7 +55,7 @@ fn etcd(cluster: Id) -> ProbeResult {
 }
 
 #[test]
-fn every_old_url_is_asked_once_and_those_of_the_plan_too() {
+fn every_old_and_planned_url_is_probed_once() {
     let mut plan = plan();
     plan.members[2].client_urls = vec!["http://127.0.0.99:2379".into()];
     let mut old = old();
@@ -127,7 +127,7 @@ fn what_is_heard_blocks_warns_or_is_nothing() {
 }
 
 #[test]
-fn with_the_old_token_and_urls_an_id_tells_nothing() {
+fn an_id_proves_nothing_under_the_old_token() {
     let plan = plan();
     for old in [
         Old { clusters: vec![plan.cluster_id], ..old() },
@@ -144,7 +144,7 @@ fn with_the_old_token_and_urls_an_id_tells_nothing() {
 }
 
 #[test]
-fn revisions_that_an_old_member_has_are_not_given_out_again() {
+fn revisions_of_old_members_are_not_reused() {
     let mut plan = plan();
     let first = plan.expected_revision();
     let at = |cluster, revision| ProbeResult::Etcd {
@@ -175,7 +175,7 @@ fn revisions_that_an_old_member_has_are_not_given_out_again() {
 }
 
 #[test]
-fn somebody_where_a_new_member_is_to_listen_is_in_the_way_too() {
+fn a_listener_at_a_new_url_blocks() {
     let plan = plan();
     let nobody_known = Old::default();
     let found = fences(&plan, &nobody_known, &heard(&plan, &nobody_known, &[("33:2380", etcd(OLD))]));
@@ -245,7 +245,7 @@ fn config(kind: ConfigKind, active: bool) -> ConfigFacts {
 }
 
 #[test]
-fn held_directories_block_and_automation_is_listed_with_its_pause() {
+fn held_directories_block_and_automation_is_listed() {
     let (plan, old) = (plan(), old());
     let unit =
         |kind, active, facts| Observations { configs: vec![(config(kind, active), facts)], ..Observations::default() };
@@ -298,7 +298,7 @@ fn held_directories_block_and_automation_is_listed_with_its_pause() {
 }
 
 #[test]
-fn the_old_cluster_is_put_together_from_all_sources() {
+fn the_old_cluster_combines_all_sources() {
     let content =
         Content { members: vec![KnownMember { client_urls: vec![], ..member(1) }, member(2)], ..Content::default() };
     let says = MemberStatus { cluster_id: OLD, members: vec![member(2), member(3)], ..MemberStatus::default() };

@@ -52,7 +52,7 @@ fn members_are_grouped_by_host() {
 }
 
 #[test]
-fn the_same_directory_on_two_hosts_is_no_slip() {
+fn the_same_directory_on_two_hosts_is_valid() {
     let mut plan = plan();
     plan.members.iter_mut().for_each(|m| m.data_dir = "/var/lib/etcd".into());
     let errors: Vec<String> = build_plan::verify(&plan).into_iter().map(|p| p.text).collect();

@@ -151,7 +151,7 @@ fn by_the_manifest_that_was_parked() {
 }
 
 #[test]
-fn what_the_unit_says_otherwise_is_named_with_both_values() {
+fn unit_differences_are_named_with_both_values() {
     let mut plan = plan();
     plan.members[0].etcd_flags = vec!["--quota-backend-bytes=8589934592".into(), "--client-cert-auth".into()];
     let quota = [("quota-backend-bytes", "8589934592"), ("client-cert-auth", "true")];
@@ -224,7 +224,7 @@ fn names_are_heard_where_they_may_lead() {
 }
 
 #[test]
-fn only_the_plans_member_is_started_and_only_once() {
+fn only_the_planned_member_is_started_once() {
     let plan = plan();
     let found = |change: &dyn Fn(&mut MachineFacts)| {
         let mut around = around(&plan, vec![unit(&[])]);

@@ -392,7 +392,7 @@ fn what_counts_for_the_cluster_that_is_meant() {
 }
 
 #[test]
-fn a_snapshot_belongs_by_cluster_id_or_by_members() {
+fn a_snapshot_matches_by_id_or_members() {
     let list = |ids: &[u64]| ids.iter().map(|n| member(*n, 1)).collect::<Vec<_>>();
     for (source, members, cluster, listed, same) in [
         (Some(MAIN), list(&[1]), MAIN, list(&[9]), true),

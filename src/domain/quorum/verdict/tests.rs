@@ -100,7 +100,7 @@ fn all_voters_of_the_list_are_counted() {
 }
 
 #[test]
-fn a_member_that_was_not_asked_is_named_before_it_is_given_up() {
+fn unprobed_members_are_named_before_giving_up() {
     let mut m = list(3, 0);
     for (member, n) in m.iter_mut().zip(1..) {
         member.client_urls = vec![format!("https://10.0.0.{n}:2379").into()];
@@ -257,7 +257,7 @@ fn listed(voters: u64, learners: u64) -> Vec<KnownMember> {
 }
 
 #[test]
-fn it_is_lost_for_good_only_by_evidence_or_by_word() {
+fn loss_for_good_needs_evidence_or_consent() {
     let m = listed(3, 0);
     let facts = [says(2, &m, Id(0), Read::NotAsked), silent(1), silent(3)];
     let judge = |dirs: &[DirFacts], gone: &BTreeSet<String>| judged(&facts, dirs, gone);
@@ -288,7 +288,7 @@ fn it_is_lost_for_good_only_by_evidence_or_by_word() {
 }
 
 #[test]
-fn a_dead_member_whose_disk_is_whole_is_started_first() {
+fn a_dead_member_with_intact_disk_starts_first() {
     let m = listed(3, 0);
     let facts = [says(2, &m, Id(0), Read::NotAsked), silent(1), silent(3)];
     let judge = |dirs: &[DirFacts]| judged(&facts, dirs, &BTreeSet::new());
@@ -398,7 +398,7 @@ fn the_newest_copy_decides_whatever_the_order() {
 }
 
 #[test]
-fn who_was_not_asked_is_not_said_to_be_silent() {
+fn unprobed_members_are_not_called_silent() {
     let m = listed(3, 0);
     let held = dir(3, DirState::Whole, Held::By { pid: Some(7), program: "etcd".into() });
     for (facts, act) in [
@@ -412,7 +412,7 @@ fn who_was_not_asked_is_not_said_to_be_silent() {
 }
 
 #[test]
-fn what_is_amiss_is_said_with_what_mends_it() {
+fn each_problem_comes_with_its_remedy() {
     let m = listed(3, 0);
     let mut first = says(1, &m, LEADER, Read::Served);
     let mut second = says(2, &m, LEADER, Read::Served);
@@ -546,7 +546,7 @@ proptest! {
     }
 
     #[test]
-    fn never_lost_while_a_majority_answers_or_a_read_was_served((voters, facts) in cluster()) {
+    fn never_lost_while_a_majority_answers_or_serves((voters, facts) in cluster()) {
         let plain: Vec<EndpointFacts> = facts.iter().map(|(_, f)| f.clone()).collect();
         let finding = verdict(&plain);
         let by_voters = || facts.iter().take(voters as usize).map(|(kind, _)| *kind);

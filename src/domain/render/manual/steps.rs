@@ -90,7 +90,7 @@ pub(super) fn restore_flags(plan: &Plan, member: &Member) -> Vec<String> {
 pub(super) fn places(plan: &Plan, member: &Member) -> String {
     let mark = format!(".requorum-byhand-{}-{}", plan.short_id(), member.id);
     let mut out = String::from(OWN);
-    out.push_str("beside() { if mountpoint -q \"$1\"; then printf '%s' \"$1\"; else dirname -- \"$1\"; fi; }\n");
+    out.push_str("next_to() { if mountpoint -q \"$1\"; then printf '%s' \"$1\"; else dirname -- \"$1\"; fi; }\n");
     let named = [("data", Some(&member.data_dir), ""), ("wal", member.wal_dir.as_ref(), "-wal")];
     for (name, dir, suffix) in named {
         let Some(dir) = dir else { continue };
@@ -100,7 +100,7 @@ pub(super) fn places(plan: &Plan, member: &Member) -> String {
         let _ = writeln!(out, "[ -d {} ] || stop {}", shell_word(&parent), shell_word(&missing));
         let _ = writeln!(out, "{name}=$(readlink -f -- {})", shell_word(&dir));
         let new = if name == "data" { "new" } else { "newwal" };
-        let _ = writeln!(out, "{new}=$(beside \"${name}\")/{mark}{suffix}");
+        let _ = writeln!(out, "{new}=$(next_to \"${name}\")/{mark}{suffix}");
         let _ = writeln!(out, "own \"$(dirname -- \"${new}\")\"");
     }
     out
@@ -167,7 +167,8 @@ pub(super) fn build(plan: &Plan, member: &Member) -> String {
     out + &next + &ends("Part 2 waits until every member is verified; then run it on its own.")
 }
 
-/// The end of a part: where the whole sheet was given to a shell as a script, the next part must not follow on its heels.
+/// The end of a part: where the whole sheet was given to a shell as a script, the next part must not follow on its
+/// heels.
 fn ends(words: &str) -> String {
     format!("case $?$- in *i*) ;; 0*) echo '{words}'; exit ;; *) exit 1 ;; esac\n")
 }
@@ -312,13 +313,13 @@ pub(super) fn swap(plan: &Plan, member: &Member, stamp: &str) -> String {
          printf '%s is installed in %s; start it with the command of the launch sheet.\\n' {} \"$data\"\n) </dev/null\n",
         shell_word(&member.name)
     );
-    out + &ends("The way back is a part of its own.")
+    out + &ends("The rollback is a separate part.")
 }
 
 pub(super) fn back(plan: &Plan, member: &Member, stamp: &str) -> String {
     let here = super::host(member);
     let mut out = format!(
-        "# ---- The way back, on {here}: the old data in its place again, the new one aside; stop etcd first\n(\nset -eu\n"
+        "# ---- Rollback, on {here}: restores the old data and moves the new aside; stop etcd first\n(\nset -eu\n"
     );
     out.push_str(STOP);
     out.push_str(MOVE);
@@ -327,7 +328,7 @@ pub(super) fn back(plan: &Plan, member: &Member, stamp: &str) -> String {
         out,
         "back() {{\n  if mountpoint -q \"$1\"; then\n    old=$1/requorum-old-{stamp} new=$1/requorum-new-{stamp}\n    \
          if [ ! -d \"$old\" ]; then printf 'Nothing of %s was moved aside.\\n' \"$1\"; return; fi\n    \
-         [ ! -e \"$new\" ] || stop \"$new is taken, and nothing is ever written over\"\n    mkdir -m 700 -- \"$new\"\n    \
+         [ ! -e \"$new\" ] || stop \"$new exists, and nothing is ever overwritten\"\n    mkdir -m 700 -- \"$new\"\n    \
          for f in \"$1\"/*; do\n      case $f in \"$1/*\" | \"$old\" | \"$new\" | */lost+found) ;; *) move \"$f\" \"$new/${{f##*/}}\" ;; \
          esac\n    done\n    for f in \"$old\"/*; do [ ! -e \"$f\" ] || move \"$f\" \"$1/${{f##*/}}\"; done\n    \
          rmdir -- \"$old\"\n  else\n    old=$1.requorum-old-{stamp}\n    \

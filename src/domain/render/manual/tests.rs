@@ -66,7 +66,7 @@ fn where_scp_brings_it() {
 }
 
 #[test]
-fn what_etcds_own_tools_cannot_do_is_refused_there() {
+fn options_beyond_etcds_tools_are_refused() {
     type Change = fn(&mut Plan);
     let cases: [(Change, &str); 5] = [
         (|p| p.options.clear_alarms = true, "asks to leave out the alarms, which no tool of etcd can do"),
@@ -127,7 +127,7 @@ fn the_command_for_other_sheets() {
 
 /// Each part looks at the way to where it works before it makes or moves anything there.
 #[test]
-fn nothing_is_done_where_another_user_could_exchange_it() {
+fn nothing_is_done_where_others_could_interfere() {
     use std::os::unix::fs::{PermissionsExt, chown};
     let base = tempfile::tempdir().unwrap();
     let home = base.path().join("lib");

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_flags_mean_that_are_not_given_is_written_out() {
+    fn defaults_of_absent_flags_are_written_out() {
         for (flags, version, wanted) in [
             (vec![("auto-compaction-retention", "1")], "3.5", vec![("auto-compaction-mode", "periodic")]),
             (vec![("auto-compaction-retention", "1"), ("auto-compaction-mode", "revision")], "3.5", vec![]),

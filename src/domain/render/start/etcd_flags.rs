@@ -1,7 +1,7 @@
 //! etcd's flags from version to version: which there are, and what they became.
 //!
 //! Sources: etcd `server/embed/config.go`, `server/etcdmain/config.go` and `server/features/etcd_features.go` of 3.4 to 3.7;
-//! compared with the programs by the case `flags_are_those_of_the_server` of `tests/real_etcd.rs`.
+//! compared with the programs by the case `flags_are_those_of_the_server` of `tests/cases/real_etcd.rs`.
 
 use crate::{
     domain::{members::validate::flag_name, model::observations::config::WITHHELD},

@@ -87,7 +87,7 @@ impl FromStr for StartFormat {
     fn from_str(text: &str) -> Result<StartFormat, String> {
         let named = NAMES.iter().find(|(_, name, _)| *name == text).map(|(form, ..)| *form);
         let names: Vec<String> = NAMES.iter().map(|(_, name, _)| (*name).to_string()).collect();
-        named.ok_or_else(|| format!("{text:?} is none of the forms {}", all(&names)))
+        named.ok_or_else(|| format!("{text:?}: unknown format; known are {}", all(&names)))
     }
 }
 
@@ -98,7 +98,7 @@ pub struct File {
     pub place: String,
     /// What to call it among the files of other members.
     pub name: String,
-    /// What stands in it; it begins with whose it is and when to start it.
+    /// Its content; it begins with the member's name and when to start it.
     pub text: String,
 }
 
@@ -110,7 +110,7 @@ pub(super) struct FormatInput<'a> {
     /// The flags of `launch`.
     pub flags: Vec<Flag>,
     pub ground: Ground<'a>,
-    /// Whose it is and when to start it, as comment lines.
+    /// Returns the member's name and when to start it, as comment lines.
     pub top: String,
 }
 

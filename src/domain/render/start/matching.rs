@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn each_member_gets_its_own_configuration_or_a_line() {
+    fn each_member_gets_its_configuration_or_a_note() {
         use ConfigKind::{ConfigFile, EnvironmentFile, ParkedPod, Process, StaticPod, Unit};
         let unit = |flags: &str| config(Unit, flags, "/old");
         for (what, members, configs, wanted, lines) in [

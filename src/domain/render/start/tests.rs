@@ -245,7 +245,7 @@ fn the_old_configuration_comes_along() {
 }
 
 #[test]
-fn a_unit_that_runs_a_container_gets_no_drop_in_and_a_program_is_kept() {
+fn a_container_unit_gets_no_drop_in() {
     let plan = plan();
     let unit = |runs| ConfigFacts { runs, ..config(ConfigKind::Unit, &[("name", "m2")]) };
     for (runs, fitting, drops_in, program) in [
@@ -267,7 +267,7 @@ fn a_unit_that_runs_a_container_gets_no_drop_in_and_a_program_is_kept() {
 }
 
 #[test]
-fn a_member_whose_configuration_was_not_found_names_what_the_others_have() {
+fn a_missing_configuration_names_the_others_settings() {
     let mut plan = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
     let flags = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     for (own, others, named) in [
@@ -305,7 +305,7 @@ fn own_listen_flags_are_kept() {
 }
 
 #[test]
-fn the_sheet_bears_its_plan_and_guards_each_command() {
+fn the_runbook_names_its_plan_and_guards_commands() {
     let mut plan = plan();
     plan.members[2].peer_urls = vec!["http://host3:2380".into()];
     plan.members[2].client_urls = vec!["http://host3:2379".into()];
@@ -349,7 +349,7 @@ proptest! {
     }
 
     #[test]
-    fn no_plan_file_gets_a_line_out_of_its_comment(label in "(\\PC|[\n\r\t;`$]){0,12}", token in "(\\PC|\n){0,8}") {
+    fn no_plan_file_escapes_its_comment(label in "(\\PC|[\n\r\t;`$]){0,12}", token in "(\\PC|\n){0,8}") {
         let mut plan = plan();
         (plan.label, plan.token) = (label, token);
         let text = sheet(&plan);
@@ -383,7 +383,7 @@ fn made(plan: &Plan, form: StartFormat, known: &Known) -> Page {
 }
 
 #[test]
-fn containers_see_what_the_flags_name_and_nothing_is_made_for_them() {
+fn containers_mount_exactly_what_flags_name() {
     let plan = tls_plan();
     let known = Known { image: Some("img:1 2".into()), ..Known::default() };
     let run = made(&plan, StartFormat::Podman, &known).start;
@@ -415,7 +415,7 @@ fn containers_see_what_the_flags_name_and_nothing_is_made_for_them() {
 }
 
 #[test]
-fn each_form_bears_its_plan_and_guards_its_start() {
+fn each_format_names_its_plan_and_guards_starting() {
     let plan = tls_plan();
     for form in StartFormat::all() {
         assert_eq!(form.as_str().parse(), Ok(form));
@@ -489,7 +489,7 @@ fn what_a_form_cannot_hold_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn no_plan_gets_out_of_a_comment_of_any_form(odd in "(\\PC|[\n\r'\"`$\\\\%;]){0,10}") {
+    fn no_plan_escapes_any_formats_comment(odd in "(\\PC|[\n\r'\"`$\\\\%;]){0,10}") {
         let mut plan = plan();
         (plan.label, plan.token) = (odd.clone(), odd.clone());
         plan.members[0].host = odd.clone();

@@ -3,7 +3,7 @@
 //!
 //! Source: etcd `server/embed/config.go` and `server/etcdmain/config.go` of 3.4 to 3.7 (the types of the fields with the
 //! `json:"…"` tags); Go's `strconv` and `time` for how texts are read. Compared with the programs by the case
-//! `every_key_of_the_file` of `tests/real_etcd.rs`.
+//! `every_key_of_the_file` of `tests/cases/real_etcd.rs`.
 
 /// What kind of value a flag takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

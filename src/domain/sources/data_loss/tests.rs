@@ -56,7 +56,7 @@ fn cells() {
 }
 
 #[test]
-fn nothing_newer_is_said_with_what_it_rests_on() {
+fn nothing_newer_comes_with_its_evidence() {
     for (horizon, said) in [
         (Horizon::Complete, "It holds every write that the cluster acknowledged."),
         (PARTIAL, "It lacks nothing that is known. It may lack more: only 1 of 3 voting members could be read."),
@@ -76,7 +76,7 @@ fn nothing_newer_is_said_with_what_it_rests_on() {
 }
 
 #[test]
-fn a_log_that_goes_on_is_said_with_its_number_and_after_the_way_that_loses_least() {
+fn a_longer_log_is_counted_after_other_sources() {
     let said = loss(Some(59), beyond(38), Horizon::Complete)
         .sentences(Some("revision 84,211 (m2 answers with it)"), Some("Start it."));
     assert_eq!(

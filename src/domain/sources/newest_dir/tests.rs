@@ -69,7 +69,7 @@ fn term_and_index_count_before_the_revision() {
 }
 
 #[test]
-fn only_directories_of_one_member_of_one_cluster_are_copies() {
+fn copies_share_one_member_and_cluster() {
     let own = dir("/a", (7, 90), 50);
     let of = |member: u64, cluster: u64| {
         let mut other = dir("/b", (7, 91), 50);

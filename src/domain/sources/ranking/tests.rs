@@ -202,7 +202,7 @@ fn whose_a_source_is() {
 }
 
 #[test]
-fn a_longer_log_goes_first_among_the_directories_of_one_cluster_only() {
+fn a_longer_log_ranks_first_within_one_cluster() {
     let (a, a_db) = dir("/a", OURS, 100, 50, (3, 50));
     let (b, b_db) = dir("/b", OURS, 90, 40, (3, 60));
     let (c, c_db) = dir("/c", OURS, 99, 49, (2, 70));
@@ -219,7 +219,7 @@ fn a_longer_log_goes_first_among_the_directories_of_one_cluster_only() {
 }
 
 #[test]
-fn survivors_that_differ_are_shown_and_none_is_proposed() {
+fn differing_survivors_are_shown_none_is_proposed() {
     let says = [says(100, 90), says(100, 90)];
     let differing = Differing {
         sentence: "m2 (9f3c11aa) and m3 (77aa02c1) hold different data at revision 99".into(),
@@ -247,7 +247,7 @@ fn survivors_that_differ_are_shown_and_none_is_proposed() {
 }
 
 #[test]
-fn two_clusters_that_answer_leave_it_open_which_is_meant() {
+fn two_answering_clusters_leave_the_choice_open() {
     let says = [says(100, 90), MemberStatus { cluster_id: Id(0xbad), ..says(200, 9) }];
     let list = list(&Observed { survivors: survivors(&says), now: NOW, ..Observed::default() });
     assert!(list.sources.iter().all(|s| matches!(&s.relation, Relation::CannotTell(_))));
@@ -255,7 +255,7 @@ fn two_clusters_that_answer_leave_it_open_which_is_meant() {
 }
 
 #[test]
-fn a_directory_that_is_in_use_or_does_not_start_says_so() {
+fn directories_in_use_or_unstartable_say_so() {
     let (mut held, held_db) = dir("/held", OURS, 100, 50, (3, 50));
     held.held = Held::By { pid: Some(812), program: "etcd".into() };
     let (mut broken, broken_db) = dir("/broken", OURS, 90, 50, (0, 0));
@@ -274,7 +274,7 @@ fn a_directory_that_is_in_use_or_does_not_start_says_so() {
 }
 
 #[test]
-fn a_database_that_was_never_flushed_is_no_empty_store() {
+fn an_unflushed_database_is_no_empty_store() {
     let (lagging, mut db) = dir("/lag", OURS, 0, 0, (2, 8_263));
     db.content.as_mut().unwrap().revision = 0;
     let (mut half, mut half_db) = dir("/half", OURS, 0, 10, (1, 9_000));
@@ -389,7 +389,7 @@ proptest! {
 }
 
 #[test]
-fn a_lone_member_is_only_said_to_bring_in_what_it_knows_to_be_committed() {
+fn a_lone_member_brings_only_its_known_commits() {
     for (commit, words) in [
         (40, "would not apply the last entries of its log"),
         (50, "it applies what it knows to be committed"),
@@ -405,7 +405,7 @@ fn a_lone_member_is_only_said_to_bring_in_what_it_knows_to_be_committed() {
 }
 
 #[test]
-fn who_is_heard_only_beside_the_client_port_says_which_cluster_is_meant() {
+fn members_heard_elsewhere_tell_the_cluster() {
     let (ours, ours_db) = dir("/ours", OURS, 31, 41, (2, 41));
     let (other, other_db) = dir("/other", Id(0xbeef), 146, 150, (2, 150));
     let says = MemberStatus { cluster_id: OURS, closed: Some(NoAnswer::Password), ..MemberStatus::default() };
@@ -422,7 +422,7 @@ fn who_is_heard_only_beside_the_client_port_says_which_cluster_is_meant() {
 
 /// What is known of the three voters of a cluster: who answers, whose directory was read, where that was learned of.
 #[test]
-fn a_loss_is_known_only_where_no_majority_can_have_more() {
+fn a_loss_is_known_when_no_majority_exceeds() {
     let installed = |n: u64, index: u64, end: u64| {
         let (mut facts, mut db) = dir(&format!("/d{n}"), OURS, 100, index, (3, end));
         facts.learned_from = "etcd.service".into();
@@ -484,7 +484,7 @@ fn a_loss_is_known_only_where_no_majority_can_have_more() {
 }
 
 #[test]
-fn a_backup_alone_is_never_said_to_lose_nothing() {
+fn a_lone_backup_is_never_lossless() {
     let files = [file("/a.db", Health::Verified, 90, &[1]), file("/b.db", Health::Verified, 100, &[1])];
     let list = list(&Observed { files: &files, now: NOW, ..Observed::default() });
     let cells: Vec<String> = list.sources.iter().map(|s| s.loss.cell()).collect();
@@ -493,7 +493,7 @@ fn a_backup_alone_is_never_said_to_lose_nothing() {
 }
 
 #[test]
-fn an_older_copy_is_named_as_one_whatever_the_order() {
+fn an_older_copy_is_named_in_any_order() {
     let ((new, new_db), (old, old_db)) = (dir("/z", OURS, 100, 50, (3, 60)), dir("/a", OURS, 90, 40, (3, 50)));
     for dirs in [[new.clone(), old.clone()], [old, new]] {
         let files = [old_db.clone(), new_db.clone()];
@@ -505,7 +505,7 @@ fn an_older_copy_is_named_as_one_whatever_the_order() {
 }
 
 #[test]
-fn what_is_of_another_cluster_is_no_measure_once_it_is_known_which_is_meant() {
+fn other_clusters_do_not_measure_the_loss() {
     let (ours, ours_db) = dir("/ours", OURS, 31, 41, (2, 41));
     let (other, other_db) = dir("/other", Id(0xbeef), 15_450, 150, (2, 150));
     let (files, dirs) = ([ours_db, other_db], [ours, other]);
@@ -522,7 +522,7 @@ fn what_is_of_another_cluster_is_no_measure_once_it_is_known_which_is_meant() {
 
 /// To start an etcd is advised only where nothing that is known speaks against it.
 #[test]
-fn an_etcd_is_only_to_be_started_on_a_directory_that_is_whole() {
+fn only_intact_directories_are_to_be_started() {
     type Change = fn(&mut DirFacts, &mut FileFacts);
     fn says(dir: &mut DirFacts) -> &mut DataDirState {
         let DirState::Whole(says) = &mut dir.state else { unreachable!() };

@@ -174,7 +174,7 @@ fn what_was_not_streamed_is_no_silent_pass() {
 }
 
 #[test]
-fn a_member_that_cannot_follow_is_named_with_what_is_seen() {
+fn a_lagging_member_is_named_with_evidence() {
     let plan = plan();
     let mut seen = good(&plan);
     says(&mut seen, 2).closed = Some("no answer in 3 s".into());

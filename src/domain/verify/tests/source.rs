@@ -34,7 +34,7 @@ fn entries(seen: &mut Observed, count: u64) {
 }
 
 #[test]
-fn what_all_have_otherwise_than_the_snapshot_is_wrong_where_nothing_since_explains_it() {
+fn an_unexplained_difference_from_the_snapshot_is_wrong() {
     use Outcome::{Fail, Pass, Unknown};
     type Case = (&'static str, fn(&mut Observed), Topic, Outcome);
     let cases: Vec<Case> = vec![
@@ -230,7 +230,7 @@ fn the_snapshot_says_which_member_is_wrong() {
 }
 
 #[test]
-fn one_that_asks_for_a_user_beside_others_that_do_not_is_a_difference() {
+fn authentication_on_one_member_alone_is_wrong() {
     for (enabled, wrong) in
         [(Some("enabled"), &["m1", "m2"][..]), (Some("disabled"), &["m3"]), (None, &["m1", "m2", "m3"])]
     {

@@ -180,7 +180,7 @@ fn reading(plan: &Plan, at: usize, index: u64, there: bool) -> StoredRows {
 }
 
 #[test]
-fn what_changes_while_it_is_read_is_no_difference() {
+fn changes_during_reading_are_no_difference() {
     // by readings of m1 and m2 (index, whether the lease is there), what is to come out
     type Readings<'a> = &'a [(u64, bool)];
     let cases: [(&str, Readings<'_>, Readings<'_>, Outcome); 10] = [
@@ -305,7 +305,7 @@ fn what_was_not_compared_is_said() {
 }
 
 #[test]
-fn they_are_read_once_all_else_is_there_and_again_in_each_round() {
+fn rows_are_read_last_and_each_round() {
     let plan = plan();
     let mut seen = good(&plan);
     for member in &mut seen.members {
@@ -389,7 +389,7 @@ fn another_bump_is_named() {
 }
 
 #[test]
-fn an_alarm_that_one_lists_is_said_to_be_its_own() {
+fn an_alarm_listed_once_is_the_members_own() {
     let plan = plan();
     let mut seen = good(&plan);
     let alarm = Alarm { member: plan.members[0].id, kind: "NOSPACE".into() };
@@ -403,7 +403,7 @@ fn an_alarm_that_one_lists_is_said_to_be_its_own() {
 }
 
 #[test]
-fn different_quotas_are_told_by_member_and_pass_only_where_the_plan_sets_each() {
+fn different_quotas_pass_only_as_planned() {
     let flag = |bytes: u64| vec![format!("--quota-backend-bytes={bytes}")];
     let two = vec!["-quota-backend-bytes".to_string(), (2u64 << 30).to_string()];
     for (flags, outcome) in [

@@ -1,11 +1,11 @@
-//! What an exercise says: the symptoms, hints, what is to be learnt, and what of the recovery became what.
+//! The texts of an exercise: the symptoms, hints, the lesson, and how the recovery is represented.
 
 use super::{Cast, Certs, ListItem, Scene, first, text};
 use crate::drill::from_journal::shape::{End, Source};
 use crate::text::phrase::{all, plural};
 
-/// Gives a scene its words.
-pub(super) fn furnish(cast: &Cast, scene: &mut Scene) {
+/// Adds the texts to a scene.
+pub(super) fn add(cast: &Cast, scene: &mut Scene) {
     let load = load(cast);
     scene.title = title(cast);
     scene.difficulty = u8::try_from((1 + load).min(5)).unwrap_or(5);
@@ -16,7 +16,7 @@ pub(super) fn furnish(cast: &Cast, scene: &mut Scene) {
     scene.debrief = debrief(cast);
 }
 
-/// How many things there are to be seen and done beyond the plain road.
+/// Returns the number of complications.
 fn load(cast: &Cast) -> usize {
     let shape = &cast.shape;
     let each = [
@@ -58,9 +58,9 @@ fn brief(cast: &Cast) -> String {
     let shape = &cast.shape;
     let count = cast.count();
     let mut say = vec![match count {
-        1 => "03:20. No write goes through on practice, an etcd of one member.".to_string(),
+        1 => "03:20. Every write to practice, an etcd of one member, fails.".to_string(),
         _ => {
-            format!("03:20. No write goes through on practice, an etcd of {} members, m1 to m{count}.", counted(count))
+            format!("03:20. Every write to practice, an etcd of {} members, m1 to m{count}, fails.", counted(count))
         }
     }];
     if !cast.alone.is_empty() {
@@ -81,13 +81,13 @@ fn brief(cast: &Cast) -> String {
     }
     say.push(match cast.source {
         Source::Raw => {
-            "Backups lie in the backup directory, and a file that somebody copied off a member by hand.".to_string()
+            "Backups are in the backup directory, and so is a file that was copied off a member by hand.".to_string()
         }
-        _ => "What backups there are lie in the backup directory.".to_string(),
+        _ => "The backups are in the backup directory.".to_string(),
     });
     if cast.listed() {
         say.push(format!(
-            "Who shall be in the new cluster stands in the deployment's inventory: {} {}{}.",
+            "The deployment's inventory lists the members of the new cluster: {} {}{}.",
             counted(cast.rows.len()),
             plural(cast.rows.len(), "member", "members"),
             match cast.spares.len() {
@@ -98,16 +98,19 @@ fn brief(cast: &Cast) -> String {
         ));
     }
     if cast.certs != Certs::No {
-        say.push("The members speak TLS to each other.".into());
+        say.push("The members use TLS between peers.".into());
     }
     if shape.wal_apart {
-        say.push("The hosts keep etcd's log on a disk of its own.".into());
+        say.push("The hosts keep etcd's WAL on a separate disk.".into());
     }
     if cast.alarms() {
-        say.push("All day before, writes were refused: \"mvcc: database space exceeded\".".into());
+        say.push("All the day before, writes were refused: \"mvcc: database space exceeded\".".into());
     }
     if shape.bumped {
-        say.push("A Kubernetes cluster hangs on it; its nodes run on and wait, with what they have last seen.".into());
+        say.push(
+            "A Kubernetes cluster depends on it; its nodes still run and wait, with the state they have last seen."
+                .into(),
+        );
     }
     say.join(" ")
 }
@@ -116,44 +119,49 @@ fn tips(cast: &Cast) -> Vec<(&'static str, Vec<String>)> {
     let shape = &cast.shape;
     let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_string()).collect::<Vec<_>>();
     let mut snapshot = match cast.source {
-        Source::Survivor => list(&["Who has the newest state, and can it still be had?"]),
+        Source::Survivor => list(&["Which member has the newest state, and can it still be saved?"]),
         Source::File => list(&["The list is ranked. Which file has the newest revision?"]),
-        Source::Raw => list(&["A file without a checksum is not a bad file. Press i on it and see what was read."]),
-        Source::Disk if cast.log() => list(&["A member writes to its log first. Which goes further, log or database?"]),
-        Source::Disk => list(&["A disk that is mounted here holds a database. What is newer than it?"]),
+        Source::Raw => list(&["A file without a checksum is not a bad file. Press i on it and see what was checked."]),
+        Source::Disk if cast.log() => list(&["A member writes to its log first. Which is newer, log or database?"]),
+        Source::Disk => list(&["A disk that is mounted here has a database. Is anything newer?"]),
     };
     if cast.log() {
-        snapshot.push("The member's own etcd brings its log in. q leads to the coach, who can have it started.".into());
+        snapshot.push(
+            "The member's own etcd applies its log. Press q to pause the drill; from there you can have it started."
+                .into(),
+        );
     }
     let mut members = Vec::new();
     if shape.undone {
-        members.push("Has anything turned up since the list was made? Esc leads back, r searches again.".to_string());
+        members.push("Has anything new arrived since the list was made? Esc goes back, r searches again.".to_string());
     }
     if cast.certs == Certs::OldAddress {
-        members.push("For which addresses are the certificates in the last column? New ones can be had (q).".into());
+        members.push("For which addresses are the certificates in the last column? You can have new ones issued (q pauses the drill).".into());
     }
     if shape.wal_apart {
-        members.push(
-            "How do the hosts start etcd? Give every row a WAL dir of its own, such as {dir}/restored/m1.wal.".into(),
-        );
+        members
+            .push("How do the hosts start etcd? Give every row its own WAL dir, such as {dir}/restored/m1.wal.".into());
     }
     if cast.alarms() {
-        members.push("What does a restore carry over that nobody is left to take away? Look below the table.".into());
+        members.push("Which alarm does a restore keep that no member is left to disarm? Look below the table.".into());
     }
     if shape.bumped {
         members.push(
-            "Which revisions have clients seen that no file holds? Look at bump revision below the table.".into(),
+            "Which revisions have clients seen that are in no file? Look at bump revision below the table.".into(),
         );
     }
     let mut review = Vec::new();
     if !cast.in_the_way().is_empty() {
         review.push(
-            "Whoever of the old cluster answers has to be stopped, not overridden: q leads to the coach, then r."
+            "Stop every old member that answers; do not override the blocker. q pauses the drill, then r checks again."
                 .to_string(),
         );
     }
     if shape.full {
-        review.push("The volume needs room before anything is built on it; q leads to the coach, then r.".into());
+        review.push(
+            "The volume needs free space before anything is built on it. q pauses the drill, then r checks again."
+                .into(),
+        );
     }
     let steps = [("snapshot", snapshot), ("members", members), ("review", review)];
     steps.into_iter().filter(|(_, texts)| !texts.is_empty()).collect()
@@ -162,7 +170,7 @@ fn tips(cast: &Cast) -> Vec<(&'static str, Vec<String>)> {
 fn hints() -> Vec<ListItem> {
     vec![vec![
         ("if", text("the chosen file loses writes")),
-        ("says", text("Something newer than the chosen file is known.")),
+        ("says", text("A newer source than the chosen file is known.")),
     ]]
 }
 
@@ -170,54 +178,57 @@ fn debrief(cast: &Cast) -> String {
     let shape = &cast.shape;
     let mut say = vec![match cast.source {
         Source::Survivor => {
-            "A member that answers without a quorum still gives a snapshot, and nobody has newer data. A backup is what you \
-             take when no survivor is left."
+            "A member that answers without quorum can still give a snapshot, and nothing has newer data. Use a backup only \
+             when no survivor is left."
         }
-        Source::File => "Without a survivor and without a disk the newest file is the best that can be had.",
+        Source::File => "Without a survivor and without a disk, the newest file is the best source.",
         Source::Raw => {
-            "A plain copy of member/snap/db has no checksum behind its data. That is a reason to look at it, not to take an \
-             older file."
+            "A plain copy of member/snap/db has no checksum. That is a reason to check it, not to use an older file."
         }
         Source::Disk => {
-            "A member's disk is as good as the member: its database, and what its log holds beyond that, which its own etcd \
-             brings in."
+            "A member's disk is as good as the member: its database, and the newer entries of its log, which its own etcd \
+             applies."
         }
     }];
     if cast.dead_man.is_some() {
-        say.push("\"Lost\" is a report, not a fact: ask every old address before you begin, and stop what answers.");
+        say.push("\"Lost\" is a report, not a fact: probe every old address before you begin, and stop what answers.");
     } else if !cast.alone.is_empty() {
-        say.push("Whoever lives on goes on serving old data, so it is stopped before the new cluster comes up.");
+        say.push("A survivor keeps serving old data, so it is stopped before the new cluster starts.");
     }
     if shape.undone {
-        say.push("What was true when you looked need not be true when you act: search again before you begin.");
+        say.push("What was true when you looked may not be true when you act: search again before you begin.");
     }
     if shape.full {
         say.push(
-            "A full disk is found before anything is written, and costs a minute; half way through it costs more.",
+            "A full disk that is found before anything is written costs a minute; in the middle of a restore it costs more.",
         );
     }
     if cast.certs == Certs::OldAddress {
-        say.push("An address must stand among a certificate's IP names, so new hosts need new certificates.");
+        say.push("An address must be among a certificate's IP subject alternative names, so new hosts need new certificates.");
     }
     if shape.wal_apart {
-        say.push("Where a host starts etcd with --wal-dir, an old log left there undoes the restore.");
+        say.push("If a host starts etcd with --wal-dir, an old WAL in that directory undoes the restore.");
     }
     if cast.alarms() {
-        say.push("Alarms lie in the database and come along with a restore, under the ID of whoever raised them.");
+        say.push(
+            "Alarms are stored in the database and survive a restore, under the ID of the member that raised them.",
+        );
     }
     if shape.bumped {
-        say.push("A bump beyond everything that clients have seen, marked as compacted, makes them list again.");
+        say.push(
+            "A revision bump above everything that clients have seen, marked as compacted, makes them list again.",
+        );
     }
     if shape.failed {
-        say.push("What fails half way leaves the old data as they were; the same plan, run again, goes on.");
+        say.push("A restore that fails half way leaves the old data unchanged; the same plan can be resumed.");
     }
     say.join(" ")
 }
 
-/// What of the recovery became what: who was there, what it was restored from, what happened on the way.
+/// Describes how the recovery is represented: its members, its source, and its complications.
 pub(super) fn became(cast: &Cast) -> Vec<String> {
     let shape = &cast.shape;
-    let roles = [(&cast.alone, "answers", "answer"), (&cast.stopped, "left its disk", "left their disks")];
+    let roles = [(&cast.alone, "answers", "answer"), (&cast.stopped, "has its disk left", "have their disks left")];
     let mut who: Vec<String> = roles
         .iter()
         .filter(|(names, ..)| !names.is_empty())
@@ -227,28 +238,28 @@ pub(super) fn became(cast: &Cast) -> Vec<String> {
         who.push(format!("{} {} gone", all(&cast.gone), plural(cast.gone.len(), "is", "are")));
     }
     let from = match cast.source {
-        Source::Survivor => format!("a snapshot that {} still gives", first(&cast.alone)),
+        Source::Survivor => format!("a snapshot saved from {}", first(&cast.alone)),
         Source::File => "the newest backup".into(),
         Source::Raw => "a copy without a checksum".into(),
         Source::Disk => format!("the disk of {}", first(&cast.stopped)),
     };
     let mut way = Vec::new();
     if let Some(name) = &cast.dead_man {
-        way.push(format!("an old member that was taken for dead: {name} comes back"));
+        way.push(format!("an old member that was reported lost: {name} comes back"));
     }
     let happened = [
-        (shape.overridden, "a fence that was overridden: a wrong way, and it cannot be undone"),
+        (shape.overridden, "a blocker that was overridden: a wrong way, and an unsafe act"),
         (shape.lost == Some(true), "a source that was not the newest: a wrong way"),
-        (cast.log(), "a log that was left behind: a wrong way"),
+        (cast.log(), "a log that was not used: a wrong way"),
         (shape.full, "a full disk: the volume fills up at Review"),
-        (shape.undone, "what was taken back: a fresher snapshot turns up at Members"),
+        (shape.undone, "the rollback: a newer snapshot arrives at Members"),
         (shape.failed, "a failure half way: a colleague asks about it"),
-        (shape.unreachable, "a host that nobody reached: somebody can be sent there, in vain"),
+        (shape.unreachable, "an unreachable host: an action at that host without effect"),
         (!cast.spares.is_empty(), "new addresses: new hosts in an inventory"),
-        (cast.certs != Certs::No, "TLS between the members: practice certificates"),
-        (shape.wal_apart, "logs in directories of their own: the same, below {dir}"),
-        (cast.alarms(), "alarms that were left out: one of m1's"),
-        (shape.bumped, "a revision bump: a goal that only a bump reaches"),
+        (cast.certs != Certs::No, "TLS between peers: practice certificates"),
+        (shape.wal_apart, "WAL directories: the same, below {dir}"),
+        (cast.alarms(), "cleared alarms: one of m1's"),
+        (shape.bumped, "a revision bump: an objective that needs a bump"),
     ];
     way.extend(happened.into_iter().filter(|(so, _)| *so).map(|(_, words)| words.to_string()));
     let mut became = vec![
@@ -256,42 +267,42 @@ pub(super) fn became(cast: &Cast) -> Vec<String> {
         format!("Its source: {from} at revision {} of a practice database.", cast.top()),
     ];
     if !way.is_empty() {
-        became.push(format!("On the way: {}.", way.join("; ")));
+        became.push(format!("Complications: {}.", way.join("; ")));
     }
     became
 }
 
-/// What the journal did not tell of it.
+/// Returns what the journal does not record.
 pub(super) fn assumed(cast: &Cast) -> Vec<&'static str> {
     let shape = &cast.shape;
     let each = [
-        (!shape.planned, "who else was in the new cluster than those restored on that machine: nobody"),
-        (!shape.asked, "who of the old cluster answered: nobody but whom the rest tells of"),
-        (shape.target.is_none(), "which etcd was to run on the result: 3.5"),
-        (true, "which etcd ran before: the one that runs on the result"),
-        (true, "whether there were learners: there were none"),
-        (shape.moved.is_none(), "whether the new members were on new addresses: on the old ones"),
+        (!shape.planned, "which other members the new cluster had: none"),
+        (!shape.asked, "which old members answered: only those that other records name"),
+        (shape.target.is_none(), "the target etcd version: 3.5"),
+        (true, "the old etcd version: the same as the target"),
+        (true, "whether there were learners: none"),
+        (shape.moved.is_none(), "whether the new members had new addresses: no"),
         (shape.renamed && cast.spares.is_empty(), "(new names at old addresses: the members keep their names here)"),
         (
             cast.source == Source::Survivor && shape.source == Source::Survivor,
-            "where the snapshot came from: from the member that answered, for nothing newer was known",
+            "where the snapshot came from: the member that answered, since nothing newer was known",
         ),
         (shape.lost.is_none(), "what other sources there were: an older backup"),
-        (cast.source == Source::Disk && shape.log.is_none(), "whether the log went on past the database: it did not"),
-        (shape.undone, "why members were taken out of their places again: something fresher had turned up"),
-        (shape.failed, "(a connection, host or process that fails cannot be practised here: it is only spoken of)"),
+        (cast.source == Source::Disk && shape.log.is_none(), "whether the log was newer than the database: no"),
+        (shape.undone, "why members were rolled back: a newer snapshot arrived"),
+        (shape.failed, "(a failing connection, host or process cannot be practised here: it is only mentioned)"),
         (
             shape.hosts > 0 || shape.by_hand > 0,
             "(members on other hosts, or built by hand there: all are on this machine)",
         ),
-        (shape.other_options, "(passwords switched off, or a downgrade ended: not practised here)"),
+        (shape.other_options, "(authentication disabled, or a downgrade finished: not practised here)"),
         (
             shape.alarms && !cast.alarms(),
-            "(an alarm keeps an etcd from applying what its log holds: here there is the log, and no alarm)",
+            "(an alarm keeps etcd from applying its log: here there is the log, and no alarm)",
         ),
-        (shape.end == End::Unfinished, "how it ended, for it was not finished: well, by the expert's path"),
-        (shape.end == End::TakenBack, "what came after it was taken back: a restore from the fresher snapshot"),
-        (shape.proven == Some(false), "(the proof did not hold at the end: what was wrong is not practised here)"),
+        (shape.end == End::Unfinished, "how it ended, since it was not finished: well, by the expert's path"),
+        (shape.end == End::RolledBack, "what came after the rollback: a restore from the newer snapshot"),
+        (shape.proven == Some(false), "(the verification failed at the end: what was wrong is not practised here)"),
     ];
     each.into_iter().filter(|(so, _)| *so).map(|(_, words)| words).collect()
 }

@@ -1,20 +1,20 @@
-//! What happens meanwhile, what must have come of it, and the ways through it: the expert's, and each of them with one
-//! thing done wrong.
+//! The injects and objectives of an exercise and the ways through it: the expert's path, and variants of it with one mistake
+//! each.
 
 use super::{BACKUP, Cast, Cell, Certs, FRESHER, Leg, ListItem, Scene, first, new_cert, text};
 use crate::drill::from_journal::shape::Source;
 
-/// Revisions skipped, as an operator types them; beyond every revision that a practice cluster has.
+/// The revision bump, as an operator types it; above every revision of a practice cluster.
 const BUMP: u64 = 1_000_000;
-/// A goal that only a bump reaches.
+/// An objective that needs a bump.
 const BUMPED: &str = "revision at least 1000";
 
-/// A way through the wizard by its steps.
+/// A way through the wizard, by steps.
 #[derive(Debug, Clone, Default)]
 struct Way {
     /// At Snapshot.
     source: Vec<String>,
-    /// At Members, and back from there where something fresher turned up.
+    /// At Members: back to Snapshot, if a newer snapshot arrived.
     fresher: Vec<String>,
     /// At Members.
     table: Vec<String>,
@@ -23,7 +23,7 @@ struct Way {
 }
 
 impl Way {
-    /// All strides up to the restore.
+    /// Returns all strides up to the restore.
     fn strides(&self) -> Vec<String> {
         let next = || vec!["next".to_string()];
         let confirm = vec!["confirm".to_string()];
@@ -40,9 +40,9 @@ fn stop(name: &str) -> String {
     format!("at the hosts: stop {name}")
 }
 
-/// Gives a scene its happenings, goals and ways.
-pub(super) fn furnish(cast: &Cast, scene: &mut Scene) {
-    scene.hands = hands(cast);
+/// Adds the injects, objectives and ways to a scene.
+pub(super) fn add(cast: &Cast, scene: &mut Scene) {
+    scene.actions = actions(cast);
     scene.injects = injects(cast);
     scene.fails = fails(cast);
     scene.goals = goals(cast);
@@ -69,7 +69,7 @@ fn right(cast: &Cast) -> Way {
     }
 }
 
-/// What is changed in the table: the strides, why, what a way without them is called, and the goal that it misses.
+/// Returns the changes in the table: strides, reason, the name of the way without them, and the objective that it misses.
 fn table(cast: &Cast) -> Vec<(Vec<String>, &'static str, &'static str, &'static str)> {
     let each = |stride: &dyn Fn(usize, &str) -> String| -> Vec<String> {
         cast.rows.iter().enumerate().map(|(at, (name, _))| stride(at + 1, name)).collect()
@@ -82,21 +82,21 @@ fn table(cast: &Cast) -> Vec<(Vec<String>, &'static str, &'static str, &'static 
             strides.push(format!("at the hosts: place {cert}"));
             strides.push(format!("set {row} flags {}", tls_flags(&cert)));
         }
-        let why = "Every certificate was for an address that its host no longer has. New ones are issued and named.";
+        let why = "Every certificate was for an address that its host no longer has. New ones are issued and entered.";
         all.push((strides, why, "", "certificates fit"));
     }
     if cast.shape.wal_apart {
-        let why = "The hosts keep etcd's log in a directory of its own, so that is where each new one goes; not where the old one lies.";
+        let why =
+            "The hosts start etcd with --wal-dir, so each new WAL goes to such a directory, but not to the old one.";
         let strides = each(&|row, name| format!("set {row} wal {{dir}}/restored/{name}.wal"));
-        all.push((strides, why, "no WAL directory", "logs lie apart"));
+        all.push((strides, why, "no WAL directory", "WAL directories are separate"));
     }
     if cast.alarms() {
-        let why = "The alarm is of a member that is gone: a restore carries it over, and nobody could take it away.";
+        let why = "The alarm belongs to a lost member. A restore would keep it, and no member would disarm it.";
         all.push((words(&["switch alarms"]), why, "the alarm stays", "no alarm is left"));
     }
     if cast.shape.bumped {
-        let why =
-            "Clients have seen revisions that no file holds. The new cluster begins beyond them, and they list again.";
+        let why = "Clients have seen revisions that are in no file. The new cluster starts above them, and clients list again.";
         all.push((vec![format!("bump {BUMP}")], why, "no bump", BUMPED));
     }
     all
@@ -108,7 +108,7 @@ fn tls_flags(cert: &str) -> String {
     )
 }
 
-/// What has to be done before the way is free.
+/// Returns what has to be done before the restore.
 fn review(cast: &Cast) -> Vec<String> {
     let mut strides: Vec<String> = cast.alone.iter().map(|name| stop(name)).collect();
     if cast.shape.full {
@@ -123,35 +123,36 @@ fn review(cast: &Cast) -> Vec<String> {
     strides
 }
 
-fn hands(cast: &Cast) -> Vec<ListItem> {
-    let hand = |act: String, says: String, gives: String| -> ListItem {
+fn actions(cast: &Cast) -> Vec<ListItem> {
+    let action = |act: String, says: String, gives: String| -> ListItem {
         vec![("do", text(&act)), ("says", text(&says)), ("gives", text(&gives))]
     };
     let mut all: Vec<ListItem> = Vec::new();
     for name in &cast.alone {
         let gives = format!("etcd on {name} is stopped and disabled.");
-        all.push(hand(format!("stop {name}"), format!("Stop etcd on {name} for good"), gives));
+        all.push(action(format!("stop {name}"), format!("Stop etcd on {name} for good"), gives));
     }
     if let Some(name) = &cast.dead_man {
-        let gives = format!("{name}'s host was up after all, and etcd ran on it. It is stopped and disabled now.");
-        all.push(hand(format!("stop {name}"), format!("Stop etcd on {name} for good"), gives));
+        let gives =
+            format!("{name}'s host was up after all, and etcd was running on it. It is stopped and disabled now.");
+        all.push(action(format!("stop {name}"), format!("Stop etcd on {name} for good"), gives));
     }
     if cast.log() {
         let name = first(&cast.stopped);
         let says = format!("Start etcd on {name}, let it apply its log, and stop it again");
         let gives =
-            format!("etcd on {name} started, waited for the others in vain and was stopped. Search again with r.");
-        all.push(hand(format!("replay {name}"), says, gives));
+            format!("etcd on {name} started, applied its log, found no quorum, and was stopped. Search again with r.");
+        all.push(action(format!("replay {name}"), says, gives));
     }
     if cast.shape.full {
-        let says = "Clear old files off the volume of {dir}/restored".to_string();
-        all.push(hand("free disk".into(), says, "There is room again.".into()));
+        let says = "Delete old files from the volume of {dir}/restored".to_string();
+        all.push(action("free disk".into(), says, "The volume has free space again.".into()));
     }
     if cast.certs == Certs::OldAddress {
         for (name, _) in &cast.rows {
             let path = new_cert(name);
-            let gives = format!("It lies in {{dir}}/{path}; name it in {name}'s row.");
-            all.push(hand(
+            let gives = format!("It is in {{dir}}/{path}; enter this path in {name}'s row.");
+            all.push(action(
                 format!("place {path}"),
                 format!("Have a certificate issued for {name}'s new address"),
                 gives,
@@ -160,10 +161,10 @@ fn hands(cast: &Cast) -> Vec<ListItem> {
     }
     let lost = cast.gone.first().filter(|name| cast.shape.unreachable && cast.dead_man.as_ref() != Some(name));
     if let Some(name) = lost {
-        let gives = format!("Nobody gets through to {name}'s host, and its disk is not to be had.");
+        let gives = format!("{name}'s host cannot be reached, and its disk is lost.");
         let mut entry =
-            hand(format!("start {name}"), format!("Have somebody look for {name}'s host and start etcd"), gives);
-        entry.push(("in_vain", Cell::Bare("true".into())));
+            action(format!("start {name}"), format!("Send a technician to {name}'s host to start etcd"), gives);
+        entry.push(("no_effect", Cell::Bare("true".into())));
         all.push(entry);
     }
     all
@@ -179,22 +180,25 @@ fn injects(cast: &Cast) -> Vec<ListItem> {
     };
     let mut all = Vec::new();
     if cast.shape.undone {
-        let says = format!("The storage team: a fresher snapshot is in the backup directory now, {FRESHER}.");
-        all.push(inject("fresher-snapshot", "step is members".into(), vec![format!("place {FRESHER}")], &says));
+        let says = format!("The storage team: a newer snapshot is in the backup directory now, {FRESHER}.");
+        all.push(inject("newer-snapshot", "step is members".into(), vec![format!("place {FRESHER}")], &says));
     }
     if cast.shape.full {
         let says = "Monitoring: the volume of {dir}/restored is full.";
         all.push(inject("disk-full", "step is review".into(), vec!["fill disk".into()], says));
     }
     if let Some(name) = &cast.dead_man {
-        // beside those that answer he could make up a quorum
+        // together with those that answer it could form a quorum
         let quiet: Vec<String> = cast.alone.iter().map(|name| format!(" and not {name} runs")).collect();
-        let when =
-            if quiet.is_empty() { "step is members".into() } else { format!("it was knocked{}", quiet.concat()) };
+        let when = if quiet.is_empty() {
+            "step is members".into()
+        } else {
+            format!("old members were probed{}", quiet.concat())
+        };
         all.push(inject("dead-man", when, vec![format!("start {name}")], ""));
     }
     if cast.shape.failed {
-        let says = "A colleague: on one host it failed half way through last time. Would all of it have to be begun anew then?";
+        let says = "A colleague: last time it failed half way on one host. Would you have to start all over then?";
         all.push(inject("half-way", "step is restore".into(), Vec::new(), says));
     }
     all
@@ -205,11 +209,14 @@ fn fails(cast: &Cast) -> Vec<ListItem> {
     let ways = cast.in_the_way();
     let mut all = Vec::new();
     if !ways.is_empty() {
-        let says = "A fence was overridden while an old member still served old data.";
-        all.push(fail("a fence was overridden".into(), says.into()));
+        let says = "A blocker was overridden while an old member still served old data.";
+        all.push(fail("a blocker was overridden".into(), says.into()));
     }
     let while_ran = |name: &&String| {
-        fail(format!("begun while {name} ran"), format!("The restore was begun while {name} still served old data."))
+        fail(
+            format!("started while {name} ran"),
+            format!("The restore was started while {name} still served old data."),
+        )
     };
     all.extend(ways.iter().map(while_ran));
     all
@@ -219,82 +226,91 @@ fn goals(cast: &Cast) -> Vec<ListItem> {
     let goal = |when: &str, says: &str| vec![("if", text(when)), ("says", text(says))];
     let mut all = vec![
         goal("restored", "All members of the plan came up"),
-        goal("every key is back", "Every key that can be had is back"),
+        goal("every key is back", "Every recoverable key is back"),
     ];
     all.push(match cast.shape.bumped {
-        true => goal(BUMPED, "The new cluster begins beyond every revision that the old one gave out"),
-        false => goal("revision at least the best", "The newest revision that can be had is reached"),
+        true => goal(BUMPED, "The new cluster starts above every revision that the old one gave out"),
+        false => goal("revision at least the best", "The newest recoverable revision is restored"),
     });
     if cast.shape.bumped {
-        all.push(goal("old revisions are compacted", "Watchers are told to list again"));
+        all.push(goal("old revisions are compacted", "Watchers must list again"));
     }
     if cast.listed() {
         let names: Vec<&str> = cast.rows.iter().map(|(name, _)| name.as_str()).collect();
         all.push(goal(&format!("members are {}", names.join(", ")), "The new members are those of the inventory"));
     }
     if cast.shape.wal_apart {
-        all.push(goal("logs lie apart", "Every new log lies apart from the data, as the hosts start it"));
+        all.push(goal(
+            "WAL directories are separate",
+            "Every new member has its WAL in a separate directory, as the hosts expect",
+        ));
     }
     if cast.alarms() {
-        all.push(goal("no alarm is left", "No alarm keeps writes from succeeding"));
+        all.push(goal("no alarm is left", "No alarm blocks writes"));
     }
     if cast.certs != Certs::No {
-        all.push(goal("certificates fit", "Every certificate is for its host, for today, and trusted by the others"));
+        all.push(goal(
+            "certificates fit",
+            "Every certificate is valid for its host and for today, and trusted by the other members",
+        ));
     }
     let quiet: Vec<String> = cast.in_the_way().iter().map(|name| format!("not {name} runs")).collect();
     if !quiet.is_empty() {
-        all.push(goal(&quiet.join(" and "), "Nobody of the old cluster lives on"));
+        all.push(goal(&quiet.join(" and "), "No old member is still running"));
     }
-    all.push(goal("all from one snapshot and ids are as planned", "All members are of one plan, from one snapshot"));
-    all.push(goal("old data is untouched", "What was left of the old cluster is untouched"));
+    all.push(goal(
+        "all from one snapshot and ids are as planned",
+        "All members were restored from one plan and one snapshot",
+    ));
+    all.push(goal("old data is untouched", "What is left of the old cluster is unchanged"));
     all
 }
 
 fn path(cast: &Cast, right: &Way) -> Vec<Leg> {
     let why = match cast.source {
-        Source::Survivor => "The survivor holds the newest state, so a snapshot is saved from it now.",
-        Source::File => "The newest file is the best that can be had.",
+        Source::Survivor => "The survivor has the newest state, so a snapshot is saved from it now.",
+        Source::File => "The newest file is the best source.",
         Source::Raw => {
-            "The copy is the newest state. It carries no checksum; its pages and rows were read, and are sound."
+            "The copy is the newest state. It has no checksum, but its pages and rows were checked and are intact."
         }
         Source::Disk if cast.log() => {
-            "The log goes on past its database. The member's own etcd brings that in; then nothing is newer."
+            "The log is newer than its database. The member's own etcd applies it; then nothing is newer."
         }
-        Source::Disk => "That member's database has all that its log holds; nothing is newer.",
+        Source::Disk => "That member's database has everything that its log holds; nothing is newer.",
     };
     let next = || words(&["next"]);
     let mut path: Vec<Leg> = vec![
-        (next(), "Too few are left for a quorum, and the rest will not come back. A restore is right."),
+        (next(), "Too few members are left for a quorum, and the others will not come back. A restore is right."),
         (right.source.clone(), why),
-        (next(), "On to the table."),
+        (next(), "Next is the member table."),
     ];
     if !right.fresher.is_empty() {
         path.push((
             right.fresher.clone(),
-            "Something fresher turned up before anything was begun: the search is made again.",
+            "A newer snapshot arrived before the restore was started, so the list is searched again.",
         ));
     }
     path.extend(table(cast).into_iter().map(|(strides, why, ..)| (strides, why)));
-    path.push((next(), "Who is in the new cluster, and where, is right. On to the whole plan."));
+    path.push((next(), "The members of the new cluster and their addresses are right. Next is the whole plan."));
     let why = match (right.review.is_empty(), cast.in_the_way().is_empty()) {
         (true, _) => "",
-        (false, true) => "The new directories need room.",
+        (false, true) => "The new directories need disk space.",
         (false, false) => {
-            "Nobody of the old cluster may serve on beside the new one; and it is asked again before the restore."
+            "No old member may keep serving while the new cluster runs; they are probed again before the restore."
         }
     };
     if !right.review.is_empty() {
         path.push((right.review.clone(), why));
     }
-    path.push((words(&["confirm"]), "Nothing is in the way. Typing the label begins it."));
-    path.push((words(&["next", "next"]), "The members come up, and what they serve is held against the plan."));
+    path.push((words(&["confirm"]), "No blocker is left. Typing the label starts the restore."));
+    path.push((words(&["next", "next"]), "The members come up, and what they serve is compared with the plan."));
     path
 }
 
-/// Each with the name, the strides and the condition that catches it; never none.
+/// Returns the wrong ways, at least one: the name, the strides and the condition that catches it.
 fn wrong(cast: &Cast, right: &Way) -> Vec<(String, Vec<String>, String)> {
     let keys = || "every key is back".to_string();
-    let done = |so: bool| if so { ", as it was done" } else { "" };
+    let done = |so: bool| if so { ", as in the recovery" } else { "" };
     let mut all: Vec<(String, Vec<String>, String)> = Vec::new();
     let mut add = |name: String, way: Way, because: String| all.push((name, way.strides(), because));
     let of = |choice: String| Way { source: vec![choice], fresher: Vec::new(), ..right.clone() };
@@ -309,7 +325,7 @@ fn wrong(cast: &Cast, right: &Way) -> Vec<(String, Vec<String>, String)> {
     }
     if cast.shape.undone {
         let way = Way { fresher: Vec::new(), ..right.clone() };
-        add("the first choice stays".into(), way, keys());
+        add("the first choice is kept".into(), way, keys());
     }
     for (strides, _, name, because) in table(cast) {
         let left: Vec<String> = right.table.iter().filter(|stride| !strides.contains(stride)).cloned().collect();
@@ -318,21 +334,21 @@ fn wrong(cast: &Cast, right: &Way) -> Vec<(String, Vec<String>, String)> {
                 let auto = (1..=cast.rows.len()).map(|row| format!("set {row} flags --peer-auto-tls"));
                 ("automatic certificates instead", auto.chain(left).collect())
             }
-            // Left alone, a bump is set where the data is Kubernetes'.
+            // a bump is set by default if the data is Kubernetes'
             BUMPED => (name, left.into_iter().chain(words(&["bump 0"])).collect()),
             _ => (name, left),
         };
         add(name.into(), Way { table, ..right.clone() }, because.into());
     }
-    let fences = if cast.alone.is_empty() { usize::from(cast.dead_man.is_some()) } else { cast.alone.len() };
-    if fences > 0 {
+    let blockers = if cast.alone.is_empty() { usize::from(cast.dead_man.is_some()) } else { cast.alone.len() };
+    if blockers > 0 {
         let mut review = if cast.shape.full { words(&["at the hosts: free disk", "again"]) } else { Vec::new() };
-        review.extend(std::iter::repeat_n("override".to_string(), fences));
+        review.extend(std::iter::repeat_n("override".to_string(), blockers));
         let as_done = done(cast.shape.overridden);
         add(
-            format!("the fence is overridden{as_done}"),
+            format!("the blocker is overridden{as_done}"),
             Way { review, ..right.clone() },
-            "a fence was overridden".into(),
+            "a blocker was overridden".into(),
         );
     }
     all

@@ -1,5 +1,4 @@
-//! How the game master's screen is drawn: who practises what, how things stand, the timeline or a page, what can be let
-//! happen, the line being typed.
+//! Draws the instructor's screen: the exercise and its state, the timeline or a page, the injects, the line being typed.
 
 use crate::text::columns;
 use ratatui::{Frame, buffer::Buffer, layout::Rect};
@@ -13,9 +12,9 @@ use crate::{
     tui::widgets::{layout::Page, theme::Tone},
 };
 
-/// The most injects that are listed at once; `scene` shows all.
+/// The maximum number of injects that are listed; `scene` shows all.
 const INJECTS: usize = 5;
-/// Wider lines than this are hard to follow with the eye.
+/// Wider lines are hard to read.
 const MOST_COLUMNS: u16 = 140;
 
 /// Draws the model.
@@ -36,7 +35,7 @@ fn picture(model: &Model, buffer: &mut Buffer, area: Rect) {
     }
     let bottom = Rect { y: middle.bottom(), height: area.bottom().saturating_sub(middle.bottom()), ..area };
     let mut page = Page::new(buffer, bottom, model.look);
-    rule(&mut page, if injects.is_empty() { "nothing is foreseen to happen" } else { "what you can let happen" });
+    rule(&mut page, if injects.is_empty() { "no injects" } else { "injects" });
     injects.iter().for_each(|line| page.say(line, Tone::Plain));
     typing(model, &mut page);
 }
@@ -44,12 +43,12 @@ fn picture(model: &Model, buffer: &mut Buffer, area: Rect) {
 fn header(model: &Model, page: &mut Page<'_>) {
     let title = model.scene.as_ref().map_or("waiting for the drill", |scene| scene.title.as_str());
     let clock = model.now.as_ref().map_or_else(String::new, |now| {
-        format!("  {}{} ", print::clock(now.at_ms), if now.stands { ", stands still" } else { "" })
+        format!("  {}{} ", print::clock(now.at_ms), if now.paused { ", paused" } else { "" })
     });
     let room = page.width().saturating_sub(columns::width(&clock) + 10);
     page.line(vec![
         page.span(
-            columns::pad(&format!(" requorum   game master   {}", tame(title)), room, columns::Align::Left),
+            columns::pad(&format!(" requorum   instructor   {}", tame(title)), room, columns::Align::Left),
             Tone::Bar,
         ),
         page.span(" DRILL ", Tone::Chosen),
@@ -61,15 +60,15 @@ fn header(model: &Model, page: &mut Page<'_>) {
         return page.say(&"─".repeat(page.width()), Tone::Faint);
     };
     let step = now.step.as_deref().unwrap_or("the story");
-    let chosen = now.chosen.as_deref().map_or("nothing chosen".into(), |path| format!("chosen: {}", tame(path)));
-    let runs = if now.run.is_empty() { "none of the old members".into() } else { now.run.join(" ") };
+    let chosen = now.chosen.as_deref().map_or("no source chosen".into(), |path| format!("chosen: {}", tame(path)));
+    let runs = if now.run.is_empty() { "no old member".into() } else { now.run.join(" ") };
     page.say(&format!(" The trainee is at {step}; {chosen}. Running: {runs}."), Tone::Strong);
     let (mistakes, asked) = now.hints;
     match now.failed.last() {
-        Some(failed) => page.say(&format!(" ✖ Not to be undone: {}", tame(failed)), Tone::Bad),
+        Some(failed) => page.say(&format!(" ✖ Unsafe, cannot be undone: {}", tame(failed)), Tone::Bad),
         None => page.say(&format!(" Hints: {mistakes} for mistakes, {asked} asked for."), Tone::Faint),
     }
-    rule(page, if model.page.is_some() { "to read; Esc goes back to the timeline" } else { "what happens" });
+    rule(page, if model.page.is_some() { "Esc goes back to the timeline" } else { "timeline" });
 }
 
 fn rule(page: &mut Page<'_>, words: &str) {
@@ -78,7 +77,7 @@ fn rule(page: &mut Page<'_>, words: &str) {
     page.say(&format!("{begins}{}", "─".repeat(rest)), Tone::Faint);
 }
 
-/// The newest at the bottom, as in a log.
+/// Draws the timeline, the newest line at the bottom.
 fn timeline(model: &Model, page: &mut Page<'_>) {
     let room = page.left();
     let mut lines = Vec::new();
@@ -102,7 +101,7 @@ fn timeline(model: &Model, page: &mut Page<'_>) {
 fn read(model: &Model, lines: &[String], page: &mut Page<'_>) {
     let width = page.width().saturating_sub(2);
     let flowing: Vec<String> = lines.iter().flat_map(|line| columns::wrap(line, width)).collect();
-    // the end stays in sight
+    // the end stays visible
     let from = model.scrolled.min(flowing.len().saturating_sub(page.left()));
     let more = flowing.len().saturating_sub(from) > page.left();
     let shown = page.left().saturating_sub(usize::from(more));
@@ -114,21 +113,21 @@ fn read(model: &Model, lines: &[String], page: &mut Page<'_>) {
 
 fn injects(model: &Model) -> Vec<String> {
     let Some(scene) = &model.scene else { return Vec::new() };
-    let came = model.now.as_ref().map_or(&[][..], |now| &now.came);
-    let line = |inject: &super::super::Inject| match came.contains(&inject.name) {
-        true => format!(" ✔ {}: came", tame(&inject.name)),
+    let triggered = model.now.as_ref().map_or(&[][..], |now| &now.triggered);
+    let line = |inject: &super::super::Inject| match triggered.contains(&inject.name) {
+        true => format!(" ✔ {}: happened", tame(&inject.name)),
         false => format!("   {}", print::inject(inject)),
     };
     scene.injects.iter().map(line).collect()
 }
 
-/// What came of the last order, the line being typed, and what can be typed.
+/// Draws the result of the last command, the line being typed, and the commands.
 fn typing(model: &Model, page: &mut Page<'_>) {
-    match &model.said {
+    match &model.message {
         Some((tone, words)) => page.flow(" ", words, *tone, 2).into_iter().for_each(|line| page.line(line)),
         None => page.gap(),
     }
-    // two lines are kept for what was said
+    // two lines are reserved for the message
     while page.left() > 2 {
         page.gap();
     }
@@ -144,7 +143,7 @@ fn typing(model: &Model, page: &mut Page<'_>) {
     let keys = [
         ("note", "TEXT"),
         ("inject", "NAME"),
-        ("act", "WORDS"),
+        ("act", "ACT"),
         ("goals", ""),
         ("scene", ""),
         ("end", ""),

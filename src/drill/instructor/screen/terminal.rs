@@ -1,4 +1,4 @@
-//! The game master's screen on a terminal: keys, signals and the drill's words in, pictures out.
+//! The instructor's screen on a terminal: takes keys, signals and the drill's messages, and draws.
 
 use std::{io, time::Duration};
 
@@ -21,15 +21,15 @@ use crate::{
     },
 };
 
-/// How often it is asked how things stand: the clock goes on where nothing happens.
+/// How often the current state is requested: the clock moves even if nothing happens.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Shows the exercise until it is over or the game master leaves; the screen as it was last.
+/// Shows the exercise until it is over or the instructor leaves. Returns the last screen.
 ///
 /// # Errors
-/// When the terminal cannot be used, or the drill goes away without a word of how it went.
+/// If the terminal cannot be used, or the drill ends without a debrief.
 pub fn show(drill: Connection, look: Look) -> Result<Model> {
-    let fail = |e: io::Error| Error::new(ErrorKind::Failed, "the terminal cannot be used").why(e);
+    let fail = |e: io::Error| Error::new(ErrorKind::Failed, "failed to use the terminal").why(e);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
     hook_panics();
     let shown = runtime.block_on(watch(drill, look));
@@ -38,8 +38,8 @@ pub fn show(drill: Connection, look: Look) -> Result<Model> {
 }
 
 async fn watch(drill: Connection, look: Look) -> Result<Model> {
-    let fail = |e: io::Error| Error::new(ErrorKind::Failed, "the terminal cannot be used").why(e);
-    let mut mouth = drill.mouth()?;
+    let fail = |e: io::Error| Error::new(ErrorKind::Failed, "failed to use the terminal").why(e);
+    let mut sender = drill.sender()?;
     let (tell, mut words) = mpsc::unbounded_channel::<Result<Word>>();
     drill.listen(move |word| tell.send(word).is_ok())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
@@ -51,8 +51,8 @@ async fn watch(drill: Connection, look: Look) -> Result<Model> {
     let mut canvas = Canvas::new().map_err(fail)?;
     let mut keys = Keyboard::new().map_err(fail)?;
     loop {
-        // as where its keys end: the exercise goes on without it. A picture that a terminal does not take yet comes with the
-        // next look
+        // as at the end of the keys: the exercise continues without this screen. A frame that the terminal does not accept
+        // yet is drawn with the next update
         if canvas.draw(|frame| draw::draw(&model, frame)).is_err() {
             return Ok(model);
         }
@@ -65,7 +65,7 @@ async fn watch(drill: Connection, look: Look) -> Result<Model> {
             },
             Some(word) = words.recv() => Some(Msg::Word(Box::new(word?))),
             _ = look_again.tick() => {
-                mouth.say(&Order::Look)?;
+                sender.send(&Order::Look)?;
                 None
             }
             _ = terminate.recv() => {
@@ -78,7 +78,7 @@ async fn watch(drill: Connection, look: Look) -> Result<Model> {
             }
         };
         match msg.and_then(|msg| model.update(msg)) {
-            Some(Effect::Say(order)) => mouth.say(&order)?,
+            Some(Effect::Send(order)) => sender.send(&order)?,
             Some(Effect::Leave) => return Ok(model),
             None => {}
         }

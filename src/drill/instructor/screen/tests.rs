@@ -1,4 +1,4 @@
-//! The game master's screen: what is typed, heard and drawn.
+//! The instructor's screen: input, messages and drawing.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -39,26 +39,26 @@ fn screen(model: &Model, width: u16, height: u16) -> String {
 fn followed() -> (Drill, Model) {
     let (drill, says) = drill();
     let mut model = Model::new(Look::default());
-    assert_eq!(word(&mut model, says(&drill, &Order::Scene)), Some(Effect::Say(Order::Look)));
+    assert_eq!(word(&mut model, says(&drill, &Order::Scene)), Some(Effect::Send(Order::Look)));
     for (at_ms, what, text) in [
         (0, What::Step, "Detect"),
-        (400, What::Asked, "the members were asked"),
+        (400, What::Asked, "the members were probed"),
         (65_000, What::Step, "Snapshot"),
         (90_000, What::Source, "chosen: backup/etcd-0200.db"),
         (91_000, What::Hint, "The chosen file lacks writes that another source has."),
         (95_000, What::Note, "look at \u{1b}[2J the clock"),
     ] {
         let happened = Happened { at_ms, what, text: text.into() };
-        assert_eq!(word(&mut model, Word::Happened(happened)), Some(Effect::Say(Order::Look)));
+        assert_eq!(word(&mut model, Word::Happened(happened)), Some(Effect::Send(Order::Look)));
     }
     let Word::Now(now) = says(&drill, &Order::Look) else { panic!("no answer") };
     let now = Now { at_ms: 95_400, step: Some("Snapshot".into()), chosen: Some("backup/etcd-0200.db".into()), ..*now };
-    word(&mut model, Word::Now(Box::new(Now { hints: (1, 0), came: vec!["dead-man".into()], ..now })));
+    word(&mut model, Word::Now(Box::new(Now { hints: (1, 0), triggered: vec!["dead-man".into()], ..now })));
     (drill, model)
 }
 
 #[test]
-fn the_screen_shows_who_does_what_and_what_can_be_done() {
+fn the_screen_shows_progress_and_possible_orders() {
     let (_drill, mut model) = followed();
     word(&mut model, Word::Done("the trainee reads it".into()));
     for c in "note whose".chars() {
@@ -66,7 +66,7 @@ fn the_screen_shows_who_does_what_and_what_can_be_done() {
     }
     let places = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
     insta::with_settings!({ snapshot_path => places, prepend_module_to_snapshot => false }, {
-        insta::assert_snapshot!("game-master@80x24", screen(&model, 80, 24));
+        insta::assert_snapshot!("instructor@80x24", screen(&model, 80, 24));
     });
     for (width, height) in [(1, 1), (20, 6), (60, 16), (200, 60)] {
         screen(&model, width, height);
@@ -76,10 +76,10 @@ fn the_screen_shows_who_does_what_and_what_can_be_done() {
 }
 
 #[test]
-fn orders_are_typed_completed_and_the_end_is_asked_for() {
+fn orders_are_completed_and_ending_is_confirmed() {
     let (drill, says) = drill();
     let (_other, mut model) = followed();
-    assert_eq!(type_in(&mut model, "note  a  b"), Some(Effect::Say(Order::Note("a  b".into()))));
+    assert_eq!(type_in(&mut model, "note  a  b"), Some(Effect::Send(Order::Note("a  b".into()))));
     key(&mut model, KeyCode::Up);
     assert_eq!(model.field.text(), "note  a  b");
     key(&mut model, KeyCode::Esc);
@@ -96,30 +96,30 @@ fn orders_are_typed_completed_and_the_end_is_asked_for() {
         assert_eq!(model.field.text(), completed);
     }
     key(&mut model, KeyCode::Esc);
-    // a slip stays to be corrected
+    // a mistake remains, to be corrected
     assert_eq!(type_in(&mut model, "stop m2"), None);
-    assert!(screen(&model, 80, 24).contains("> stop m2") && screen(&model, 80, 24).contains("help shows what is"));
+    assert!(screen(&model, 80, 24).contains("> stop m2") && screen(&model, 80, 24).contains("help shows the commands"));
     key(&mut model, KeyCode::Esc);
     assert_eq!(type_in(&mut model, "end"), None);
-    assert!(screen(&model, 80, 24).contains("y ends it"));
+    assert!(screen(&model, 80, 24).contains("Press y to end it"));
     assert_eq!(key(&mut model, KeyCode::Char('n')), None);
     assert_eq!(type_in(&mut model, "end"), None);
-    assert_eq!(key(&mut model, KeyCode::Char('y')), Some(Effect::Say(Order::End)));
+    assert_eq!(key(&mut model, KeyCode::Char('y')), Some(Effect::Send(Order::End)));
     // pages are read, and left
     word(&mut model, says(&drill, &Order::Goals));
     assert!(screen(&model, 80, 24).contains("✖ Every key is back") && model.page.is_some());
     assert_eq!(word(&mut model, says(&drill, &Order::Scene)), None);
-    assert!(screen(&model, 80, 24).contains("What the trainee was told:"));
+    assert!(screen(&model, 80, 24).contains("The trainee's story:"));
     let top = screen(&model, 80, 24);
     key(&mut model, KeyCode::PageDown);
     assert_ne!(screen(&model, 80, 24), top);
     key(&mut model, KeyCode::Esc);
-    assert!(screen(&model, 80, 24).contains("the members were asked"));
+    assert!(screen(&model, 80, 24).contains("the members were probed"));
     assert_eq!(type_in(&mut model, "quit"), Some(Effect::Leave));
-    // an exercise that begins anew has a timeline of its own
+    // an exercise after a reset has its own timeline
     let Word::Scene(scene) = says(&drill, &Order::Scene) else { panic!("no answer") };
     word(&mut model, Word::Scene(Box::new(Scene { begins: true, ..*scene })));
-    assert!(model.timeline.is_empty() && screen(&model, 80, 24).contains("began anew"));
+    assert!(model.timeline.is_empty() && screen(&model, 80, 24).contains("reset the exercise"));
 }
 
 proptest! {

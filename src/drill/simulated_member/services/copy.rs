@@ -1,4 +1,4 @@
-//! A snapshot of a simulated member as it goes over the wire, as `Maintenance.Snapshot` streams it.
+//! A snapshot of a simulated member, as `Maintenance.Snapshot` streams it.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use tonic::Status;
 
 use crate::drill::mvcc_store::Store;
 
-/// Bytes of a snapshot message's blob, as in etcd.
+/// The size of a message's blob in bytes, as in etcd.
 const BLOB: u64 = 32 * 1024;
 
-/// The messages of a snapshot's stream, read from the file as they are asked for: the two meta
-/// pages, the rest as it is, and the SHA-256 of all of it.
+/// The messages of a snapshot's stream, read from the file on demand: the two meta pages, the rest unchanged, and the SHA-256
+/// of all of it.
 pub(in crate::drill::simulated_member) struct Copy {
     store: Arc<Store>,
     head: Vec<u8>,
@@ -21,7 +21,7 @@ pub(in crate::drill::simulated_member) struct Copy {
 }
 
 impl Copy {
-    /// Of that store.
+    /// Makes a snapshot of a store.
     pub fn new(store: Arc<Store>) -> Self {
         let head = store.copy_head();
         Copy { store, head, sent: 0, hash: Some(Sha256::new()) }
@@ -50,7 +50,7 @@ impl Iterator for Copy {
     fn next(&mut self) -> Option<Self::Item> {
         let left = self.store.copy_bytes().saturating_sub(self.sent);
         if left == 0 {
-            // taken: after the trailer the stream ends
+            // taken, so that the stream ends after the checksum
             let hash = self.hash.take()?;
             return Some(Ok(self.message(hash.finalize().to_vec(), 0)));
         }

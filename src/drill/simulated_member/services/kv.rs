@@ -1,4 +1,4 @@
-//! KV of a simulated member: reads from its store, writes by way of the log that all members share.
+//! KV of a simulated member: reads from its store, writes through the log shared by all members.
 
 use std::cmp::Ordering;
 
@@ -10,7 +10,7 @@ use super::{Answer, Service, refusal, unwritable};
 use crate::drill::mvcc_store::{Refused, Store};
 
 impl Service {
-    /// Puts a write into the order of all members' writes.
+    /// Applies a write through the shared log.
     async fn ordered<T>(
         &self,
         request: Request<T>,
@@ -30,7 +30,7 @@ impl PbKvService for Service {
     type RangeStreamStream = Empty<Result<PbRangeStreamResponse, Status>>;
 
     async fn range(&self, request: Request<PbRangeRequest>) -> Answer<PbRangeResponse> {
-        let ask = self.heard(request)?;
+        let ask = self.accept(request)?;
         if ask.key.is_empty() {
             return Err(Status::invalid_argument("etcdserver: key is not provided"));
         }
@@ -80,7 +80,7 @@ impl PbKvService for Service {
     }
 }
 
-/// etcd's order of things: all rows where they are filtered or sorted, then filter, sort, limit.
+/// Answers a range as etcd does: reads all rows if they are filtered or sorted, then filters, sorts and limits.
 pub(in crate::drill::simulated_member) fn range(
     store: &Store,
     ask: &PbRangeRequest,

@@ -1,5 +1,5 @@
-//! Watches on a simulated member: one that begins at a compacted revision is cancelled as etcd cancels it, any other sees
-//! what is written from now on.
+//! Watches on a simulated member: one that starts at a compacted revision is cancelled as etcd cancels it, any other receives
+//! the writes from now on.
 
 use std::{collections::BTreeMap, pin::Pin};
 
@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{Answer, Service};
 use crate::drill::simulated_member::sequencer::within;
 
-/// Answers that wait to be sent.
+/// The number of queued answers.
 const WAITING: usize = 64;
 
 type Answers = Pin<Box<dyn Stream<Item = Result<PbWatchResponse, Status>> + Send>>;
@@ -21,8 +21,8 @@ impl PbWatchService for Service {
     type WatchStream = Answers;
 
     async fn watch(&self, request: Request<Streaming<PbWatchRequest>>) -> Answer<Answers> {
-        let mut asked = self.heard(request)?;
-        let (tell, told) = mpsc::channel(WAITING);
+        let mut asked = self.accept(request)?;
+        let (sender, answers_out) = mpsc::channel(WAITING);
         let service = self.clone();
         tokio::spawn(async move {
             let mut news = service.sequencer.as_ref().map(|sequencer| sequencer.watch());
@@ -39,19 +39,19 @@ impl PbWatchService for Service {
                             None => std::future::pending().await,
                         }
                     } => match event {
-                        Ok(events) => service.seen(&events, &watches),
+                        Ok(events) => service.events(&events, &watches),
                         Err(RecvError::Lagged(_)) => Vec::new(),
                         Err(RecvError::Closed) => return,
                     },
                 };
                 for answer in answers {
-                    if tell.send(Ok(answer)).await.is_err() {
+                    if sender.send(Ok(answer)).await.is_err() {
                         return;
                     }
                 }
             }
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(told))))
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers_out))))
     }
 }
 
@@ -88,7 +88,7 @@ impl Service {
         }
     }
 
-    fn seen(&self, events: &[PbEvent], watches: &BTreeMap<i64, (Vec<u8>, Vec<u8>)>) -> Vec<PbWatchResponse> {
+    fn events(&self, events: &[PbEvent], watches: &BTreeMap<i64, (Vec<u8>, Vec<u8>)>) -> Vec<PbWatchResponse> {
         let of = |(id, (key, end)): (&i64, &(Vec<u8>, Vec<u8>))| {
             let hit = |event: &&PbEvent| event.kv.as_ref().is_some_and(|kv| within(&kv.key, key, end));
             let events: Vec<PbEvent> = events.iter().filter(hit).cloned().collect();

@@ -40,7 +40,7 @@ fn an_empty_target_is_built_in() {
 }
 
 #[test]
-fn leftovers_of_a_killed_run_are_cleared_and_strangers_are_not() {
+fn only_leftovers_of_killed_runs_are_cleared() {
     let dir = tempfile::tempdir().unwrap();
     let leftover = dir.path().join(".requorum-dead");
     let private = |path: &Path| fs::DirBuilder::new().mode(0o700).create(path).unwrap();

@@ -288,7 +288,7 @@ fn every_real_snapshot_is_found_whole() {
 
 /// The damage that bbolt's own check passes: the bucket's root is set to one leaf of its tree.
 #[test]
-fn a_root_that_points_at_a_leaf_does_not_pass() {
+fn a_root_pointing_at_a_leaf_fails() {
     let (_, bytes) = fixtures().find(|(name, _)| name == "3.6.14-tree.db").unwrap();
     let page = |id: u64| id as usize * 4096;
     let u64_at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());

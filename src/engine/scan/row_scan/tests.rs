@@ -29,7 +29,7 @@ fn plainly<R: ReadAt>(view: &View<R>) -> (u32, u64, u64) {
 }
 
 #[test]
-fn the_check_and_the_walk_in_one_say_what_each_row_on_its_own_says() {
+fn combined_check_and_walk_equal_separate_ones() {
     let mut seen = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/snapshots")).unwrap() {
         let path = entry.unwrap().path();

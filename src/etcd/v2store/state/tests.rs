@@ -99,7 +99,7 @@ fn members_come_publish_and_go() {
 }
 
 #[test]
-fn what_is_no_store_is_refused_in_a_sentence() {
+fn what_is_no_store_is_refused() {
     let deep = format!("{}{}", r#"{"Root":"#.repeat(300), "}".repeat(300));
     for bad in ["", "{}", "[]", r#"{"Root":{},"CurrentIndex":1}"#, &deep] {
         assert!(Store::from_json(bad.as_bytes()).unwrap_err().contains("not a v2 store"), "{bad}");

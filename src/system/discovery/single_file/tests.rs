@@ -113,7 +113,7 @@ fn what_is_one_is_read_in_every_form() {
 }
 
 #[test]
-fn of_a_copy_the_files_it_names_are_not_read() {
+fn files_named_by_a_copy_are_unread() {
     let unit =
         "[Service]\nEnvironmentFile=-/etc/hostname\nExecStart=etcd --max-wals=5 --listen-client-urls=http://%H:2379\n";
     let copy = of("etcd.service", unit, false).unwrap();

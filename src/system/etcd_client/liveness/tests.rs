@@ -1,4 +1,4 @@
-//! What listeners of several kinds are taken for. Real members are knocked at in `tests/cases/fence.rs`.
+//! What listeners of several kinds are taken for. Real members are knocked at in `tests/cases/real_etcd/old_member.rs`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{

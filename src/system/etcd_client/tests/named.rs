@@ -5,7 +5,7 @@ use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
 use super::*;
 use crate::{
     domain::model::observations::{EndpointFacts, Hashed, Withheld},
-    system::{Clock, Cluster, Files, Hosts, local::Local, probe::survey},
+    system::{Cluster, local::Local, probe::survey},
 };
 
 const AUTHENTICATE: &str = "/etcdserverpb.Auth/Authenticate";
@@ -91,7 +91,7 @@ fn no_password_over_http_once_https_is_used() {
 }
 
 #[test]
-fn the_given_ca_stands_for_a_name_only_where_it_is_checked() {
+fn a_given_ca_needs_a_checked_name() {
     let dir = tempfile::tempdir().unwrap();
     let ca = Ca::new(dir.path(), "ca.pem", "etcd CA");
     for (insecure_skip_tls_verify, expected) in [(false, None), (true, Some(Withheld::NotNamed))] {
@@ -106,7 +106,7 @@ fn the_given_ca_stands_for_a_name_only_where_it_is_checked() {
 }
 
 #[test]
-fn no_core_is_dumped_while_a_password_is_held() {
+fn no_core_dump_while_holding_a_password() {
     let _members = Members::new(root()).unwrap();
     assert_eq!(getrlimit(Resource::Core).current, Some(0));
     assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);

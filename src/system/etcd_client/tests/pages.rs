@@ -34,7 +34,7 @@ const METRICS: &str = "etcd_server_has_leader 0\netcd_server_id{server_id=\"a1\"
     etcd_debugging_mvcc_current_revision 42\netcd_server_version{server_version=\"3.5.30\"} 1\n";
 
 #[test]
-fn a_member_whose_grpc_is_silent_is_known_by_its_pages() {
+fn a_silent_grpc_member_is_known_by_http() {
     let at = pages(&[
         ("/metrics", METRICS),
         ("/version", r#"{"etcdserver":"3.5.30","etcdcluster":"3.5.0"}"#),
@@ -72,7 +72,7 @@ fn a_peer_port_tells_who_lives() {
     assert!(says.members[1].is_learner);
     let other = pages(&[("/members", "<html>")]);
     let (_, details) = silent(members.ask_peer(&member(other)));
-    assert!(details.contains("something else than an etcd peer port"), "{details}");
+    assert!(details.contains("not an etcd peer port"), "{details}");
     let shut = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert!(silent(members.ask_peer(&member(shut))).1.contains("Connection refused"));
 }

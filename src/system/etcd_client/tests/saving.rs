@@ -48,7 +48,7 @@ fn a_snapshot_is_saved_whole() {
 }
 
 #[test]
-fn a_snapshot_that_is_not_whole_is_refused_and_removed() {
+fn an_incomplete_snapshot_is_refused_and_removed() {
     let whole = || snapshot_of(&data());
     let mut flipped = whole();
     flipped.last_mut().unwrap().as_mut().unwrap().blob[0] ^= 1;
@@ -66,12 +66,12 @@ fn a_snapshot_that_is_not_whole_is_refused_and_removed() {
         (flipped, false, ErrorKind::Input, "SHA-256"),
         (short, false, ErrorKind::Input, "announced"),
         (hole, false, ErrorKind::Input, "announced"),
-        (long, false, ErrorKind::Input, "more than that came"),
+        (long, false, ErrorKind::Input, "more were received"),
         (Vec::new(), false, ErrorKind::Input, "0 bytes were announced"),
         (cut, false, ErrorKind::Failed, "transport is closing"),
         (whole().into_iter().take(5).collect(), true, ErrorKind::Failed, "no answer in 700 ms"),
-        (vec![Err(Status::unknown("auth: user name is empty"))], false, ErrorKind::Failed, "it takes root"),
-        (refused, false, ErrorKind::Failed, "it takes root"),
+        (vec![Err(Status::unknown("auth: user name is empty"))], false, ErrorKind::Failed, "root is required"),
+        (refused, false, ErrorKind::Failed, "root is required"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let script = Script { snapshot, hangs, ..member(0) };
@@ -110,7 +110,7 @@ fn nothing_is_written_over() {
 }
 
 #[test]
-fn a_stop_is_heard_between_bytes_and_in_silence() {
+fn a_stop_works_between_bytes_and_in_silence() {
     let all = snapshot_of(&data());
     for (snapshot, hangs) in [(all.clone(), false), (all.into_iter().take(2).collect(), true)] {
         let dir = tempfile::tempdir().unwrap();
@@ -126,7 +126,7 @@ fn a_stop_is_heard_between_bytes_and_in_silence() {
 }
 
 #[test]
-fn what_is_no_database_is_not_saved_although_its_hash_fits() {
+fn a_matching_hash_does_not_make_a_database() {
     let meta_only = data().into_iter().take(8192).collect();
     for body in [vec![0; 3_000_000], vec![0; 100], (0..3_000_000_u32).map(|i| (i % 251) as u8).collect(), meta_only] {
         let dir = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ fn what_is_no_database_is_not_saved_although_its_hash_fits() {
 }
 
 #[test]
-fn an_announced_size_is_held_against_the_free_space() {
+fn an_announced_size_is_compared_with_free_space() {
     for remaining_bytes in [1 << 62, u64::MAX, 1 << 55] {
         let dir = tempfile::tempdir().unwrap();
         let first = PbSnapshotResponse { remaining_bytes, blob: vec![7; 4096], ..Default::default() };
@@ -156,7 +156,7 @@ fn an_announced_size_is_held_against_the_free_space() {
 }
 
 #[test]
-fn a_database_that_does_not_end_is_cut_while_its_rows_are_read() {
+fn an_endless_database_is_cut_while_reading() {
     let blob = PbSnapshotResponse { remaining_bytes: 1, blob: vec![7; 1 << 20], ..Default::default() };
     let served = Served::start(Script { endless: Some(blob), ..member(0) }, None);
     let mut most = 0;

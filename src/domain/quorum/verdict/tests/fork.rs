@@ -113,7 +113,7 @@ fn a_member_that_never_joined_has_lost_nothing() {
 
 /// Restored with the old token, and never started: the snapshot lists it under the ID that it had before.
 #[test]
-fn a_restored_member_that_was_never_started_is_started() {
+fn a_restored_unstarted_member_is_started() {
     let m = joined(3, &[1, 2]);
     let facts = [served(1, 1, &m, (2, 30), 5_020), served(2, 1, &m, (2, 30), 5_020), silent(3)];
     let known = [KnownState { from: "a.db".into(), cluster_id: None, members: listed(3, 0), revision: 5_000 }];
@@ -126,7 +126,7 @@ fn a_restored_member_that_was_never_started_is_started() {
 }
 
 #[test]
-fn of_two_copies_the_newer_counts_in_any_order() {
+fn the_newer_of_two_copies_counts() {
     let m = listed(3, 0);
     let lost = [unled(1, &m, (2, 18), 11), silent(2), silent(3)];
     let mut older = holds(3, &m, (2, 12), 6);
@@ -138,7 +138,7 @@ fn of_two_copies_the_newer_counts_in_any_order() {
 }
 
 #[test]
-fn directories_that_all_end_before_what_was_committed_are_not_started() {
+fn directories_short_of_the_commit_are_not_started() {
     let m = listed(3, 0);
     let silent = [silent(1), silent(2), silent(3)];
     let stopped = |second: (u64, u64), third: (u64, u64)| {
@@ -151,7 +151,7 @@ fn directories_that_all_end_before_what_was_committed_are_not_started() {
 }
 
 #[test]
-fn what_serves_behind_a_directory_is_not_the_cluster() {
+fn serving_older_than_a_directory_is_another_cluster() {
     let m = listed(3, 0);
     let reborn = |revision| [silent(1), served(2, 3, &m, (2, 7), revision), served(3, 3, &m, (2, 7), revision)];
     let old = holds(1, &m, (2, 18), 11);
@@ -185,7 +185,7 @@ fn what_serves_behind_a_directory_is_not_the_cluster() {
 
 /// kubeadm's first member: begun with itself alone, it has the old cluster's ID and its own old one.
 #[test]
-fn a_first_member_reborn_does_not_hold_the_quorum() {
+fn a_reinitialized_first_member_holds_no_quorum() {
     let all = listed(3, 0);
     let alone = &all[..1];
     let reborn = served(1, 1, alone, (2, 4), 1);
@@ -231,7 +231,7 @@ fn a_first_member_reborn_does_not_hold_the_quorum() {
 }
 
 #[test]
-fn one_reborn_beside_a_quorum_is_stopped_and_the_rest_serves() {
+fn one_reinitialized_member_is_stopped_the_rest_serves() {
     let all = listed(3, 0);
     let facts = [served(1, 1, &all[..1], (2, 4), 1), served(2, 2, &all, (3, 14), 6), served(3, 2, &all, (3, 14), 6)];
     for facts in [facts.to_vec(), facts.iter().rev().cloned().collect()] {
@@ -250,7 +250,7 @@ fn one_reborn_beside_a_quorum_is_stopped_and_the_rest_serves() {
 }
 
 #[test]
-fn what_serves_behind_a_snapshot_is_not_the_cluster() {
+fn serving_older_than_a_snapshot_is_another_cluster() {
     let m = listed(3, 0);
     let all = |revision| [1, 2, 3].map(|n| served(n, 1, &m, (2, 40), revision));
     let judge = |facts: &[EndpointFacts], known: &[KnownState]| {
@@ -288,7 +288,7 @@ fn what_serves_behind_a_snapshot_is_not_the_cluster() {
 
 /// A member that joined with a snapshot's store applied the log a second time.
 #[test]
-fn a_store_that_its_log_does_not_explain_is_not_newer() {
+fn a_store_its_log_contradicts_is_not_newer() {
     let m = listed(3, 0);
     let serving = [served(1, 1, &m, (3, 30), 21), served(2, 1, &m, (3, 30), 21), silent(3)];
     let finding = judge(&serving, &[holds(3, &m, (3, 30), 32)]);
@@ -297,7 +297,7 @@ fn a_store_that_its_log_does_not_explain_is_not_newer() {
 }
 
 #[test]
-fn a_cluster_that_is_not_the_one_asked_for_proves_nothing() {
+fn a_cluster_not_asked_for_proves_nothing() {
     let default = |revision| {
         let member = KnownMember {
             id: Id(0x8e9e_05c5_2164_694d),
@@ -413,7 +413,7 @@ fn another_history_is_told_by_its_hash() {
 
 /// The term of a log's last entry shows another history, and not which of them is older.
 #[test]
-fn a_later_term_at_a_lower_revision_is_two_histories() {
+fn later_term_at_lower_revision_means_two_histories() {
     let m = listed(3, 0);
     let facts = [silent(1), served(2, 3, &m, (2, 44), 41), served(3, 3, &m, (2, 44), 41)];
     let finding = judge(&facts, &[holds(1, &m, (5, 17), 11)]);
@@ -449,7 +449,7 @@ fn servers_under_one_identity_are_not_one_member() {
 }
 
 #[test]
-fn one_member_alone_is_not_the_cluster_of_a_snapshot_that_lists_more() {
+fn one_member_is_not_a_larger_snapshots_cluster() {
     let m = listed(3, 0);
     let facts = [served(1, 1, &m[..1], (2, 40), 60)];
     let known = [KnownState { from: "a.db".into(), cluster_id: Some(own()), members: m, revision: 11 }];
@@ -500,7 +500,7 @@ fn members_that_serve_different_data_are_two_states() {
 
 /// A member that is killed has up to 100 ms of writes in its log only.
 #[test]
-fn what_is_in_the_log_only_is_not_missing() {
+fn keys_only_in_the_log_are_not_missing() {
     let m = listed(3, 0);
     let facts = [served(1, 2, &m, (2, 28), 21), served(2, 2, &m, (2, 28), 21), silent(3)];
     for (index, applied, writes, whole) in [
@@ -527,7 +527,7 @@ fn what_is_in_the_log_only_is_not_missing() {
 }
 
 #[test]
-fn a_learner_begun_anew_is_named_and_not_started() {
+fn a_reinitialized_learner_is_named_not_started() {
     let m = listed(3, 1);
     let serving = [1, 2, 3].map(|n| served(n, 2, &m, (2, 23), 14));
     let facts: Vec<EndpointFacts> = serving.into_iter().chain([silent(4)]).collect();
@@ -552,7 +552,7 @@ fn a_learner_begun_anew_is_named_and_not_started() {
 
 /// An entry of the log makes at most one revision.
 #[test]
-fn a_log_that_what_serves_does_not_continue_is_not_started() {
+fn a_log_that_does_not_continue_stays_stopped() {
     let m = listed(3, 0);
     let serving = |index, revision| [served(1, 1, &m, (2, index), revision), served(2, 1, &m, (2, index), revision)];
     for (what, index, revision, other) in [
