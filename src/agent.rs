@@ -1,4 +1,4 @@
-//! Two requorums at the ends of one pipe: what they say to each other, and how a snapshot is uploaded.
+//! The protocol between two requorum processes over one pipe, and the upload of a snapshot.
 
 pub mod codec;
 pub mod protocol;

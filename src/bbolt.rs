@@ -1,9 +1,9 @@
 //! The bbolt file format (version 2), read and written natively; knows nothing of etcd.
 //!
-//! [`View`] reads a file that nobody vouches for: every id, count and length in it is checked
+//! [`View`] reads an untrusted file: every id, count and length in it is checked
 //! before it is used, every allocation is bounded by the file's length and every walk by its
-//! number of pages, so that a hostile file ends in an [`Error`] that names the place.
-//! [`check()`] looks at every page, [`Edit`] changes a file copy-on-write, [`Build`] writes a
+//! number of pages, so that a hostile file results in an [`Error`] that names the page.
+//! [`check()`] checks every page, [`Edit`] changes a file copy-on-write, [`Build`] writes a
 //! compacted one. All bytes are little-endian; the layout is that of bbolt's `internal/common`, drawn in
 //! `assets/guide/formats/bbolt.md`.
 //!
@@ -56,25 +56,25 @@ pub use write_tx::Edit;
 use std::io;
 use std::sync::Arc;
 
-/// Reading at a place without moving a file position, so that one source serves many readers.
+/// Reads at an offset without moving a file position, so that one source serves many readers.
 pub trait ReadAt {
-    /// Fills `buf` from the bytes at `offset`; an end of file before that is `UnexpectedEof`.
+    /// Fills `buf` from the bytes at `offset`; fails with `UnexpectedEof` if the file ends first.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
-    /// The length in bytes.
+    /// Returns the length in bytes.
     fn len(&self) -> io::Result<u64>;
-    /// Whether there are no bytes at all.
+    /// Returns whether the length is 0.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
 }
 
-/// Writing at a place; what [`Edit`] and [`Build`] write through.
+/// Writes at an offset; [`Edit`] and [`Build`] write through it.
 pub trait WriteAt {
-    /// Writes all of `buf` at `offset`, growing the file if it ends before.
+    /// Writes all of `buf` at `offset`, growing the file if needed.
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
-    /// Cuts or grows (with zeros) to `len` bytes.
+    /// Truncates or extends (with zeros) to `len` bytes.
     fn set_len(&self, len: u64) -> io::Result<()>;
-    /// Returns when what was written is on the disk.
+    /// Syncs: returns once everything written is on disk.
     fn sync_data(&self) -> io::Result<()>;
 }
 

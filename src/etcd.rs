@@ -1,4 +1,4 @@
-//! What etcd keeps in its files: protobuf messages, bucket names, revision keys, membership JSON
+//! The content of etcd's files: protobuf messages, bucket names, revision keys, membership JSON
 //! and the derivation of IDs. Bytes in, values out; no file access.
 //!
 //! ```

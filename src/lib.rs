@@ -3,13 +3,13 @@
 //! The rooms, from the ground up; a room uses those above it in this list and none below (`assets/guide/architecture.md`, or
 //! `requorum guide architecture`):
 //!
-//! - [`text`], [`error`]: text of others escaped, how values are printed, the error value.
-//! - [`yaml`]: YAML that others wrote, within bounds.
+//! - [`text`], [`error`]: escaping of untrusted text, formatting of values, the error value.
+//! - [`yaml`]: bounded reading of YAML from other sources.
 //! - [`bbolt`], [`raft`], [`etcd`]: the file formats.
-//! - [`domain`]: pure decisions over what was observed; [`domain::model::plan::Plan`] is the one value that all share.
+//! - [`domain`]: pure decisions from observations; [`domain::model::plan::Plan`] is the value they all share.
 //! - [`engine`]: work on one machine's files.
-//! - [`agent`]: what two requorums say to each other.
-//! - [`system`]: the one door to the outside.
+//! - [`agent`]: the protocol between two requorum processes.
+//! - [`system`]: the only access to the outside.
 //! - [`execute`]: carries a plan out.
 //! - [`tui`], [`drill`], [`cli`]: the wizard, practice, the command line.
 //!

@@ -27,7 +27,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-/// What is wrong with a raft file.
+/// An error of a raft file or WAL directory.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file or directory could not be read.
@@ -35,20 +35,20 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The bytes are not what the format asks for.
+    /// The bytes do not match the format.
     #[error("{path}, byte {offset}: {what}")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// The offset in it, in bytes.
         offset: u64,
         /// What is wrong there.
         what: String,
     },
-    /// The directory as a whole does not make a log.
+    /// The directory does not contain a complete log.
     #[error("{path}: {what}")]
     NoLog {
         /// The directory.

@@ -1,7 +1,7 @@
-//! YAML that others wrote: configuration files, manifests, inventories, scenarios. Read by a parser without unsafe code
+//! YAML from other sources: configuration files, manifests, inventories, scenarios. Read by a parser without unsafe code
 //! into a tree of bounded size; `plan.yaml`, which requorum itself writes, has its own reader (`domain::model::plan_yaml`).
 //!
-//! What is refused rather than read: more than 1,048,576 bytes, collections nested deeper than 64, more than 100,000 values or
+//! Rejected: more than 1,048,576 bytes, collections nested deeper than 64, more than 100,000 values or
 //! 4,194,304 bytes of text once aliases are followed ("billion laughs"), and characters that YAML 1.1 and 1.2 read differently.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
@@ -18,19 +18,19 @@ use serde_json::{Map, Value};
 pub use self::scalar::number_text;
 use crate::text::number::byte_count;
 
-/// No text that is longer is parsed.
+/// Longest text that is parsed, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
-/// How deep collections may be nested, aliases followed.
+/// Maximum nesting depth of collections, with aliases expanded.
 const MAX_DEPTH: usize = 64;
-/// How many values a document may have, aliases followed.
+/// Maximum number of values in a document, with aliases expanded.
 const MAX_NODES: usize = 100_000;
-/// How much text a document may have, aliases followed.
+/// Maximum bytes of text in a document, with aliases expanded.
 const MAX_TEXT: usize = 4 << 20;
 
-/// What is wrong with a text, and where.
+/// An error in a document, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Error {
-    /// The line, from 1; absent where the whole text is meant.
+    /// The line, from 1; absent if it concerns the whole text.
     pub line: Option<usize>,
     /// The field, such as `members[1].state`; empty at the top.
     pub field: String,
@@ -56,13 +56,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// How words without quotes are understood.
+/// How unquoted scalars are resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schema {
     /// As etcd and the kubelet do (sigs.k8s.io/yaml, that is go-yaml v2, YAML 1.1): `yes`, `on` and `y` are true, `017`
-    /// is 15, `1_000` is 1000, a merge key (`<<`) overrides what stands above it.
+    /// is 15, `1_000` is 1000, a merge key (`<<`) overrides the keys above it.
     Etcd,
-    /// As YAML 1.2 does in its core schema: `yes` is a word, and so is `017`. Numbers keep the text that was typed
+    /// As YAML 1.2 does in its core schema: `yes` is a string, and so is `017`. Numbers keep their original text
     /// (`1.10`, `1e5`): they become names and addresses.
     Words,
 }
@@ -107,7 +107,7 @@ struct Node {
 enum NodeKind {
     Scalar {
         text: String,
-        /// Without quotes, so that it may be a number or a switch.
+        /// Unquoted, so that it may be a number or a boolean.
         plain: bool,
         tag: Option<String>,
     },
@@ -149,10 +149,10 @@ impl Node {
             return refused(format!("collections are nested more than {MAX_DEPTH} deep"));
         }
         if self.nodes > MAX_NODES {
-            return refused(format!("more than {MAX_NODES} values, aliases followed"));
+            return refused(format!("more than {MAX_NODES} values with aliases expanded"));
         }
         if self.text > MAX_TEXT {
-            return refused(format!("more than {} of text, aliases followed", byte_count(MAX_TEXT as u64)));
+            return refused(format!("more than {} of text with aliases expanded", byte_count(MAX_TEXT as u64)));
         }
         Ok(Rc::new(self))
     }
@@ -189,7 +189,11 @@ fn document(text: &str) -> Result<Option<Rc<Node>>, Error> {
     let source = text.strip_prefix('\u{feff}').unwrap_or(text);
     if source.len() > MAX_BYTES {
         return Err(Error {
-            why: format!("{}; at most {} are read", byte_count(source.len() as u64), byte_count(MAX_BYTES as u64)),
+            why: format!(
+                "text too long: {}, at most {} allowed",
+                byte_count(source.len() as u64),
+                byte_count(MAX_BYTES as u64)
+            ),
             ..Error::default()
         });
     }
@@ -212,11 +216,14 @@ fn document(text: &str) -> Result<Option<Rc<Node>>, Error> {
                 let plain = style == ScalarStyle::Plain;
                 // Where these end depends on the version of YAML.
                 if open.is_empty() && (anchor != 0 || matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)) {
-                    return Err(Error::new(line, "a document that is a block of text or has an anchor"));
+                    return Err(Error::new(
+                        line,
+                        "unsupported: the document itself is a block scalar or has an anchor",
+                    ));
                 }
                 let after = span.byte_range().and_then(|range| source.get(range.end..)).unwrap_or_default();
                 if plain && after.strip_prefix(':').is_some_and(|next| next.starts_with([',', '[', ']', '{', '}'])) {
-                    return Err(Error::new(line, "a colon without a space after it"));
+                    return Err(Error::new(line, "missing space after a colon"));
                 }
                 let tag = tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()));
                 (anchor, Node::scalar(line, text.into_owned(), plain, tag).bounded()?)
@@ -228,7 +235,7 @@ fn document(text: &str) -> Result<Option<Rc<Node>>, Error> {
             Event::Alias(id) => {
                 label(span.slice(source).unwrap_or_default().trim_start_matches('*'), line)?;
                 let Some(target) = anchors.get(&id) else {
-                    return Err(Error::new(line, "an alias inside the value that it refers to"));
+                    return Err(Error::new(line, "an alias inside the value it refers to"));
                 };
                 let part = Rc::clone(target);
                 (0, Node::over(line, NodeKind::Alias(Rc::clone(target)), [part].iter(), 0).bounded()?)
@@ -267,7 +274,7 @@ fn document(text: &str) -> Result<Option<Rc<Node>>, Error> {
 /// Refuses a label of an anchor that would end earlier in YAML 1.1.
 fn label(name: &str, line: usize) -> Result<(), Error> {
     let sound = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if sound { Ok(()) } else { Err(Error::new(line, "an anchor or alias with other than letters, digits, - and _")) }
+    if sound { Ok(()) } else { Err(Error::new(line, "an anchor or alias may only have letters, digits, - and _")) }
 }
 
 /// Refuses control characters, as go-yaml does, and the line breaks that only YAML 1.1 knows.
@@ -279,7 +286,7 @@ fn readable(text: &str) -> Result<(), Error> {
     };
     let Some((at, c)) = text.char_indices().find(|(_, c)| bad(*c)) else { return Ok(()) };
     let line = text.get(..at).unwrap_or_default().matches('\n').count().saturating_add(1);
-    Err(Error::new(line, format!("the character U+{:04X} is not allowed", u32::from(c))))
+    Err(Error::new(line, format!("character U+{:04X} is not allowed", u32::from(c))))
 }
 
 fn json(node: &Node, schema: Schema) -> Result<Value, Error> {
@@ -334,12 +341,12 @@ impl Entries {
             }
             let typed = json(key, schema)?;
             let name = scalar::key_text(&typed)
-                .ok_or_else(|| Error::new(key.line, "a key that is neither a word, a number nor a switch"))?;
+                .ok_or_else(|| Error::new(key.line, "a key must be a string, a number or a boolean"))?;
             let value = json(value, schema)?;
             let kind = std::mem::discriminant(&typed);
             if self.kinds.insert(name.clone(), kind).is_some_and(|before| before != kind) {
                 // To go-yaml these are two keys, of which either may win.
-                return Err(Error::new(key.line, "the same key twice, once quoted and once not"));
+                return Err(Error::new(key.line, "duplicate key, once quoted and once not"));
             }
             self.entries.insert(name, value);
         }
@@ -353,10 +360,10 @@ impl Entries {
             (NodeKind::List(items), NodeKind::List(_)) => {
                 items.iter().rev().try_for_each(|item| match &item.target().kind {
                     NodeKind::Map(pairs) => self.add_nested(pairs, schema),
-                    _ => Err(Error::new(item.line, "a merge key (<<) takes maps")),
+                    _ => Err(Error::new(item.line, "a merge key (<<) accepts only maps")),
                 })
             }
-            _ => Err(Error::new(from.line, "a merge key (<<) takes a map or a list of maps")),
+            _ => Err(Error::new(from.line, "a merge key (<<) accepts only a map or a list of maps")),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Lines of JSON and the bytes between them, read from whoever is at the other end: nothing is taken longer than it may be.
+//! Lines of JSON and the bytes between them, read from an untrusted peer: every length is bounded.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -9,11 +9,11 @@ use serde_json::Value;
 use super::protocol::{CHUNK_BYTES, Request};
 use crate::text::{Foreign, escape};
 
-/// No line is longer: a plan has at most 1 MiB as YAML, and what is found on a machine less.
+/// Longest line in bytes: a plan has at most 1 MiB as YAML, and a machine's findings less.
 const LINE_BYTES: u64 = 8 << 20;
-/// No answer is longer.
+/// Longest response in bytes.
 const ANSWER_BYTES: u64 = 2 << 20;
-/// No answer has more values: each takes some hundred bytes of memory once it is read, however short it is written.
+/// Most values in a response: each takes some hundred bytes of memory once it is read, however short it is written.
 const VALUES: usize = 1 << 16;
 
 fn unexpected_response(what: impl Into<String>) -> io::Error {
@@ -23,7 +23,7 @@ fn unexpected_response(what: impl Into<String>) -> io::Error {
 /// Writes one message as a line.
 ///
 /// # Errors
-/// As the system says.
+/// Fails if the system call fails.
 pub fn write(out: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
@@ -31,23 +31,23 @@ pub fn write(out: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
     out.flush()
 }
 
-/// Reads one message; none at the end.
+/// Reads one message; `None` at the end of the input.
 ///
 /// # Errors
-/// As [`read_line`], and `InvalidData` where the line is no message.
+/// As [`read_line`], and `InvalidData` if the line is not a message.
 pub fn read<T: DeserializeOwned>(input: &mut impl BufRead) -> io::Result<Option<T>> {
     read_line(input)?.map(|line| parse(&line)).transpose()
 }
 
-/// Reads one line without its end; none at the end of the input.
+/// Reads one line without its line ending; `None` at the end of the input.
 ///
 /// # Errors
-/// `InvalidData` for a line that is too long, `UnexpectedEof` for half a line, or as the system says.
+/// `InvalidData` for a line that is too long, `UnexpectedEof` for half a line, or the system's error.
 pub fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     line_within(input, LINE_BYTES)
 }
 
-/// The same for a line of a host: what it answers is shorter than what it is asked, which holds a plan.
+/// As [`read_line`], for a host's response, which is shorter than a request: requests contain a plan.
 ///
 /// # Errors
 /// As [`read_line`].
@@ -63,7 +63,7 @@ fn line_within(input: &mut impl BufRead, most: u64) -> io::Result<Option<Vec<u8>
     }
     if line.pop() != Some(b'\n') {
         let long = line.len() as u64 >= most.saturating_sub(1);
-        return Err(if long { unexpected_response("a line is too long") } else { io::ErrorKind::UnexpectedEof.into() });
+        return Err(if long { unexpected_response("line too long") } else { io::ErrorKind::UnexpectedEof.into() });
     }
     Ok(Some(line))
 }
@@ -75,7 +75,7 @@ fn line_within(input: &mut impl BufRead, most: u64) -> io::Result<Option<Vec<u8>
 pub fn parse<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
     serde_json::from_slice(line).map_err(|e| {
         let head: String = String::from_utf8_lossy(line).chars().take(80).collect();
-        unexpected_response(format!("\"{}\" was not understood ({})", Foreign::new(head), Foreign::new(e.to_string())))
+        unexpected_response(format!("cannot parse \"{}\" ({})", Foreign::new(head), Foreign::new(e.to_string())))
     })
 }
 
@@ -86,12 +86,12 @@ pub fn parse<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
 /// As [`parse`].
 pub fn parse_foreign<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
     if values(line) > VALUES {
-        return Err(unexpected_response(format!("it has more than {VALUES} values")));
+        return Err(unexpected_response(format!("more than {VALUES} values")));
     }
     let mut value: Value = parse(line)?;
     disarm(&mut value, "");
     serde_json::from_value(value)
-        .map_err(|e| unexpected_response(format!("it was not understood ({})", Foreign::new(e.to_string()))))
+        .map_err(|e| unexpected_response(format!("cannot parse it ({})", Foreign::new(e.to_string()))))
 }
 
 /// At most how many values a line of JSON can hold: what begins or parts them, counted wherever it is.
@@ -118,13 +118,13 @@ fn disarm(value: &mut Value, name: &str) {
 /// shorter: the rest of such a file mostly does not either. Returns how many bytes went out.
 ///
 /// # Errors
-/// As the system says.
+/// Fails if the system call fails.
 pub fn write_chunk(out: &mut impl Write, bytes: &[u8], packing: &mut bool) -> io::Result<u64> {
     let packed = if *packing { pack(bytes)? } else { None };
     *packing = packed.is_some();
     let unpacked = packed.as_ref().and(u32::try_from(bytes.len()).ok());
     let body = packed.as_deref().unwrap_or(bytes);
-    let length = u32::try_from(body.len()).map_err(|_| unexpected_response("a chunk is too long"))?;
+    let length = u32::try_from(body.len()).map_err(|_| unexpected_response("chunk too long"))?;
     write(out, &Request::Chunk { length, unpacked })?;
     out.write_all(body)?;
     Ok(body.len() as u64)
@@ -140,10 +140,10 @@ fn pack(bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
 /// Reads the bytes that follow the line of a chunk.
 ///
 /// # Errors
-/// `InvalidData` when it is longer than a chunk may be or does not unpack to what was said, or as the system says.
+/// `InvalidData` when it is longer than a chunk may be or does not decompress to the announced length, or the system's error.
 pub fn read_chunk(input: &mut impl Read, length: u32, unpacked: Option<u32>) -> io::Result<Vec<u8>> {
     let most = |n: u32| {
-        usize::try_from(n).ok().filter(|n| *n <= CHUNK_BYTES).ok_or_else(|| unexpected_response("a chunk is too long"))
+        usize::try_from(n).ok().filter(|n| *n <= CHUNK_BYTES).ok_or_else(|| unexpected_response("chunk too long"))
     };
     let mut body = vec![0; most(length)?];
     input.read_exact(&mut body)?;
@@ -152,7 +152,7 @@ pub fn read_chunk(input: &mut impl Read, length: u32, unpacked: Option<u32>) -> 
     let mut bytes = Vec::with_capacity(wanted);
     // One more than wanted tells a chunk that goes on.
     ZlibDecoder::new(body.as_slice()).take((wanted as u64).saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() == wanted { Ok(bytes) } else { Err(unexpected_response("a chunk unpacks to another length")) }
+    if bytes.len() == wanted { Ok(bytes) } else { Err(unexpected_response("wrong length of a decompressed chunk")) }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! What two requorums say to each other over one pipe, and how a snapshot is received.
+//! The protocol between two requorum processes over one pipe.
 //!
-//! The one beside the data ([`crate::system::agent_server`]) reads requests on its standard input and writes events on its
+//! The agent on the host with the data ([`crate::system::agent_server`]) reads requests on its standard input and writes events on its
 //! standard output, one JSON object on each line; the bytes of a [`Request::Chunk`] follow its line as they are. Each
 //! request is answered by [`Event::Progress`] lines, where it takes long, and then by one last event; a chunk by none. While
-//! it works on one, an [`Event::Heartbeat`] line comes every few seconds: whoever asked takes a host that sends nothing at
-//! all for dead. The end of the input means: stop at the next safe point.
+//! it works on one, an [`Event::Heartbeat`] line comes every few seconds: the client treats a host that sends nothing at
+//! all as dead. The end of the input means: stop at the next safe point.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -28,12 +28,12 @@ use crate::{
     error::Error,
 };
 
-/// The form of what is said here; another one is not understood.
+/// The protocol version; any other one is rejected.
 pub const PROTOCOL: u32 = 5;
 /// No chunk holds more bytes, packed or not.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
-/// A snapshot by its content, and where it may lie.
+/// A snapshot, identified by its content, and where it may be stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
@@ -41,24 +41,24 @@ pub struct Wanted {
     pub sha256: String,
     /// Its length.
     pub bytes: u64,
-    /// A file that may be it.
+    /// A file that may be the snapshot.
     pub at: PathBuf,
     /// The directory that it is received in: of this path the deepest part that exists. Empty where it is not sent.
     pub depot: PathBuf,
 }
 
-/// What is asked.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
-    /// The first one. Answered by [`Event::Hello`].
+    /// The first request. Answered by [`Event::Hello`].
     Hello {
-        /// [`PROTOCOL`] of the one who asks.
+        /// [`PROTOCOL`] of the client.
         protocol: u32,
     },
     /// Look at this machine's configurations and data directories, after those of `dirs`. Answered by [`Event::Around`].
     LookAround {
-        /// Data directories, each with its WAL directory where that lies elsewhere.
+        /// Data directories, each with its WAL directory if that is elsewhere.
         dirs: Vec<(PathBuf, Option<PathBuf>)>,
     },
     /// Find how an etcd is, or would be, started. Answered by [`Event::Configs`].
@@ -70,14 +70,14 @@ pub enum Request {
     Receive {
         /// The snapshot.
         snapshot: Wanted,
-        /// Where the first chunk belongs; not behind what is there already.
+        /// Offset of the first chunk; not past the bytes already received.
         from: u64,
     },
     /// The next bytes of the snapshot; they follow this line.
     Chunk {
         /// How many follow.
         length: u32,
-        /// How many they are unpacked, where they are packed with zlib.
+        /// Number of bytes after decompression, if they are compressed with zlib.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unpacked: Option<u32>,
     },
@@ -93,25 +93,25 @@ pub enum Request {
         /// Whether one that is there has to begin with it.
         bound: bool,
     },
-    /// How far is this member? Answered by [`Event::Standing`].
+    /// Query this member's state. Answered by [`Event::Standing`].
     Standing(MemberRequest),
-    /// Build one member beside its place, from the snapshot that was found or received. Answered by [`Event::Restored`].
+    /// Build one member in staging, from the snapshot that was found or received. Answered by [`Event::Restored`].
     Stage(MemberRequest),
-    /// Put a member that was built in place. Answered by [`Event::Swapped`].
+    /// Install a member that was built. Answered by [`Event::Swapped`].
     Swap {
         /// The member.
         of: MemberRequest,
         /// The date in the name under which the old directory is kept: `20261122-031205`.
         stamp: String,
     },
-    /// Take a member out of its place, and put back what was there. Answered by [`Event::Undone`].
+    /// Roll back a member: restore the previous directory. Answered by [`Event::Undone`].
     Undo {
         /// The member.
         of: MemberRequest,
         /// The date in the name under which the new directory is kept.
         stamp: String,
     },
-    /// Remove what was built beside a member's place. Answered by [`Event::Done`].
+    /// Remove a member's staging directory. Answered by [`Event::Done`].
     Discard(MemberRequest),
     /// Stop an etcd by these commands. Answered by [`Event::Done`].
     Halt(RunningEtcd),
@@ -124,9 +124,9 @@ pub enum Request {
     },
     /// Remove the snapshot that was received. Answered by [`Event::Done`].
     Forget(Wanted),
-    /// The one who asks is still there. Answered by nothing: whoever hears nothing for long takes the connection for dead.
+    /// The client is still connected. Not answered: an agent that receives nothing for long treats the connection as dead.
     Still,
-    /// That was all.
+    /// The end of the session.
     Bye,
 }
 
@@ -140,20 +140,20 @@ pub struct MemberRequest {
     pub name: String,
 }
 
-/// What is answered.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
-    /// The one beside the data is there.
+    /// The agent is ready.
     Hello {
         /// Its [`PROTOCOL`].
         protocol: u32,
         /// Its version.
         version: String,
     },
-    /// It still works on what it was asked, and has no step to report.
+    /// The agent is still working on the request, and has no progress to report.
     Heartbeat,
-    /// A step forward.
+    /// Progress.
     Progress(Progress),
     /// What was found.
     Around(Box<MachineFacts>),
@@ -161,13 +161,13 @@ pub enum Event {
     Configs(Vec<ConfigFacts>),
     /// How much of the snapshot is here.
     Snapshot(Have),
-    /// How far the member is.
+    /// The member's state.
     Standing(MemberState),
     /// The member is built, as read back.
     Restored(Restored),
-    /// The member is in place, as looked at again.
+    /// The member is installed, as verified.
     Swapped(Swapped),
-    /// The member is out of its place: from where to where things went.
+    /// The member is rolled back: which paths were moved where.
     Undone(Renames),
     /// The directories are claimed.
     Claimed {
@@ -183,7 +183,7 @@ pub enum Event {
     },
     /// Done.
     Done,
-    /// It was not done.
+    /// The request failed.
     Failed(Error),
 }
 
@@ -197,6 +197,6 @@ pub enum Have {
     Part(u64),
     /// Nothing of it.
     Nothing,
-    /// It arrived, and was another: it is removed again.
+    /// It was received with a wrong SHA-256, and was removed.
     Wrong(String),
 }

@@ -1,9 +1,9 @@
-//! A snapshot that is received: written into a hidden file that keeps what came when the connection breaks, and taken
-//! only when its SHA-256 is the plan's.
+//! Receives a snapshot into a hidden file that keeps the received bytes when the connection breaks; it is used only
+//! if its SHA-256 matches the plan.
 //!
-//! In the depot it is `.requorum-snapshot-SHA.db.part` while it comes and loses the `.part` when it is whole, SHA being
+//! In the depot it is `.requorum-snapshot-SHA.db.part` while incomplete and loses the `.part` when complete, SHA being
 //! the first sixteen digits. Both are known by that name, and are only touched where they are regular files of this
-//! user's without a second name, which nobody else may write to ([`crate::engine::durable_fs`]): the depot may be open to
+//! user's without a second hard link, which no other user may write to ([`crate::engine::durable_fs`]): the depot may be open to
 //! others.
 
 use std::{
@@ -44,7 +44,7 @@ impl Files {
         self.dir.path().join(name)
     }
 
-    /// Opens one of them; none where there is none and none was to be made.
+    /// Opens one of them; `None` if it does not exist and is not to be created.
     fn open(&self, name: &OsString, make: bool) -> Result<Option<File>> {
         let path = self.path(name);
         let found = if make { self.dir.trusted_or_new(name) } else { self.dir.trusted(name, false) };
@@ -54,11 +54,11 @@ impl Files {
         })? {
             Trusted::Ours(file) => Ok(Some(file)),
             Trusted::Absent => Ok(None),
-            Trusted::Strange(why) => Err(Error::new(ErrorKind::Failed, format!("{} is not taken", path.shown()))
-                .why(format!("it {why}"))
-                .hint(
-                    "It has the name under which requorum keeps a snapshot that it received. Look at it, and move it away.",
-                )),
+            Trusted::Strange(why) => {
+                Err(Error::new(ErrorKind::Failed, format!("{}: refusing to use this file", path.shown()))
+                    .why(format!("it {why}"))
+                    .hint("requorum stores received snapshots under this name. Inspect the file, then move it away."))
+            }
         }
     }
 
@@ -68,7 +68,7 @@ impl Files {
 }
 
 impl Wanted {
-    /// Where it may lie, the deepest directory first. Between two tries a deeper one may have been made.
+    /// Where it may be, the deepest directory first. A deeper one may have been created between two attempts.
     fn places(&self) -> Vec<Files> {
         // Of another host's text only hex digits come to stand in a name.
         let digits: String = self.sha256.chars().filter(char::is_ascii_hexdigit).take(16).collect();
@@ -77,18 +77,18 @@ impl Wanted {
         dirs.map(|dir| Files { dir, whole: name.clone().into(), part: format!("{name}.part").into() }).collect()
     }
 
-    /// Where it lies, or will.
+    /// Where it is, or will be.
     fn files(&self) -> Result<Files> {
         let places = self.places();
         let found = places.iter().find(|files| files.exist()).or(places.first()).cloned();
-        found.ok_or_else(|| Error::new(ErrorKind::Input, "there is no directory to receive the snapshot in"))
+        found.ok_or_else(|| Error::new(ErrorKind::Input, "no directory exists to receive the snapshot in"))
     }
 }
 
-/// Looks whether the snapshot is here: where the plan says it lies, or received before, whole or in part.
+/// Checks whether the snapshot is here: at the plan's path, or received before, complete or in part.
 ///
 /// # Errors
-/// When what has the name of a received one is not, or `watch` says stop.
+/// When what has the name of a received one is not, or `watch` stops it.
 pub fn look(wanted: &Wanted, watch: &mut ProgressFn<'_>) -> Result<Have> {
     if let Ok(file) = durable_fs::readable(&wanted.at)
         && file.metadata().is_ok_and(|meta| meta.len() == wanted.bytes)
@@ -105,9 +105,9 @@ pub fn look(wanted: &Wanted, watch: &mut ProgressFn<'_>) -> Result<Have> {
         let right = sha256(&file, &path, wanted.bytes, watch)? == wanted.sha256;
         return match right {
             true => Ok(Have::All(path)),
-            false => Err(Error::new(ErrorKind::Input, format!("{} is not the plan's snapshot", path.shown()))
-                .why("it was received whole once, and has another SHA-256 now")
-                .hint("Look why: its disk may be failing. Remove the file; then the snapshot is sent again.")),
+            false => Err(Error::new(ErrorKind::Input, format!("{}: not the plan's snapshot", path.shown()))
+                .why("it was received completely, but its SHA-256 has changed")
+                .hint("The disk may be failing: check it. Then remove the file; the snapshot is sent again.")),
         };
     }
     Ok(match files.open(&files.part, false)? {
@@ -116,7 +116,7 @@ pub fn look(wanted: &Wanted, watch: &mut ProgressFn<'_>) -> Result<Have> {
     })
 }
 
-/// Removes what was received, whole or in part. What was there before is not touched.
+/// Removes the received file, complete or in part. Files from elsewhere are not touched.
 ///
 /// # Errors
 /// When it cannot be removed.
@@ -131,7 +131,7 @@ pub fn forget(wanted: &Wanted) -> Result<()> {
     Ok(())
 }
 
-/// A snapshot that is coming in.
+/// A snapshot being received.
 #[derive(Debug)]
 pub struct Incoming {
     wanted: Wanted,
@@ -141,25 +141,24 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Begins, or goes on, at byte `from`.
+    /// Starts or resumes at byte `from`.
     ///
     /// # Errors
-    /// When less than that is there, another requorum receives the same, or the system refuses.
+    /// When less than that is there, another requorum receives the same, or on a system error.
     pub fn begin(wanted: Wanted, from: u64) -> Result<Incoming> {
         let files = wanted.files()?;
         let path = files.path(&files.part);
         let Some(file) = files.open(&files.part, true)?.map(Locked::new) else {
-            return Err(Error::new(ErrorKind::Bug, format!("{} was not made", path.shown())));
+            return Err(Error::new(ErrorKind::Bug, format!("{}: file was not created", path.shown())));
         };
         if matches!(file.try_take(), Ok(false)) {
-            return Err(Error::new(ErrorKind::Failed, format!("{} is being received", path.shown()))
-                .why("another requorum sends the same snapshot to this host")
+            return Err(Error::new(ErrorKind::Failed, format!("{}: already being received", path.shown()))
+                .why("another requorum is sending the same snapshot to this host")
                 .hint("Wait until it is done."));
         }
         if length(&file, &path)? < from {
-            return Err(
-                Error::new(ErrorKind::Failed, format!("{} is shorter than it was", path.shown())).hint("Try again.")
-            );
+            return Err(Error::new(ErrorKind::Failed, format!("{}: file is shorter than before", path.shown()))
+                .hint("Try again."));
         }
         let placed = file.set_len(from).and_then(|()| (&*file).seek(SeekFrom::Start(from)));
         placed.map_err(|e| creation_trouble("write", &path, &e))?;
@@ -169,12 +168,12 @@ impl Incoming {
             files.remove(&files.part)?;
         }
         space::check(&path, free, missing).map_err(|trouble| {
-            trouble.hint("Free some space there and try again: what has come stays, and is not sent again.")
+            trouble.hint("Free some space there and try again: the bytes already received are kept.")
         })?;
         Ok(Incoming { wanted, files, file, at: from })
     }
 
-    /// Takes the next bytes; true when these were the last.
+    /// Writes the next bytes; returns true if these were the last.
     ///
     /// # Errors
     /// When they are more than the snapshot has, or cannot be written.
@@ -182,13 +181,13 @@ impl Incoming {
         let path = &self.files.path(&self.files.part);
         let end = self.at.saturating_add(bytes.len() as u64);
         if end > self.wanted.bytes {
-            return Err(Error::new(ErrorKind::Bug, "more bytes came than the snapshot has"));
+            return Err(Error::new(ErrorKind::Bug, "received more bytes than the snapshot has"));
         }
         (&*self.file).write_all(bytes).map_err(|e| match e.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Error::new(ErrorKind::Failed, format!("cannot write {}", path.shown()))
+                Error::new(ErrorKind::Failed, format!("{}: cannot write", path.shown()))
                     .why(e)
-                    .hint("Free some space and try again: what has come stays, and is not sent again.")
+                    .hint("Free some space and try again: the bytes already received are kept.")
                     .fault(Fault::NoSpace)
             }
             _ => creation_trouble("write", path, &e),
@@ -197,20 +196,20 @@ impl Incoming {
         Ok(end == self.wanted.bytes)
     }
 
-    /// Whether all bytes are there.
+    /// Returns whether all bytes have been received.
     pub fn whole(&self) -> bool {
         self.at == self.wanted.bytes
     }
 
-    /// How many bytes are there.
+    /// Returns the number of bytes received.
     pub fn at(&self) -> u64 {
         self.at
     }
 
-    /// Hashes all of it and gives it its name; a wrong one is removed.
+    /// Verifies the SHA-256 and renames the file; one that does not match is removed.
     ///
     /// # Errors
-    /// When `watch` says stop, or the system refuses.
+    /// Fails if `watch` stops it, or on a system error.
     pub fn finish(self, watch: &mut ProgressFn<'_>) -> Result<Have> {
         let files = self.files;
         let part = files.path(&files.part);

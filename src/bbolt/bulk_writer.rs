@@ -1,4 +1,4 @@
-//! Writing a compacted file from sorted rows, front to back, in memory that does not grow with the rows.
+//! Writes a compacted file from sorted rows, front to back, in constant memory.
 
 use super::WriteAt;
 use super::error::{Error, Fault};
@@ -6,10 +6,10 @@ use super::meta::{Meta, NO_FREELIST, valid_page_size};
 use super::page::{ELEMENT, IS_BUCKET};
 use super::page_writer::{ChildRef, Pack, Pages, branch_groups, bucket_header, check_row, fits_inline};
 
-/// How many free pages stand together in a file with stale ones.
+/// Length of a run of free pages in a file with stale ones.
 const STALE_RUN: u64 = 16;
 
-/// A file being written. Until [`Build::finish`] it has no meta page, so that nobody takes it for a whole one.
+/// A file being written. Until [`Build::finish`] it has no meta page, so that an incomplete file is never opened.
 #[derive(Debug)]
 pub struct Build<W> {
     pages: Pages<W>,
@@ -23,7 +23,7 @@ pub struct Build<W> {
 
 impl<W: WriteAt> Build<W> {
     /// Starts a file of this page size (a power of two from 512 to 65536; etcd's own is 4096 on most machines).
-    /// `out` is cut to nothing.
+    /// `out` is truncated.
     pub fn begin(out: W, page_size: u32) -> Result<Self, Error> {
         if !valid_page_size(page_size) {
             return Err(Error::at(0, b"", Fault::PageSize(page_size)));
@@ -33,13 +33,13 @@ impl<W: WriteAt> Build<W> {
         Ok(Self { pages, page_size, root: Tree::default(), bucket: None, last_key: Vec::new(), stale: false })
     }
 
-    /// For test files: leaves a free page with old content in it for each page that is written from now on, in runs of
-    /// `STALE_RUN`, as a database has them that was overwritten and compacted for a while.
+    /// For test files: leaves a free page with stale content for each page written from now on, in runs of
+    /// `STALE_RUN`, as in a database that was overwritten and compacted for a while.
     pub fn leave_stale_pages(&mut self, stale: bool) {
         self.stale = stale;
     }
 
-    /// Bytes of the pages so far.
+    /// Returns the bytes of the pages so far.
     pub fn written(&self) -> u64 {
         self.pages.next_page().saturating_mul(u64::from(self.page_size))
     }
@@ -48,7 +48,7 @@ impl<W: WriteAt> Build<W> {
     pub fn bucket(&mut self, name: &[u8]) -> Result<(), Error> {
         check_row(name, name, b"")?;
         if self.bucket.as_ref().is_some_and(|(before, _)| before.as_slice() >= name) {
-            return Err(Error::refused(name, "it has to come after the bucket before it"));
+            return Err(Error::refused(name, "bucket names must be in strictly increasing order"));
         }
         self.close()?;
         self.bucket = Some((name.to_vec(), Tree::default()));
@@ -59,11 +59,11 @@ impl<W: WriteAt> Build<W> {
     /// Adds a row to the bucket started last. Keys must come in strictly increasing order.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
         let Some((name, tree)) = &mut self.bucket else {
-            return Err(Error::refused(b"", "rows need a bucket"));
+            return Err(Error::refused(b"", "no bucket was started"));
         };
         check_row(name, key, value)?;
         if self.last_key.as_slice() >= key {
-            return Err(Error::refused(name, "its keys have to come in strictly increasing order"));
+            return Err(Error::refused(name, "keys must be in strictly increasing order"));
         }
         key.clone_into(&mut self.last_key);
         let before = self.pages.next_page();
@@ -74,8 +74,8 @@ impl<W: WriteAt> Build<W> {
         Ok(())
     }
 
-    /// Writes the rest, with `txid` (at least 1) as the number of the last transaction, and returns when all of it is
-    /// on the disk.
+    /// Writes the rest, with `txid` (at least 1) as the last transaction ID, and returns once all of it is
+    /// on disk.
     pub fn finish(mut self, txid: u64) -> Result<W, Error> {
         let before = txid.checked_sub(1).ok_or_else(|| Error::at(0, b"", Fault::Txid))?;
         self.close()?;
@@ -94,7 +94,7 @@ impl<W: WriteAt> Build<W> {
         Ok(out)
     }
 
-    /// Puts the bucket that is open into the list of buckets.
+    /// Adds the open bucket to the root bucket.
     fn close(&mut self) -> Result<(), Error> {
         let Some((name, tree)) = self.bucket.take() else { return Ok(()) };
         let value = match tree.inline(self.pages.page_size()) {
@@ -135,7 +135,7 @@ impl Tree {
         Ok(())
     }
 
-    /// The bucket's value if it is small enough to stand in the list of buckets.
+    /// The bucket's value if it is small enough to be stored inline.
     fn inline(&self, page_size: usize) -> Option<Vec<u8>> {
         (self.levels.is_empty() && fits_inline(self.leaf.size(), page_size)).then(|| self.leaf.inline_bucket(0))
     }
@@ -165,7 +165,7 @@ impl Tree {
         }
     }
 
-    /// Writes what is left; the root page comes back.
+    /// Writes the remaining pages and returns the root page.
     fn finish<W: WriteAt>(mut self, pages: &mut Pages<W>) -> Result<u64, Error> {
         if !self.leaf.is_empty() || self.levels.is_empty() {
             self.flush(pages)?;

@@ -1,4 +1,4 @@
-//! Looking at every page: is the file what bbolt would have written?
+//! Checks every page: is the file what bbolt would have written?
 //!
 //! Finds what bbolt's own `Tx.Check` finds, and in addition damaged elements, damaged meta pages
 //! and keys out of order. Every page is read at most once, whatever the file says.
@@ -10,78 +10,78 @@ use super::page::{self, Header, IS_BUCKET, Row, Shape, wide};
 use super::page_set::PageSet;
 use super::read_tx::{Bucket, MAX_DEPTH, Rows, View, Window};
 
-/// Problems that are kept; further ones are counted.
+/// Maximum number of problems kept; further ones are only counted.
 const KEPT: usize = 100;
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Pages up to the high-water mark.
     pub pages: u64,
     /// Pages in use, the two meta pages among them.
     pub reachable: u64,
-    /// Which ones those are.
+    /// The set of pages in use.
     pub in_use: PageSet,
-    /// Pages that are neither in use nor in a list of free pages that could be read.
+    /// Pages that are neither in use nor in a readable freelist.
     pub unaccounted: PageSet,
-    /// Pages free for reuse: those listed, or if no list is kept all that are not in use.
+    /// Pages free for reuse: those in the freelist, or, if none is stored, all that are not in use.
     pub free: u64,
-    /// The first 100 problems; empty if the file is sound.
+    /// The first 100 problems; empty if the file is intact.
     pub problems: Vec<Error>,
     /// How many problems there are beyond those.
     pub more: u64,
-    /// What each of `problems` is about.
+    /// The part of the file that each of `problems` concerns.
     pub parts: Vec<Part>,
-    /// How many of all problems are in the trees: where there is none, every row can be read.
+    /// Number of all problems that are in the trees; if 0, every row can be read.
     pub in_trees: u64,
-    /// What the list of free pages is worth.
+    /// How far the freelist can be trusted.
     pub free_list: FreeList,
-    /// Whether bbolt would stop at that list, or hand out pages by it that are in use. Pages that are neither in use nor in
-    /// the list are only never handed out, and bbolt sorts the list when it reads it.
+    /// Whether bbolt would fail on the freelist, or allocate pages from it that are in use. Pages that are neither in use
+    /// nor in the freelist are merely never allocated, and bbolt sorts the list when it reads it.
     pub list_harms: bool,
 }
 
-/// What a problem is about.
+/// The part of the file that a problem concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// A meta page, where the other one is what is read, or only the header of one.
+    /// A meta page that is not the one in use, or only the header of one.
     Meta,
     /// The trees with the buckets and their rows.
     Tree,
-    /// The list of free pages.
+    /// The freelist.
     FreeList,
 }
 
-/// What the list of free pages is worth. Nothing that a row needs depends on it, but where it is right it tells whether
+/// How far the freelist can be trusted. Nothing that a row needs depends on it, but if it is correct it shows whether
 /// the trees have all their pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FreeList {
-    /// It is not kept in the file, or is right.
+    /// It is not stored in the file, or is correct.
     #[default]
     Sound,
-    /// It cannot be read, or it is wrong in itself, and no page is missing that it does not account for by that.
+    /// It cannot be read, or has invalid entries that account for every missing page.
     Damaged,
-    /// It can be read and does not fit the trees: pages that look like parts of a tree are in neither. That the trees lost
-    /// none of them is not shown by it.
+    /// It can be read but does not match the trees: pages that look like parts of a tree are in neither. It is unknown
+    /// whether the trees lost any of them.
     Contradicts,
 }
 
 impl Report {
-    /// The problems that are about this part.
+    /// Returns the problems that concern this part.
     pub fn about(&self, part: Part) -> impl Iterator<Item = &Error> {
         self.problems.iter().zip(&self.parts).filter(move |(_, of)| **of == part).map(|(problem, _)| problem)
     }
 }
 
-/// Checks every page. `step` is told after each page how many were read, of how many at most, and says whether to go
-/// on; `false` ends the check with [`Error::Stopped`]. Damage is no error of the check: it is in the report.
+/// Checks every page. `step` is called after each page with the number of pages read and the maximum; returning
+/// `false` ends the check with [`Error::Stopped`]. Damage is not an error of the check: it is in the report.
 pub fn check<R: ReadAt>(view: &View<R>, step: &mut dyn FnMut(u64, u64) -> bool) -> Result<Report, Error> {
     check_rows(view, step, &mut |_, _| {})
 }
 
-/// As [`check`], and shows each row of the buckets of the first level to `visit`, with the bucket's name, while its
-/// page is at hand. The buckets come in no particular order, a bucket's rows together and in theirs. Once there is a
-/// problem in the trees no more rows are shown.
+/// Like [`check`], and passes each row of the top-level buckets to `visit`, with the bucket's name, while its
+/// page is at hand. The buckets come in no particular order, a bucket's rows together and in theirs. After the first
+/// problem in the trees no more rows are passed.
 pub fn check_rows<R: ReadAt>(
     view: &View<R>,
     step: &mut dyn FnMut(u64, u64) -> bool,
@@ -105,9 +105,9 @@ pub fn check_rows<R: ReadAt>(
     checker.finish()
 }
 
-/// A bucket to look at.
+/// A bucket to check.
 struct Task {
-    /// Names from the first level down, joined by `/`; empty for the list of buckets.
+    /// Names from the first level down, joined by `/`; empty for the root bucket.
     path: Vec<u8>,
     depth: usize,
     rows: Rows,
@@ -119,10 +119,10 @@ impl Task {
     }
 }
 
-/// A page to look at: its number, its parent's key for it and for the page after it.
+/// A page to check: its number, its parent's key for it and for the page after it.
 type Child = (u64, Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// A branch whose children are being looked at.
+/// A branch whose children are being checked.
 struct Branch {
     page: u64,
     bytes: Vec<u8>,
@@ -131,7 +131,7 @@ struct Branch {
     upper: Option<Vec<u8>>,
 }
 
-/// One bit a page.
+/// One bit per page.
 #[derive(Default)]
 struct Bits(Vec<u64>);
 
@@ -146,7 +146,7 @@ impl Bits {
         word.is_some_and(|word| word & (1 << (page & 63)) != 0)
     }
 
-    /// Whether it was not there before.
+    /// Returns whether it was newly added.
     fn add(&mut self, page: u64) -> bool {
         let fresh = !self.has(page);
         if let Some(word) = usize::try_from(page >> 6).ok().and_then(|at| self.0.get_mut(at)) {
@@ -168,7 +168,7 @@ struct Checker<'c, R> {
     freed: Bits,
     /// Pages read so far.
     read: u64,
-    /// What is being looked at.
+    /// What is being checked.
     part: Part,
     report: Report,
 }
@@ -221,7 +221,7 @@ impl<R: ReadAt> Checker<'_, R> {
         }
     }
 
-    /// Reads the list of free pages, if there is one, and marks its pages as used.
+    /// Reads the freelist, if there is one, and marks its pages as used.
     fn freelist(&mut self) -> Result<(), Error> {
         let (id, hwm) = (self.view.meta().freelist, self.view.meta().hwm);
         if id == NO_FREELIST {
@@ -238,7 +238,7 @@ impl<R: ReadAt> Checker<'_, R> {
             }
         };
         if header.flags != page::FREELIST {
-            let fault = Fault::WrongType { flags: header.flags, wanted: "the list of free pages" };
+            let fault = Fault::WrongType { flags: header.flags, wanted: "a freelist" };
             self.problem(Error::at(id, b"", fault));
             return Ok(());
         }
@@ -284,10 +284,10 @@ impl<R: ReadAt> Checker<'_, R> {
         Ok(())
     }
 
-    /// Pages that are neither in use nor free, of a list with so many entries that are wrong in themselves.
+    /// Checks pages that are neither in use nor free, given the number of invalid freelist entries.
     ///
-    /// Each such entry can stand for one lost page. Any other was left out of the list, or lost by the trees: where it has
-    /// the looks of a part of a tree, which of the two it is, is not known.
+    /// Each such entry can account for one lost page. Any other was left out of the list, or lost by the trees: if it
+    /// looks like part of a tree, it is unknown which of the two.
     fn lost(&mut self, wrong: u64) {
         let (mut lost, mut of_trees) = (0u64, false);
         let mut bytes = Vec::new();
@@ -316,7 +316,7 @@ impl<R: ReadAt> Checker<'_, R> {
         };
     }
 
-    /// Notes that page `id` with its overflow, read into `bytes`, is in use.
+    /// Marks page `id` with its overflow, read into `bytes`, as in use.
     fn took(&mut self, id: u64, bytes: &[u8], bucket: &[u8]) -> Result<(), Error> {
         let pages = wide(bytes.len()).checked_div(u64::from(self.view.page_size())).unwrap_or(1);
         for page in id..id.saturating_add(pages) {
@@ -377,7 +377,7 @@ impl<R: ReadAt> Checker<'_, R> {
         Ok(())
     }
 
-    /// Reads a page that was not seen yet and notes it as used; none if it is damaged.
+    /// Reads a page that was not visited yet and marks it as used; `None` if it is damaged.
     fn page<'w>(&mut self, task: &Task, id: u64, window: &'w mut Window) -> Result<Option<(&'w [u8], Shape)>, Error> {
         if self.seen.has(id) {
             self.problem(
@@ -411,7 +411,7 @@ impl<R: ReadAt> Checker<'_, R> {
         }
     }
 
-    /// The keys of a branch.
+    /// Checks the keys of a branch.
     fn children(&mut self, task: &Task, page: u64, bytes: &[u8], shape: Shape, bounds: Bounds<'_>) {
         if shape.count == 0 {
             self.problem(task.fault(Some(page), Fault::NoChildren));
@@ -425,7 +425,7 @@ impl<R: ReadAt> Checker<'_, R> {
         }
     }
 
-    /// The rows of a leaf; the buckets among them are noted to be looked at later.
+    /// Checks the rows of a leaf; nested buckets are queued.
     fn rows(
         &mut self,
         task: &Task,
@@ -471,7 +471,7 @@ impl<R: ReadAt> Checker<'_, R> {
         }
     }
 
-    /// One key: its length, its place among its neighbours and between its parent's keys.
+    /// Checks one key: its length, and its order among its neighbours and between its parent's keys.
     fn key<'k>(
         &mut self,
         task: &Task,
@@ -506,10 +506,10 @@ impl<R: ReadAt> Checker<'_, R> {
     }
 }
 
-/// The parent's key for a page, and for the page after it.
+/// Returns the parent's key for a page, and for the page after it.
 type Bounds<'b> = (Option<&'b [u8]>, Option<&'b [u8]>);
 
-/// The child whose turn it is, and on to the next one.
+/// Returns the current child and advances to the next one.
 fn next_child(branch: &mut Branch) -> Result<Child, Fault> {
     let at = branch.at;
     branch.at = at.saturating_add(1);

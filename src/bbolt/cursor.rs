@@ -1,14 +1,14 @@
-//! Walking a bucket's rows in key order.
+//! Iterates over a bucket's rows in key order.
 //!
 //! A leaf page is read once, into memory that the next one reuses; the branch pages on the way to
-//! it stay on a stack. A walk that reads more pages than the file has is led in a circle and ends.
+//! it stay on a stack. A walk that reads more pages than the file has is in a cycle and fails.
 
 use super::ReadAt;
 use super::error::{Error, Fault};
 use super::page::{self, Row, Shape};
 use super::read_tx::{Bucket, KeyValue, MAX_DEPTH, Rows, View};
 
-/// A position among the rows of a bucket, forwards only. Keys come strictly increasing, or an error says where not.
+/// A position among the rows of a bucket, forwards only. Keys are strictly increasing; otherwise an error names the element.
 #[derive(Debug)]
 pub struct Cursor<'v, R> {
     view: &'v View<R>,
@@ -17,7 +17,7 @@ pub struct Cursor<'v, R> {
     spare: Vec<Vec<u8>>,
     leaf: Leaf,
     state: State,
-    /// The last key of the leaf before, when rows run on from it.
+    /// The last key of the previous leaf, when the rows continue from it.
     before: Option<Vec<u8>>,
     /// Pages that this walk may still read.
     budget: u64,
@@ -46,7 +46,7 @@ enum State {
     Done,
 }
 
-/// Which way down a tree.
+/// Direction of descent in a tree.
 #[derive(Clone, Copy)]
 enum Way<'k> {
     First,
@@ -55,7 +55,7 @@ enum Way<'k> {
 }
 
 impl<R: ReadAt> View<R> {
-    /// All buckets of the first level with their names, in key order.
+    /// Returns all top-level buckets with their names, in key order.
     pub fn buckets(&self) -> Result<Vec<(Vec<u8>, Bucket)>, Error> {
         let mut found = Vec::new();
         let root = self.root();
@@ -68,7 +68,7 @@ impl<R: ReadAt> View<R> {
         Ok(found)
     }
 
-    /// The bucket of this name, if there is one.
+    /// Returns the bucket of this name, if it exists.
     pub fn bucket(&self, name: &[u8]) -> Result<Option<Bucket>, Error> {
         let mut cursor = self.cursor(&self.root());
         cursor.seek(name)?;
@@ -78,19 +78,19 @@ impl<R: ReadAt> View<R> {
         }
     }
 
-    /// A cursor before the first row of a bucket.
+    /// Returns a cursor before the first row of a bucket.
     pub fn cursor(&self, bucket: &Bucket) -> Cursor<'_, R> {
         Cursor::new(self, bucket)
     }
 
-    /// The value of a key; none if there is no such row.
+    /// Returns the value of a key; `None` if there is no such row.
     pub fn get(&self, bucket: &Bucket, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let mut cursor = self.cursor(bucket);
         cursor.seek(key)?;
         Ok(cursor.next()?.filter(|row| row.key == key && !row.is_bucket).map(|row| row.value.to_vec()))
     }
 
-    /// The last row in key order; none if the bucket is empty.
+    /// Returns the last row in key order; `None` if the bucket is empty.
     pub fn last(&self, bucket: &Bucket) -> Result<Option<KeyValue>, Error> {
         let mut cursor = self.cursor(bucket);
         if cursor.seek_last()? {
@@ -121,7 +121,7 @@ impl<'v, R: ReadAt> Cursor<'v, R> {
         }
     }
 
-    /// The next row, or none behind the last. After an error there are no more rows.
+    /// Returns the next row, or `None` after the last. After an error there are no more rows.
     #[allow(clippy::should_implement_trait, reason = "it lends, which Iterator cannot")]
     pub fn next(&mut self) -> Result<Option<Row<'_>>, Error> {
         if self.state == State::Fresh {
@@ -145,13 +145,13 @@ impl<'v, R: ReadAt> Cursor<'v, R> {
         self.fused(|cursor| cursor.start(Way::Key(key)))
     }
 
-    /// Moves before the last row; false if there is none on the last leaf.
+    /// Moves before the last row; returns false if the last leaf is empty.
     pub(super) fn seek_last(&mut self) -> Result<bool, Error> {
         self.fused(|cursor| cursor.start(Way::Last))?;
         Ok(self.leaf.count > 0)
     }
 
-    /// Does `step`; an error ends the walk for good.
+    /// Runs `step`; an error ends the walk for good.
     fn fused(&mut self, step: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
         step(self).inspect_err(|_| self.state = State::Done)
     }
@@ -172,7 +172,7 @@ impl<'v, R: ReadAt> Cursor<'v, R> {
         }
     }
 
-    /// From `page` down to a leaf.
+    /// Descends from `page` to a leaf.
     fn descend(&mut self, mut page: u64, way: Way<'_>) -> Result<(), Error> {
         loop {
             if self.branches.len() >= MAX_DEPTH {
@@ -213,7 +213,7 @@ impl<'v, R: ReadAt> Cursor<'v, R> {
         Ok(())
     }
 
-    /// To the leaf behind the current one, or to the end.
+    /// Moves to the leaf after the current one, or to the end.
     fn next_leaf(&mut self) -> Result<(), Error> {
         if let Some(last) = self.leaf.count.checked_sub(1) {
             let row = page::leaf_row(&self.leaf.bytes, last).map_err(|fault| place(&self.leaf, &self.bucket, fault))?;
@@ -234,7 +234,7 @@ impl<'v, R: ReadAt> Cursor<'v, R> {
         Ok(())
     }
 
-    /// Whether row `at` of the leaf is greater than the row before it.
+    /// Checks that row `at` of the leaf is greater than the row before it.
     fn in_order(&mut self, at: usize) -> Result<(), Error> {
         let fail = |fault| place(&self.leaf, &self.bucket, fault);
         let key = page::leaf_row(&self.leaf.bytes, at).map_err(fail)?.key;

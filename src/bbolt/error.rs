@@ -1,37 +1,37 @@
-//! What can be wrong with a bbolt file, as values: each names the page, the bucket or the offset.
+//! Errors of a bbolt file; each names the page, the bucket or the offset.
 
 use std::fmt;
 use std::io;
 
-/// Why a file cannot be read, or not be written.
+/// Why a file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The system refused to read.
-    #[error("{} at offset {offset} could not be read: {source}", number(*.size, "byte", "bytes"))]
+    /// The read failed.
+    #[error("failed to read {} at offset {offset}: {source}", number(*.size, "byte", "bytes"))]
     Read {
         /// Bytes from the start of the file.
         offset: u64,
-        /// How many bytes were asked for.
+        /// Number of bytes requested.
         size: u64,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The system refused to write.
-    #[error("the database file could not be written at offset {offset}: {source}")]
+    /// The write failed.
+    #[error("failed to write the database file at offset {offset}: {source}")]
     Write {
         /// Bytes from the start of the file.
         offset: u64,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Shorter than the smallest file that bbolt opens.
-    #[error("the file is too short to be a bbolt database: it has {has} bytes, the smallest one has 4096")]
+    #[error("the file is too short to be a bbolt database: {has} bytes, at least 4096 are needed")]
     Short {
         /// The file's length in bytes.
         has: u64,
     },
-    /// The file ends before the pages that its meta page counts.
-    #[error("the file is truncated: it needs {needs} bytes, but has {has}; copy it again or take another one")]
+    /// The file ends before the high-water mark in its meta page.
+    #[error("the file is truncated: it has {has} bytes, but needs {needs}; copy it again or use another one")]
     Truncated {
         /// Bytes up to the high-water mark.
         needs: u64,
@@ -49,12 +49,12 @@ pub enum Error {
     /// Something on a page, or in an inline bucket, breaks the format.
     #[error("{place}: {fault}")]
     Damaged {
-        /// Where.
+        /// The page or bucket.
         place: Place,
-        /// What.
+        /// What is wrong there.
         fault: Fault,
     },
-    /// An edit or a build was asked for what the format cannot hold.
+    /// An edit or a build was given something that the format cannot hold.
     #[error("bucket `{}`: {what}", .bucket.escape_ascii())]
     Refused {
         /// The bucket's name.
@@ -63,7 +63,7 @@ pub enum Error {
         what: &'static str,
     },
     /// The caller's `step` asked to stop.
-    #[error("the check was stopped before it had seen every page")]
+    #[error("the check was stopped before every page was read")]
     Stopped,
 }
 
@@ -81,13 +81,13 @@ impl Error {
     }
 }
 
-/// Where in a file: a page, the inline page of a bucket, or a page of a bucket.
+/// A location in a file: a page, the inline page of a bucket, or a page of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The page's number; none for the inline page of a small bucket.
     pub page: Option<u64>,
-    /// The bucket's name (of nested ones the path, joined by `/`); empty for the list of buckets and for pages that
-    /// belong to none.
+    /// The bucket's name (of nested ones the path, joined by `/`); empty for the root bucket and for pages that
+    /// belong to no bucket.
     pub bucket: Box<[u8]>,
 }
 
@@ -96,54 +96,52 @@ impl fmt::Display for Place {
         match (self.page, self.bucket.is_empty()) {
             (Some(page), true) => write!(f, "page {page}"),
             (Some(page), false) => write!(f, "page {page} of bucket `{}`", self.bucket.escape_ascii()),
-            (None, true) => write!(f, "the list of buckets"),
+            (None, true) => write!(f, "the root bucket"),
             (None, false) => write!(f, "bucket `{}`", self.bucket.escape_ascii()),
         }
     }
 }
 
-/// What breaks the format.
+/// A violation of the format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says it")]
 pub enum Fault {
-    #[error("it has not bbolt's magic number, so it is no meta page")]
+    #[error("not a meta page: bad magic number")]
     Magic,
-    #[error("its format version is {0}, only version 2 is known")]
+    #[error("unsupported format version {0}, expected 2")]
     Version(u32),
-    #[error("its checksum does not fit its content")]
+    #[error("checksum mismatch")]
     Checksum,
-    #[error("its page size of {0} bytes is not a power of two from 512 to 65536, or not the other meta page's")]
+    #[error("invalid page size {0}: not a power of two from 512 to 65536, or different from the other meta page's")]
     PageSize(u32),
-    #[error("its high-water mark of {0} pages is impossible")]
+    #[error("invalid high-water mark: {0} pages")]
     HighWater(u64),
-    #[error("its transaction number cannot be counted on")]
+    #[error("transaction ID out of range")]
     Txid,
-    #[error("it lies outside the pages in use, which are 2 to {}", .hwm.saturating_sub(1))]
+    #[error("page number out of bounds: valid pages are 2 to {}", .hwm.saturating_sub(1))]
     OutOfBounds { hwm: u64 },
-    #[error("it calls itself page {0}")]
+    #[error("wrong page number {0} in its header")]
     WrongId(u64),
-    #[error("its type is {flags:#06x}, but {wanted} was expected")]
+    #[error("wrong page type {flags:#06x}: expected {wanted}")]
     WrongType { flags: u16, wanted: &'static str },
-    #[error("it claims {overflow} further pages, which lie beyond the {hwm} pages in use")]
+    #[error("overflow of {overflow} pages exceeds the high-water mark of {hwm} pages")]
     Overflow { overflow: u32, hwm: u64 },
-    #[error("its {count} elements do not fit into its {size} bytes")]
+    #[error("{count} elements do not fit into {size} bytes")]
     Table { count: u64, size: u64 },
     #[error("element {0} points outside the page")]
     Element(u64),
-    #[error(
-        "element {0} does not begin where what stands before it ends, so its place, a size or the count was changed"
-    )]
+    #[error("element {0} does not begin where the data before it ends: its offset, a size or the count was changed")]
     Gap(u64),
-    #[error("it has {has} pages for what needs {needed}, so a size or the count was changed")]
+    #[error("it spans {has} pages but its elements need {needed}: a size or the count was changed")]
     Spare { has: u64, needed: u64 },
-    #[error("{} its last row, so a size or the count was changed", number(*.0, "byte follows", "bytes follow"))]
+    #[error("{} its last row: a size or the count was changed", number(*.0, "byte follows", "bytes follow"))]
     Rest(u64),
-    #[error("it is a branch without children")]
+    #[error("branch page without children")]
     NoChildren,
-    #[error("it is a page of its own without rows, as bbolt never writes one, so its count was changed")]
+    #[error("leaf page without rows, which bbolt never writes: its count was changed")]
     NoRows,
-    #[error("the key of element {0} is not greater than the one before it")]
+    #[error("the key of element {0} is not greater than the key before it")]
     Order(u64),
     #[error("the key of element {0} is less than its parent's key for this page")]
     BelowParent(u64),
@@ -151,27 +149,27 @@ pub enum Fault {
     AboveParent(u64),
     #[error("the key of element {0} is empty or longer than 32768 bytes")]
     KeyLength(u64),
-    #[error("element {index} has the unknown flags {flags:#x}")]
+    #[error("element {index} has unknown flags {flags:#x}")]
     ElementFlags { index: u64, flags: u32 },
-    #[error("element {0} of the list of buckets is not a bucket")]
+    #[error("element {0} of the root bucket is not a bucket")]
     NotABucket(u64),
-    #[error("its header is cut short")]
+    #[error("truncated bucket header")]
     BucketHeader,
-    #[error("the tree is deeper than {0} levels, so pages point at each other in a circle")]
+    #[error("the tree is deeper than {0} levels: pages refer to each other in a cycle")]
     Depth(usize),
-    #[error("following the tree led through more pages than the file has, so pages are referenced twice")]
+    #[error("the tree has more pages than the file: pages are referenced twice")]
     Endless,
-    #[error("it is referenced more than once")]
+    #[error("referenced more than once")]
     Shared,
-    #[error("it is in use, but the list of free pages has it too")]
+    #[error("in use, but also in the freelist")]
     ReachableFreed,
-    #[error("the list of free pages has it twice")]
+    #[error("twice in the freelist")]
     FreedTwice,
-    #[error("the list of free pages has it out of order")]
+    #[error("out of order in the freelist")]
     Unsorted,
-    #[error("it is neither in use nor in the list of free pages")]
+    #[error("neither in use nor in the freelist")]
     Lost,
-    #[error("{0} bytes of memory for it are not to be had")]
+    #[error("failed to allocate {0} bytes")]
     Memory(u64),
 }
 

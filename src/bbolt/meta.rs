@@ -1,4 +1,4 @@
-//! Meta pages: the two pages at the start of a file that say where everything else is.
+//! Meta pages: the two pages at the start of a file that refer to everything else.
 
 use super::error::{Error, Fault};
 use super::page::{self, HEADER};
@@ -7,9 +7,9 @@ use super::page::{self, HEADER};
 const MAGIC: u32 = 0xED0C_DAED;
 /// The one format version.
 const VERSION: u32 = 2;
-/// Bytes of a meta page that count: header and body.
+/// Bytes of a meta page that are used: header and body.
 pub(super) const META_LEN: usize = 80;
-/// In place of a freelist page's id: "not written, found by walking the tree".
+/// The freelist page ID if the freelist is not stored (bbolt's `PgidNoFreelist`).
 pub(super) const NO_FREELIST: u64 = u64::MAX;
 
 /// The body of a valid meta page.
@@ -17,15 +17,15 @@ pub(super) const NO_FREELIST: u64 = u64::MAX;
 pub struct Meta {
     /// Bytes per page.
     pub page_size: u32,
-    /// Page of the list of buckets.
+    /// Root page of the root bucket.
     pub root: u64,
-    /// Sequence number of the list of buckets; kept, never used.
+    /// Sequence number of the root bucket; stored, never used.
     pub sequence: u64,
-    /// Page of the list of free pages; `u64::MAX` if it is not kept in the file.
+    /// Page of the freelist; `u64::MAX` if it is not stored in the file.
     pub freelist: u64,
     /// High-water mark: the first page that was never in use.
     pub hwm: u64,
-    /// Number of the transaction that wrote it.
+    /// ID of the transaction that wrote it.
     pub txid: u64,
 }
 
@@ -60,7 +60,7 @@ impl Meta {
         Ok(meta)
     }
 
-    /// The whole page `page` (0 or 1): header, body, checksum, zeros.
+    /// Returns the whole page `page` (0 or 1): header, body, checksum, zeros.
     pub fn encode(&self, page: u64) -> Vec<u8> {
         let mut out = Vec::with_capacity(usize::try_from(self.page_size).unwrap_or(META_LEN));
         page::Header { id: page, flags: page::META, count: 0, overflow: 0 }.write(&mut out);
@@ -79,7 +79,7 @@ impl Meta {
     }
 }
 
-/// Whether bbolt makes files with such pages.
+/// Returns whether bbolt writes files with this page size.
 pub(super) fn valid_page_size(size: u32) -> bool {
     size.is_power_of_two() && (512..=65536).contains(&size)
 }

@@ -37,7 +37,7 @@ pub(super) fn wide(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-/// A `u32` as a length; on a machine where it does not fit, nothing is that long.
+/// A `u32` as a length; on a machine where it does not fit, no data is that long.
 pub(super) fn narrow(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
@@ -69,7 +69,7 @@ impl Header {
     }
 }
 
-/// What a page turned out to be.
+/// The kind of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     pub leaf: bool,
@@ -79,15 +79,15 @@ pub(super) struct Shape {
 }
 
 /// Checks the table of a leaf or branch page: the first element's data begins where the table ends, each other's where
-/// the one before it ends, and the last one's ends inside the page. bbolt has never written a page otherwise, so that
-/// this tells a count or a size that was changed, and with it rows that would be lost without a trace. It also bounds
+/// the one before it ends, and the last one's ends inside the page. bbolt has never written a page otherwise, so
+/// this detects a changed count or size, and with it rows that would be lost silently. It also bounds
 /// what a walk over the file can yield by the file's length.
 pub(super) fn shape(bytes: &[u8]) -> Result<Shape, Fault> {
     let header = Header::parse(bytes).ok_or(Fault::Table { count: 0, size: wide(bytes.len()) })?;
     let leaf = match header.flags {
         LEAF => true,
         BRANCH => false,
-        flags => return Err(Fault::WrongType { flags, wanted: "a branch or a leaf" }),
+        flags => return Err(Fault::WrongType { flags, wanted: "a branch or leaf page" }),
     };
     let count = usize::from(header.count);
     let table = HEADER.saturating_add(count.saturating_mul(ELEMENT));
@@ -109,7 +109,7 @@ pub(super) fn shape(bytes: &[u8]) -> Result<Shape, Fault> {
     Ok(Shape { leaf, count, end: usize::try_from(end).unwrap_or(usize::MAX) })
 }
 
-/// As [`shape`], for a page of the file: no further page than its elements need belongs to it. (bbolt before 1.3.4
+/// As [`shape`], for a page of the file: it has no more pages than its elements need. (bbolt before 1.3.4
 /// took one more when they filled the last one exactly.)
 pub(super) fn file_shape(bytes: &[u8], page_size: u32) -> Result<Shape, Fault> {
     let shape = shape(bytes)?;
@@ -122,7 +122,7 @@ pub(super) fn file_shape(bytes: &[u8], page_size: u32) -> Result<Shape, Fault> {
 pub(super) fn inline_shape(image: &[u8]) -> Result<Shape, Fault> {
     let shape = shape(image)?;
     if !shape.leaf {
-        return Err(Fault::WrongType { flags: BRANCH, wanted: "a leaf" });
+        return Err(Fault::WrongType { flags: BRANCH, wanted: "a leaf page" });
     }
     let spare = image.len().saturating_sub(shape.end);
     if spare > 0 { Err(Fault::Rest(wide(spare))) } else { Ok(shape) }
@@ -141,7 +141,7 @@ pub struct Row<'a> {
     pub key: &'a [u8],
     /// The value; for a nested bucket its header ([`super::Bucket::parse`] reads it).
     pub value: &'a [u8],
-    /// Both, as they stand one behind the other in the file.
+    /// Both, adjacent as in the file.
     pub both: &'a [u8],
     /// Whether the row is a nested bucket.
     pub is_bucket: bool,
@@ -157,7 +157,7 @@ pub(super) struct LeafRow<'a> {
 }
 
 impl<'a> LeafRow<'a> {
-    /// As those outside see it.
+    /// Converts it to the public form.
     pub fn shown(&self) -> Row<'a> {
         Row { key: self.key, value: self.value, both: self.both, is_bucket: self.flags & IS_BUCKET != 0 }
     }
@@ -187,7 +187,7 @@ pub(super) fn branch_row(bytes: &[u8], index: usize) -> Result<(&[u8], u64), Fau
     read().ok_or(Fault::Element(wide(index)))
 }
 
-/// The first element whose key is not less than `key`, by halving; `count` if all are less.
+/// The first element whose key is not less than `key`, by binary search; `count` if all are less.
 pub(super) fn lower_bound(bytes: &[u8], shape: Shape, key: &[u8]) -> Result<usize, Fault> {
     let (mut low, mut high) = (0usize, shape.count);
     while low < high {

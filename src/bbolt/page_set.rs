@@ -7,23 +7,23 @@ pub struct PageSet {
 }
 
 impl PageSet {
-    /// From the bits of 64 pages a word, the lowest page in the lowest bit.
+    /// Creates a set from 64 pages per word, the lowest page in the lowest bit.
     pub fn from_words(words: Vec<u64>) -> Self {
         Self { words }
     }
 
-    /// Whether the page is in it.
+    /// Returns whether the page is in the set.
     pub fn has(&self, page: u64) -> bool {
         let word = usize::try_from(page >> 6).ok().and_then(|at| self.words.get(at));
         word.is_some_and(|word| word & (1 << (page & 63)) != 0)
     }
 
-    /// How many there are.
+    /// Returns the number of pages in the set.
     pub fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).fold(0, u64::saturating_add)
     }
 
-    /// The pages from `from` up to `end` as runs of (first, behind the last), in or not in the set, as `inside` says.
+    /// Returns the pages from `from` up to `end` as runs of (first, one past the last), in the set if `inside`, else not.
     pub fn runs(&self, from: u64, end: u64, inside: bool) -> impl Iterator<Item = (u64, u64)> + '_ {
         let mut at = from;
         std::iter::from_fn(move || {
@@ -34,7 +34,7 @@ impl PageSet {
         })
     }
 
-    /// The first page from `at` on that is in the set or not, as `inside` says; `end` if there is none before it.
+    /// Returns the first page from `at` on that is in the set if `inside`, else not in it; `end` if no page before it matches.
     fn next(&self, mut at: u64, end: u64, inside: bool) -> u64 {
         while at < end {
             let word = usize::try_from(at >> 6).ok().and_then(|at| self.words.get(at)).copied().unwrap_or(0);

@@ -1,20 +1,20 @@
-//! Packing elements into pages, and appending pages to a file.
+//! Packs elements into pages, and appends pages to a file.
 //!
-//! Pages are only ever appended behind the high-water mark, so one buffer serves for all writes.
+//! Pages are only ever appended after the high-water mark, so one buffer serves for all writes.
 
 use super::WriteAt;
 use super::error::{Error, Fault};
 use super::page::{self, ELEMENT, HEADER, Header, wide};
 
-/// Bytes gathered before they are written.
+/// Bytes buffered before they are written.
 const BATCH: usize = 1 << 20;
-/// Bytes a file can have: offsets are signed to the system.
+/// Largest file in bytes: the system's offsets are signed.
 const MAX_FILE: u64 = i64::MAX.unsigned_abs();
 
-/// What refers to a page from above: its first key and its number.
+/// A parent's reference to a page: its first key and its number.
 pub(super) type ChildRef = (Vec<u8>, u64);
 
-/// The elements of one page to be: a table, and keys and values in the order of the table, as bbolt lays them.
+/// The elements of one page being built: a table, and keys and values in the order of the table, as bbolt writes them.
 #[derive(Debug)]
 pub(super) struct Pack {
     leaf: bool,
@@ -54,7 +54,7 @@ impl Pack {
         self.size().saturating_add(ELEMENT).saturating_add(data)
     }
 
-    /// The first element's key; empty if there is none.
+    /// Returns the first element's key; empty if there are no elements.
     pub fn first_key(&self) -> Vec<u8> {
         let len = self.table.first().map_or(0, |element| page::narrow(element.key));
         self.data.get(..len).unwrap_or_default().to_vec()
@@ -96,7 +96,7 @@ impl Pack {
         out.extend_from_slice(&self.data);
     }
 
-    /// The value of a bucket whose rows stand in it: no page number, a sequence number and this page.
+    /// The value of an inline bucket: no page number, a sequence number and this page.
     pub fn inline_bucket(&self, sequence: u64) -> Vec<u8> {
         let mut value = bucket_header(0, sequence);
         self.write(0, 0, &mut value);
@@ -104,7 +104,7 @@ impl Pack {
     }
 }
 
-/// A bucket's header: the value of its row in the list of buckets.
+/// A bucket's header: the value of its row in the root bucket.
 pub(super) fn bucket_header(root: u64, sequence: u64) -> Vec<u8> {
     let mut value = root.to_le_bytes().to_vec();
     value.extend_from_slice(&sequence.to_le_bytes());
@@ -119,10 +119,10 @@ pub(super) fn fits_inline(size: usize, page_size: usize) -> bool {
 /// Refuses rows that bbolt would refuse.
 pub(super) fn check_row(bucket: &[u8], key: &[u8], value: &[u8]) -> Result<(), Error> {
     match () {
-        () if key.is_empty() => Err(Error::refused(bucket, "a key may not be empty")),
-        () if key.len() > page::MAX_KEY => Err(Error::refused(bucket, "a key may not be longer than 32768 bytes")),
+        () if key.is_empty() => Err(Error::refused(bucket, "a key must not be empty")),
+        () if key.len() > page::MAX_KEY => Err(Error::refused(bucket, "a key must not be longer than 32768 bytes")),
         () if value.len() > page::MAX_VALUE => {
-            Err(Error::refused(bucket, "a value may not be longer than 2147483646 bytes"))
+            Err(Error::refused(bucket, "a value must not be longer than 2147483646 bytes"))
         }
         () => Ok(()),
     }
@@ -132,8 +132,8 @@ fn short(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
-/// How many entries go into each branch page, so that none outgrows its page if it can be helped and none has a
-/// single child: bbolt stops with a panic when it deletes below a branch with one child.
+/// How many entries go into each branch page, so that none exceeds its page if possible and none has a
+/// single child: bbolt panics when it deletes below a branch with one child.
 pub(super) fn branch_groups(entries: &[ChildRef], page_size: usize) -> Vec<usize> {
     let mut groups: Vec<usize> = Vec::new();
     let (mut count, mut size) = (0usize, HEADER);
@@ -170,10 +170,10 @@ pub(super) struct Pages<W> {
     out: W,
     page_size: usize,
     next: u64,
-    /// Pages that wait to be written; the last byte belongs to page `next - 1`.
+    /// Pages not written yet; the last byte belongs to page `next - 1`.
     batch: Vec<u8>,
     written: u64,
-    /// Pages that stale ones are still to be left for.
+    /// Written pages for which stale pages are still to follow.
     owed: u64,
 }
 
@@ -208,7 +208,7 @@ impl<W: WriteAt> Pages<W> {
         Ok(())
     }
 
-    /// Writes one page, with overflow if it takes more than one; its number comes back.
+    /// Writes one page, with overflow if it takes more than one, and returns its number.
     pub fn append(&mut self, pack: &Pack) -> Result<u64, Error> {
         let id = self.next;
         let pages = wide(pack.size().div_ceil(self.page_size));
@@ -223,7 +223,7 @@ impl<W: WriteAt> Pages<W> {
         Ok(id)
     }
 
-    /// Writes branch pages over `entries`; what refers to them comes back.
+    /// Writes branch pages over `entries` and returns the references to them.
     pub fn append_branches(&mut self, entries: &[ChildRef]) -> Result<Vec<ChildRef>, Error> {
         let mut above = Vec::new();
         let mut rest = entries;
@@ -235,7 +235,7 @@ impl<W: WriteAt> Pages<W> {
         Ok(above)
     }
 
-    /// Writes one branch page over `group`; what refers to it comes back.
+    /// Writes one branch page over `group` and returns the reference to it.
     pub fn append_group(&mut self, group: &[ChildRef]) -> Result<ChildRef, Error> {
         let mut pack = Pack::new(false);
         for (key, child) in group {
@@ -263,7 +263,7 @@ impl<W: WriteAt> Pages<W> {
         Ok(())
     }
 
-    /// Writes what still waits; the target and the high-water mark come back. Nothing is synced.
+    /// Flushes and returns the target and the high-water mark. Nothing is synced.
     pub fn finish(mut self) -> Result<(W, u64), Error> {
         self.flush()?;
         Ok((self.out, self.next))

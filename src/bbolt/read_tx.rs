@@ -1,6 +1,6 @@
-//! A read-only view of a bbolt file: which meta page counts, which buckets there are.
+//! A read-only view of a bbolt file: which meta page is in use, which buckets there are.
 //!
-//! Nothing in the file is believed: a page is handed out only after its id, type, overflow and
+//! Nothing in the file is trusted: a page is returned only after its id, type, overflow and
 //! every element were checked against the page and the file.
 
 use super::ReadAt;
@@ -26,11 +26,11 @@ pub struct View<R> {
     fell_back: bool,
 }
 
-/// Bytes that a window reads at most at a time.
+/// Most bytes that a window reads at a time.
 const WINDOW: u64 = 256 << 10;
-/// Memory that a window gives back after a page that was larger.
+/// Memory above which a window shrinks again after a large page.
 const LARGE: usize = 1 << 20;
-/// Pages that may be passed over by a walk that still goes through the file in its order.
+/// Most pages that a walk may skip and still count as sequential.
 const GAP: u64 = 32;
 
 /// Pages that were read together, since one often follows the other.
@@ -40,19 +40,19 @@ pub(super) struct Window {
     /// The first page in it, and how many there are.
     first: u64,
     pages: u64,
-    /// The page behind the one that was asked for last.
+    /// The page after the one requested last.
     next: u64,
-    /// How many to read at the next time.
+    /// How many pages to read next time.
     ahead: u64,
 }
 
 impl Window {
-    /// Forgets what it has.
+    /// Clears the window.
     fn clear(&mut self) {
         (self.pages, self.ahead) = (0, 0);
     }
 
-    /// What it has from page `id` on.
+    /// Returns its bytes from page `id` on.
     fn at(&self, id: u64, size: usize) -> &[u8] {
         let bytes = |pages: u64| usize::try_from(pages).unwrap_or(usize::MAX).saturating_mul(size);
         let span = bytes(id.saturating_sub(self.first))..bytes(self.pages);
@@ -73,13 +73,13 @@ pub struct Bucket {
 pub(super) enum Rows {
     /// In the tree below this page.
     Tree(u64),
-    /// In this page image, which stood in place of a page number.
+    /// In this page image, stored inline in the bucket's value.
     Inline(Vec<u8>),
 }
 
 impl Bucket {
     /// Reads the header that is a bucket's value in its parent.
-    /// `name` is kept for messages. Fails if the header or the inline page behind it is cut short or damaged.
+    /// `name` is kept for messages. Fails if the header or the inline page after it is truncated or damaged.
     pub fn parse(name: &[u8], value: &[u8]) -> Result<Self, Error> {
         let fail = |fault| Error::in_bucket(name, fault);
         let root = page::u64_at(value, 0).ok_or_else(|| fail(Fault::BucketHeader))?;
@@ -94,7 +94,7 @@ impl Bucket {
         Ok(Self { name: name.to_vec(), sequence, rows })
     }
 
-    /// The first page of its tree; none if its rows stand inline in its parent's page.
+    /// Returns the root page of its tree; `None` if it is inline in its parent's page.
     pub fn root_page(&self) -> Option<u64> {
         match self.rows {
             Rows::Tree(page) => Some(page),
@@ -112,7 +112,7 @@ impl<R: ReadAt> View<R> {
     /// Opens a file. Reads the two meta pages and no more.
     ///
     /// The page size is found as bbolt does: from page 0 if that is valid, else from a valid meta page at one of the
-    /// places where page 1 can be. Of two valid meta pages the one with the higher transaction number counts.
+    /// places where page 1 can be. Of two valid meta pages the one with the higher transaction ID is used.
     /// Fails with [`Error::NoMeta`] if neither is valid and [`Error::Truncated`] if the file ends before its pages.
     pub fn open(src: R) -> Result<Self, Error> {
         let has = src.len().map_err(|source| Error::Read { offset: 0, size: 0, source })?;
@@ -150,7 +150,7 @@ impl<R: ReadAt> View<R> {
         self.page_size
     }
 
-    /// The meta page that counts.
+    /// Returns the meta page in use.
     pub fn meta(&self) -> &Meta {
         &self.meta
     }
@@ -160,7 +160,7 @@ impl<R: ReadAt> View<R> {
         &self.metas
     }
 
-    /// Whether the newer meta page is damaged, so that the state before the last transaction is what is read.
+    /// Returns whether the newer meta page is damaged, so that the state before the last transaction is read.
     /// (That a page is the newer one is then known only from its damaged content.)
     pub fn fell_back(&self) -> bool {
         self.fell_back
@@ -178,13 +178,13 @@ impl<R: ReadAt> View<R> {
         read.is_ok() && field(16) == Some(self.meta.root) && field(40) == Some(self.meta.hwm)
     }
 
-    /// Whether a list of free pages is kept in the file.
+    /// Returns whether a freelist is stored in the file.
     pub fn keeps_free_list(&self) -> bool {
         self.meta.freelist != NO_FREELIST
     }
 
-    /// Whether the page of the list of free pages, where one is kept, is such a list: what bbolt looks at when it opens the
-    /// file. What the list says is for [`super::check()`].
+    /// Checks that the freelist page, if one is stored, has the right type, as bbolt does when it opens the
+    /// file. The content of the list is checked by [`super::check()`].
     pub fn free_list(&self) -> Result<(), Error> {
         let id = self.meta.freelist;
         if id == NO_FREELIST {
@@ -192,7 +192,7 @@ impl<R: ReadAt> View<R> {
         }
         match self.load_raw(id, b"", &mut Vec::new())?.flags {
             page::FREELIST => Ok(()),
-            flags => Err(Error::at(id, b"", Fault::WrongType { flags, wanted: "the list of free pages" })),
+            flags => Err(Error::at(id, b"", Fault::WrongType { flags, wanted: "a freelist" })),
         }
     }
 
@@ -206,7 +206,7 @@ impl<R: ReadAt> View<R> {
         &self.src
     }
 
-    /// The list of buckets, itself a bucket.
+    /// Returns the root bucket, whose rows are the top-level buckets.
     pub fn root(&self) -> Bucket {
         Bucket { name: Vec::new(), sequence: self.meta.sequence, rows: Rows::Tree(self.meta.root) }
     }
@@ -253,7 +253,7 @@ impl<R: ReadAt> View<R> {
         Ok(header)
     }
 
-    /// As [`Self::load_raw`], but through a window, which reads on when a walk goes through the file in its order.
+    /// As [`Self::load_raw`], but through a window, which reads ahead when a walk is sequential.
     pub(super) fn page<'w>(&self, id: u64, bucket: &[u8], window: &'w mut Window) -> Result<&'w [u8], Error> {
         let size = page::narrow(self.page_size);
         let usable = id >= 2 && id < self.meta.hwm && self.fill(id, 1, window);
@@ -276,7 +276,7 @@ impl<R: ReadAt> View<R> {
         }
     }
 
-    /// Sees to it that `pages` pages from `id` on are in the window. False where they are
+    /// Ensures that `pages` pages from `id` on are in the window. Returns false if they are
     /// too many for it, or cannot be read.
     fn fill(&self, id: u64, pages: u64, window: &mut Window) -> bool {
         let has = id >= window.first && id.saturating_add(pages) <= window.first.saturating_add(window.pages);
@@ -311,7 +311,7 @@ impl<R: ReadAt> View<R> {
     }
 }
 
-/// A meta page and the transaction number that stands in it even if it is not valid.
+/// A meta page and the transaction ID in it, even if the page is not valid.
 type MetaRead = (Result<Meta, Error>, u64);
 
 fn read_meta(src: &impl ReadAt, page: u64, offset: u64) -> Result<MetaRead, Error> {
@@ -324,7 +324,7 @@ fn read_meta(src: &impl ReadAt, page: u64, offset: u64) -> Result<MetaRead, Erro
     Ok((Meta::parse(page, &bytes), page::u64_at(&bytes, 64).unwrap_or(0)))
 }
 
-/// Page 1 where page 0 says it is; one with another page size does not count.
+/// Page 1 where page 0 says it is; one with another page size is ignored.
 fn read_second(src: &impl ReadAt, page_size: u32, has: u64) -> Result<MetaRead, Error> {
     let offset = u64::from(page_size);
     if has.saturating_sub(offset) < page::wide(META_LEN) {

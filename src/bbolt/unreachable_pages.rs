@@ -1,6 +1,6 @@
 //! Branch pages that nothing refers to any more. bbolt changes a tree by writing new pages and
-//! leaves the old ones as they were, so these tell what the tree was; where a tree lost its end,
-//! they tell what it should be.
+//! leaves the old ones as they were, so these show an earlier state of the tree; where a tree lost
+//! its end, they show what it should be.
 
 use super::error::Error;
 use super::page::IS_BUCKET;
@@ -12,10 +12,10 @@ use super::{ReadAt, page::wide};
 /// Bytes that are read at a time.
 const BLOCK: u64 = 256 << 10;
 
-/// The pages of a bucket's tree from its root to its last leaf; none where its rows stand inline.
+/// The pages of a bucket's tree from its root to its last leaf; none if the bucket is inline.
 ///
 /// # Errors
-/// When one of them cannot be read.
+/// Fails if one of them cannot be read.
 pub fn right_edge<R: ReadAt>(view: &View<R>, bucket: &Bucket) -> Result<Vec<u64>, Error> {
     let (mut pages, mut bytes) = (Vec::new(), Vec::new());
     let Rows::Tree(mut id) = bucket.rows else { return Ok(pages) };
@@ -31,8 +31,8 @@ pub fn right_edge<R: ReadAt>(view: &View<R>, bucket: &Bucket) -> Result<Vec<u64>
 /// A branch page's children: each one's first key and its page.
 pub type Children<'p> = [(&'p [u8], u64)];
 
-/// Shows the children of every sound branch page of one page's length that is not in `in_use`, with that page's
-/// number. `visit` says whether to go on.
+/// Passes the children of every intact branch page of one page's length that is not in `in_use`, with that page's
+/// number, to `visit`. `visit` returns whether to continue.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -68,11 +68,11 @@ pub fn stray_branches<R: ReadAt>(
     Ok(())
 }
 
-/// Is shown a row: its page, its bucket where that is known, its key and value; it says whether to go on.
+/// Called with a row: its page, its bucket if known, its key and value; returns whether to continue.
 pub type VisitRow<'v> = dyn FnMut(u64, Option<&[u8]>, &[u8], &[u8]) -> bool + 'v;
 
-/// Shows the rows of every sound leaf page in `pages`, with the page's number and, where the page holds a bucket inline, that
-/// bucket's name; of which bucket a page of its own is, it does not say. `visit` says whether to go on.
+/// Passes the rows of every intact leaf page in `pages` to `visit`, with the page's number and, where the page holds an inline
+/// bucket, that bucket's name; the bucket of any other page is not known. `visit` returns whether to continue.
 ///
 /// # Errors
 /// When the file cannot be read.

@@ -1,8 +1,8 @@
-//! Changing a file copy-on-write: what a bbolt commit does, by the simplest legal road.
+//! Changes a file copy-on-write: what a bbolt commit does, in the simplest valid way.
 //!
-//! Changed nodes live in memory until [`Edit::commit`] appends them behind the high-water mark.
-//! No page in use, nor a free one, is ever overwritten: until the new meta page is on the disk the
-//! file is what it was. The list of free pages is given up, which is how etcd itself opens its
+//! Changed nodes live in memory until [`Edit::commit`] appends them after the high-water mark.
+//! No page in use, nor a free one, is ever overwritten: until the new meta page is on disk the
+//! file is unchanged. The freelist is dropped, which is how etcd itself opens its
 //! files: bbolt finds the free pages by walking the tree when it opens the file.
 
 use super::error::{Error, Fault};
@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 
 /// A set of changes to one file, made by [`Edit::commit`] all at once or not at all.
 ///
-/// Damage in the parts that it reads is an error; it does not look at the others, so [`super::check()`] first.
+/// Damage in the parts that it reads is an error; other parts are not read, so run [`super::check()`] first.
 #[derive(Debug)]
 pub struct Edit<F> {
     view: View<F>,
-    /// The list of buckets; the values of opened ones are brought up to date by the commit.
+    /// The root bucket; the values of opened buckets are updated by the commit.
     root: Node,
     opened: BTreeMap<Vec<u8>, Opened>,
     changed: bool,
@@ -47,15 +47,15 @@ struct Item {
 }
 
 impl<F: ReadAt + WriteAt> Edit<F> {
-    /// Opens a file for changes. It may not be open anywhere else, and its end must be a page's end: the hash behind
-    /// a snapshot's pages has to be cut off first. Fails as [`View::open`] does.
+    /// Opens a file for changes. It may not be open anywhere else, and its end must be a page's end: the hash after
+    /// a snapshot's pages must be removed first. Fails as [`View::open`] does.
     pub fn begin(file: F) -> Result<Self, Error> {
         let view = View::open(file)?;
         let root = Node::Page(view.meta().root);
         Ok(Self { view, root, opened: BTreeMap::new(), changed: false })
     }
 
-    /// The file as it is without the changes.
+    /// Returns the file without the changes.
     pub fn before(&self) -> &View<F> {
         &self.view
     }
@@ -66,7 +66,7 @@ impl<F: ReadAt + WriteAt> Edit<F> {
         let items = self.leaf_for(bucket, key)?;
         match find(items, key) {
             Ok(item) if item.flags & IS_BUCKET != 0 => {
-                return Err(Error::refused(bucket, "a nested bucket stands in the place of this key"));
+                return Err(Error::refused(bucket, "the key is a nested bucket"));
             }
             Ok(item) => value.clone_into(&mut item.value),
             Err(at) => items.insert(at, Item { flags: 0, key: key.to_vec(), value: value.to_vec() }),
@@ -79,7 +79,7 @@ impl<F: ReadAt + WriteAt> Edit<F> {
         let items = self.leaf_for(bucket, key)?;
         match items.binary_search_by(|item| item.key.as_slice().cmp(key)) {
             Ok(at) if items.get(at).is_some_and(|item| item.flags & IS_BUCKET != 0) => {
-                Err(Error::refused(bucket, "a nested bucket stands in the place of this key"))
+                Err(Error::refused(bucket, "the key is a nested bucket"))
             }
             Ok(at) => {
                 items.remove(at);
@@ -89,13 +89,13 @@ impl<F: ReadAt + WriteAt> Edit<F> {
         }
     }
 
-    /// Makes an empty bucket; one that is there stays as it is.
+    /// Creates an empty bucket; an existing one is left unchanged.
     pub fn create_bucket(&mut self, name: &[u8]) -> Result<(), Error> {
         check_row(name, name, b"")?;
         let items = open_leaf(&self.view, b"", &mut self.root, name)?;
         match find(items, name) {
             Ok(item) if item.flags & IS_BUCKET != 0 => Ok(()),
-            Ok(_) => Err(Error::refused(name, "a plain row stands in its place")),
+            Ok(_) => Err(Error::refused(name, "a row of this name exists that is not a bucket")),
             Err(at) => {
                 let value = Pack::new(true).inline_bucket(0);
                 items.insert(at, Item { flags: IS_BUCKET, key: name.to_vec(), value });
@@ -110,7 +110,7 @@ impl<F: ReadAt + WriteAt> Edit<F> {
         let items = open_leaf(&self.view, b"", &mut self.root, name)?;
         match items.binary_search_by(|item| item.key.as_slice().cmp(name)) {
             Ok(at) if items.get(at).is_some_and(|item| item.flags & IS_BUCKET == 0) => {
-                Err(Error::refused(name, "a plain row stands in its place"))
+                Err(Error::refused(name, "a row of this name exists that is not a bucket"))
             }
             Ok(at) => {
                 items.remove(at);
@@ -128,8 +128,8 @@ impl<F: ReadAt + WriteAt> Edit<F> {
         Ok(())
     }
 
-    /// Makes the changes last: pages, sync, meta page, sync. After an error the file is what it was before, but for
-    /// bytes behind its pages, unless only the last sync failed. Without changes nothing is written.
+    /// Commits the changes: pages, sync, meta page, sync. After an error the file is unchanged, except for
+    /// bytes after its pages, unless only the last sync failed. Without changes nothing is written.
     pub fn commit(self) -> Result<(), Error> {
         let Self { view, mut root, opened, changed } = self;
         if !changed {
@@ -141,7 +141,7 @@ impl<F: ReadAt + WriteAt> Edit<F> {
         for (name, bucket) in opened {
             let value = spill.bucket(&name, bucket)?;
             let items = open_leaf(&view, b"", &mut root, &name)?;
-            let row = find(items, &name).map_err(|_| Error::refused(&name, "its row is gone"))?;
+            let row = find(items, &name).map_err(|_| Error::refused(&name, "its row is missing"))?;
             row.value = value;
         }
         let root = spill.tree(b"", root)?;
@@ -160,7 +160,7 @@ impl<F: ReadAt + WriteAt> Edit<F> {
         self.open(bucket)?;
         match self.opened.get_mut(bucket) {
             Some(opened) => open_leaf(&self.view, bucket, &mut opened.tree, key),
-            None => Err(Error::refused(bucket, "there is no such bucket")),
+            None => Err(Error::refused(bucket, "bucket not found")),
         }
     }
 
@@ -169,7 +169,7 @@ impl<F: ReadAt + WriteAt> Edit<F> {
         if !self.opened.contains_key(name) {
             let items = open_leaf(&self.view, b"", &mut self.root, name)?;
             let row = find(items, name).ok().filter(|item| item.flags & IS_BUCKET != 0);
-            let row = row.ok_or_else(|| Error::refused(name, "there is no such bucket"))?;
+            let row = row.ok_or_else(|| Error::refused(name, "bucket not found"))?;
             let bucket = Bucket::parse(name, &row.value)?;
             let tree = match bucket.rows {
                 Rows::Tree(page) => Node::Page(page),
@@ -181,7 +181,7 @@ impl<F: ReadAt + WriteAt> Edit<F> {
             self.opened.insert(name.to_vec(), Opened { sequence: bucket.sequence, tree });
         }
         self.changed = true;
-        self.opened.get_mut(name).ok_or_else(|| Error::refused(name, "there is no such bucket"))
+        self.opened.get_mut(name).ok_or_else(|| Error::refused(name, "bucket not found"))
     }
 }
 
@@ -207,7 +207,7 @@ fn find<'i>(items: &'i mut [Item], key: &[u8]) -> Result<&'i mut Item, usize> {
     items.get_mut(at).ok_or(end)
 }
 
-/// The leaf where `key` is or belongs; the nodes down to it are read and will be written anew.
+/// The leaf where `key` is or belongs; the nodes down to it are read and will be rewritten.
 fn open_leaf<'n, F: ReadAt>(
     view: &View<F>,
     bucket: &[u8],
@@ -238,7 +238,7 @@ fn open_leaf<'n, F: ReadAt>(
     Err(Error::at(page, bucket, Fault::Depth(MAX_DEPTH)))
 }
 
-/// A page's elements, whose order is checked since they are searched by halving.
+/// A page's elements, whose order is checked since they are searched by binary search.
 fn read_node(bytes: &[u8], shape: page::Shape) -> Result<Node, Fault> {
     let mut before: Option<&[u8]> = None;
     let mut in_order = |index: usize, key| {
@@ -273,7 +273,7 @@ struct Spill<'v, F> {
 }
 
 impl<F: ReadAt + WriteAt> Spill<'_, F> {
-    /// Writes a bucket's tree; its value in the list of buckets comes back. Small ones go inline by bbolt's rule.
+    /// Writes a bucket's tree; returns its value in the root bucket. Small ones are stored inline by bbolt's rule.
     fn bucket(&mut self, name: &[u8], bucket: Opened) -> Result<Vec<u8>, Error> {
         if let Node::Leaf(items) = &bucket.tree {
             let pack = packed(items);
@@ -289,7 +289,7 @@ impl<F: ReadAt + WriteAt> Spill<'_, F> {
         Ok(bucket_header(self.tree(name, bucket.tree)?, bucket.sequence))
     }
 
-    /// Writes what has changed of a tree; its root page comes back.
+    /// Writes the changed nodes of a tree and returns its root page.
     fn tree(&mut self, bucket: &[u8], tree: Node) -> Result<u64, Error> {
         let entries = match tree {
             Node::Page(id) => return Ok(id),
@@ -322,7 +322,7 @@ impl<F: ReadAt + WriteAt> Spill<'_, F> {
         }
     }
 
-    /// Writes what has changed below a branch; the entries of that branch come back.
+    /// Writes the changed nodes below a branch and returns the entries of that branch.
     fn children(&mut self, children: Vec<(Vec<u8>, Node)>) -> Result<Vec<ChildRef>, Error> {
         let mut entries = Vec::new();
         for (key, child) in children {
@@ -338,7 +338,7 @@ impl<F: ReadAt + WriteAt> Spill<'_, F> {
         Ok(entries)
     }
 
-    /// Writes the rows of a leaf to as many pages as they take; none if there are none.
+    /// Writes the rows of a leaf to as many pages as needed; no page if there are no rows.
     fn leaf(&mut self, items: &[Item]) -> Result<Vec<ChildRef>, Error> {
         let mut entries = Vec::new();
         for group in leaf_groups(items, self.pages.page_size()) {
@@ -393,7 +393,7 @@ fn packed(items: &[Item]) -> Pack {
     pack
 }
 
-/// Cuts rows into runs that fill a page each; a row that is larger than a page has its own.
+/// Splits rows into runs that fill a page each; a row that is larger than a page has its own.
 fn leaf_groups(items: &[Item], page_size: usize) -> impl Iterator<Item = &[Item]> {
     let mut rest = items;
     std::iter::from_fn(move || {

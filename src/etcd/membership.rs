@@ -112,9 +112,9 @@ impl Member {
     /// Reads a row of the `members` bucket.
     ///
     /// # Errors
-    /// A sentence when the bytes are not such JSON.
+    /// Returns a message if the bytes are not such JSON.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|e| format!("a row of the members bucket is not etcd's JSON ({e})"))
+        serde_json::from_slice(bytes).map_err(|e| format!("invalid JSON in a row of the members bucket ({e})"))
     }
 }
 

@@ -15,13 +15,13 @@ pub struct KeyValue {
     /// The revision of this change.
     #[prost(int64, tag = "3")]
     pub mod_revision: i64,
-    /// How often it changed since it was created.
+    /// Its version: the number of changes since it was created, this one included.
     #[prost(int64, tag = "4")]
     pub version: i64,
     /// The value.
     #[prost(bytes = "vec", tag = "5")]
     pub value: Vec<u8>,
-    /// The lease that it hangs on, 0 for none.
+    /// The lease that it is attached to, 0 for none.
     #[prost(int64, tag = "6")]
     pub lease: i64,
 }
@@ -32,10 +32,10 @@ pub struct Lease {
     /// The lease's ID.
     #[prost(int64, tag = "1")]
     pub id: i64,
-    /// Seconds that it lives from the moment a leader takes over.
+    /// Time to live in seconds, from the moment a leader takes over.
     #[prost(int64, tag = "2")]
     pub ttl: i64,
-    /// Seconds that were left at the last checkpoint, 0 for none.
+    /// Remaining seconds at the last checkpoint, 0 for none.
     #[prost(int64, tag = "3")]
     pub remaining_ttl: i64,
 }
@@ -80,7 +80,7 @@ pub struct Role {
     /// The role's name.
     #[prost(bytes = "vec", tag = "1")]
     pub name: Vec<u8>,
-    /// What it permits.
+    /// Its permissions.
     #[prost(message, repeated, tag = "2")]
     pub permissions: Vec<Permission>,
 }
@@ -109,11 +109,11 @@ pub struct KeyValueRef<'a> {
     pub create_revision: i64,
     /// The revision of this change.
     pub mod_revision: i64,
-    /// How often it changed since it was created.
+    /// Its version: the number of changes since it was created, this one included.
     pub version: i64,
     /// The value.
     pub value: &'a [u8],
-    /// The lease that it hangs on, 0 for none.
+    /// The lease that it is attached to, 0 for none.
     pub lease: i64,
 }
 

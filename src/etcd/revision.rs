@@ -1,4 +1,4 @@
-//! Revision keys of the `key` bucket: `u64be main | '_' | u64be sub`, and a `t` behind it for a
+//! Revision keys of the `key` bucket: `u64be main | '_' | u64be sub`, followed by `t` for a
 //! tombstone.
 //!
 //! Source: etcd `server/storage/mvcc/revision.go`.
@@ -22,7 +22,7 @@ pub struct RevisionKey {
 }
 
 impl Revision {
-    /// The 17 bytes of a row that is no tombstone.
+    /// Returns the 17-byte key of a row that is not a tombstone.
     pub fn to_bytes(self) -> [u8; 17] {
         let mut out = [b'_'; 17];
         let (main, rest) = out.split_at_mut(8);

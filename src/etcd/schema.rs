@@ -1,6 +1,6 @@
 //! The names of etcd's buckets and of the rows that requorum reads or writes in them.
 //!
-//! Source: etcd `server/storage/schema/bucket.go` and its neighbours.
+//! Source: etcd `server/storage/schema/bucket.go` and the other files there.
 
 /// Revision → `mvccpb.KeyValue`.
 pub const KEY: &[u8] = b"key";
@@ -10,7 +10,7 @@ pub const META: &[u8] = b"meta";
 pub const LEASE: &[u8] = b"lease";
 /// `AlarmMember` → nothing.
 pub const ALARM: &[u8] = b"alarm";
-/// Whether authentication is on.
+/// Whether authentication is enabled.
 pub const AUTH: &[u8] = b"auth";
 /// User name → `authpb.User`.
 pub const AUTH_USERS: &[u8] = b"authUsers";
@@ -40,10 +40,10 @@ pub const STORAGE_VERSION: &[u8] = b"storageVersion";
 pub const CLUSTER_VERSION: &[u8] = b"clusterVersion";
 /// In `cluster`: JSON of a downgrade (3.5 and later).
 pub const DOWNGRADE: &[u8] = b"downgrade";
-/// In `auth`: one byte, 1 when authentication is on.
+/// In `auth`: one byte, 1 when authentication is enabled.
 pub const AUTH_ENABLED: &[u8] = b"authEnabled";
 
-/// In `auth`: how often authentication was changed, u64be.
+/// In `auth`: the auth revision, u64be.
 pub const AUTH_REVISION: &[u8] = b"authRevision";
 
 /// In `meta`: the raft configuration as JSON (3.5 and later).
@@ -61,7 +61,7 @@ pub fn is_row(bucket: &[u8], key: &[u8]) -> bool {
     }
 }
 
-/// True for a bucket that etcd makes, false for one that it would not know.
+/// Returns whether etcd has a bucket of this name.
 pub fn is_known(bucket: &[u8]) -> bool {
     ALL.contains(&bucket)
 }

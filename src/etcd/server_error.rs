@@ -1,22 +1,22 @@
-//! What an etcd refuses with, as far as something depends on it: known by its gRPC code and by the message that is part of
-//! its API (`api/v3rpc/rpctypes/error.go`, the same from 3.4 to 3.7), read once where the answer arrives.
+//! Errors of an etcd server that requorum reacts to: identified by their gRPC code and the message that is part of
+//! the API (`api/v3rpc/rpctypes/error.go`, the same from 3.4 to 3.7), read once where the answer arrives.
 
 /// An error of an etcd server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerError {
-    /// The member knows no leader.
+    /// The member has no leader.
     NoLeader,
-    /// The revision that was asked for is compacted away.
+    /// The requested revision has been compacted.
     Compacted,
-    /// Authentication is on, and nobody logged in.
+    /// Authentication is enabled, and no user name was given.
     NoUser,
-    /// The user may not do that.
+    /// Permission denied.
     Denied,
     /// The token is from before a change of users or roles.
     OldAuthRevision,
-    /// One of the authentication store's own errors, which streams of 3.4 hand through.
+    /// One of the authentication store's own errors, which streams of 3.4 pass on unchanged.
     AuthStore,
-    /// A login where authentication is off.
+    /// A login although authentication is not enabled.
     NoAuthentication,
 }
 

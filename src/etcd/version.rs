@@ -4,11 +4,11 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// What a member gives as its cluster's version as long as there is none (etcd `etcdhttp/version.go`,
+/// The version that a member reports while the cluster has none (etcd `etcdhttp/version.go`,
 /// `serveVersion`).
 pub const NOT_DECIDED: &str = "not_decided";
 
-/// An etcd minor version whose servers start on what we write.
+/// An etcd minor version whose servers start from the files that requorum writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Minor {
     /// etcd 3.4
@@ -49,13 +49,13 @@ impl fmt::Display for Minor {
 impl FromStr for Minor {
     type Err = String;
 
-    /// Takes `3.5`, `v3.5`, `3.5.16`; the error is a sentence.
+    /// Takes `3.5`, `v3.5`, `3.5.16`; the error is a message.
     fn from_str(text: &str) -> Result<Self, String> {
         let plain = text.trim().trim_start_matches('v');
         Minor::ALL
             .into_iter()
             .find(|m| plain == m.as_str() || plain.strip_prefix(m.as_str()).is_some_and(|r| r.starts_with('.')))
-            .ok_or_else(|| format!("{text:?} is not an etcd version that requorum writes for: 3.4, 3.5, 3.6 or 3.7"))
+            .ok_or_else(|| format!("unsupported etcd version {text:?}: expected 3.4, 3.5, 3.6 or 3.7"))
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Record {
     pub data: Option<Vec<u8>>,
 }
 
-/// `etcdserverpb.Metadata`, the first record of each segment: who writes this log.
+/// `etcdserverpb.Metadata`, the first record of each segment: the member and cluster of the log.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub struct Metadata {
     /// The member's ID.
@@ -40,7 +40,7 @@ pub struct WalSnapshot {
     /// The term of that index.
     #[prost(uint64, optional, tag = "2")]
     pub term: Option<u64>,
-    /// Who voted then (3.5 and later).
+    /// The voters at that point (3.5 and later).
     #[prost(message, optional, tag = "3")]
     pub conf_state: Option<ConfState>,
 }
@@ -54,7 +54,7 @@ pub struct Entry {
     /// The term in which it was proposed.
     #[prost(uint64, optional, tag = "2")]
     pub term: Option<u64>,
-    /// Its place in the log.
+    /// Its raft index.
     #[prost(uint64, optional, tag = "3")]
     pub index: Option<u64>,
     /// The request.
@@ -68,7 +68,7 @@ pub struct HardState {
     /// The current term.
     #[prost(uint64, optional, tag = "1")]
     pub term: Option<u64>,
-    /// Whom this member voted for in it.
+    /// The member that this member voted for in that term.
     #[prost(uint64, optional, tag = "2")]
     pub vote: Option<u64>,
     /// The highest index known to be committed.
@@ -130,7 +130,7 @@ pub struct RaftSnapshot {
     /// The v2 store as JSON.
     #[prost(bytes = "vec", optional, tag = "1")]
     pub data: Option<Vec<u8>>,
-    /// Where in the log it stands.
+    /// Its position in the log.
     #[prost(message, optional, tag = "2")]
     pub metadata: Option<SnapshotMetadata>,
 }
@@ -138,7 +138,7 @@ pub struct RaftSnapshot {
 /// `raftpb.SnapshotMetadata`.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct SnapshotMetadata {
-    /// Who voted then.
+    /// The voters at that point.
     #[prost(message, optional, tag = "1")]
     pub conf_state: Option<ConfState>,
     /// The raft index it covers.

@@ -18,7 +18,7 @@ use super::message::Record;
 /// The types of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordKind {
-    /// Who writes this log.
+    /// The member and cluster of the log.
     Metadata = 1,
     /// A raft entry.
     Entry = 2,
@@ -47,7 +47,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Begins a log: its first record is the checksum zero.
+    /// Starts a log: its first record is the checksum zero.
     pub fn begin() -> Self {
         let mut encoder = Encoder::default();
         encoder.frame(&Record { kind: Some(RecordKind::Crc as i64), crc: Some(0), data: None });
@@ -61,7 +61,7 @@ impl Encoder {
         self.frame(&Record { kind: Some(kind as i64), crc: Some(self.crc), data: Some(data) });
     }
 
-    /// Ends the segment and begins the next one with the checksum so far; the bytes of the ended one come back.
+    /// Ends the segment, starts the next one with the checksum so far, and returns the bytes of the ended one.
     pub fn cut(&mut self) -> Vec<u8> {
         let ended = std::mem::take(&mut self.out);
         self.frame(&Record { kind: Some(RecordKind::Crc as i64), crc: Some(self.crc), data: None });
@@ -86,7 +86,7 @@ impl Encoder {
     }
 }
 
-/// What stands at the head of a frame.
+/// The header of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// Length of the record in bytes.

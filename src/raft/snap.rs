@@ -20,17 +20,17 @@ pub fn encode(snapshot: &RaftSnapshot) -> Vec<u8> {
 /// Reads a `.snap` file, as strictly as etcd does.
 ///
 /// # Errors
-/// A sentence when it is not one, is empty, or its checksum is wrong.
+/// Returns a message if it is not a `.snap` file, is empty, or its checksum is wrong.
 pub fn decode(bytes: &[u8]) -> Result<RaftSnapshot, String> {
     let file = SnapFile::decode(bytes).map_err(|e| format!("not a .snap file ({e})"))?;
     let data = file.data.unwrap_or_default();
     let stored = file.crc.unwrap_or_default();
     if data.is_empty() || stored == 0 {
-        return Err("an empty .snap file".into());
+        return Err("empty .snap file".into());
     }
     let computed = crc32c::crc32c(&data);
     if stored != computed {
-        return Err(format!("checksum {computed:08x} instead of {stored:08x}"));
+        return Err(format!("checksum mismatch: computed {computed:08x}, stored {stored:08x}"));
     }
-    RaftSnapshot::decode(&*data).map_err(|e| format!("not a raft snapshot inside ({e})"))
+    RaftSnapshot::decode(&*data).map_err(|e| format!("invalid raft snapshot ({e})"))
 }

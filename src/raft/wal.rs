@@ -1,9 +1,9 @@
-//! A WAL directory read: every segment, every record, every checksum; and where its tail is torn.
+//! Reads a WAL directory: every segment, every record, every checksum; and finds a torn tail.
 //!
 //! Segments are named `%016x-%016x.wal` (sequence, first index) and follow each other without a
-//! gap. Each begins with the running checksum and the metadata. Only the last may be torn: cut
-//! short, or with a record whose sectors were never written (512 bytes of zeros). etcd repairs
-//! that by cutting the tail off; here it is told and nothing is touched.
+//! gap. Each begins with the running checksum and the metadata. Only the last may be torn:
+//! truncated, or with a record whose sectors were never written (512 bytes of zeros). etcd repairs
+//! that by truncating the tail; here it is only reported.
 //!
 //! Source: etcd `server/storage/wal/{wal,decoder,repair,util}.go`.
 
@@ -25,11 +25,11 @@ use super::{
 /// The size to which etcd preallocates a segment, in bytes.
 pub const SEGMENT_BYTES: u64 = 64_000_000;
 
-/// No segment is longer: etcd cuts one behind the record that passes [`SEGMENT_BYTES`], and no request is so long. A file of
-/// terabytes that was never written would be read for hours.
+/// No segment is longer: etcd starts the next one after the record that exceeds [`SEGMENT_BYTES`], and no request is so long. A sparse file
+/// of terabytes would take hours to read.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Sectors are what a disk writes whole; a torn record has one that is all zero.
+/// A disk writes a sector as a whole; a torn record has one that is all zero.
 const SECTOR: u64 = 512;
 
 /// `%016x-%016x.wal`.
@@ -44,27 +44,27 @@ pub fn parse_file_name(name: &str) -> Option<(u64, u64)> {
     Some((hex(sequence)?, hex(index)?))
 }
 
-/// What a WAL directory holds.
+/// The content of a WAL directory.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Log {
     /// The member's ID.
     pub node_id: u64,
     /// The cluster's ID.
     pub cluster_id: u64,
-    /// The entries, rewritten ones already dropped, in order and without a gap.
+    /// The entries in order and without a gap; overwritten ones are dropped.
     pub entries: Vec<Entry>,
     /// The last hard state.
     pub hard_state: HardState,
     /// Snapshot records, in order.
     pub snapshots: Vec<WalSnapshot>,
-    /// Where and why the last segment ends before its time, if it does.
+    /// Where and why the last segment is torn, if it is.
     pub torn: Option<String>,
 }
 
-/// A log without its entries' content: what is kept while it streams by.
+/// A log without its entries' content: what is kept while the log is streamed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outline {
-    /// Whose log it is; none before the first record was read.
+    /// The member and cluster of the log; `None` before the first record is read.
     pub metadata: Option<Metadata>,
     /// Index of the first entry that the last one follows without a gap; 0 without entries.
     pub first: u64,
@@ -76,24 +76,24 @@ pub struct Outline {
     pub hard_state: HardState,
     /// Snapshot records, in order.
     pub snapshots: Vec<WalSnapshot>,
-    /// Where and why the last segment ends before its time, if it does.
+    /// Where and why the last segment is torn, if it is.
     pub torn: Option<String>,
 }
 
-/// What a log's records change while it streams by.
+/// A change made by a log's records while the log is streamed.
 #[derive(Debug)]
 pub enum Change {
-    /// An entry: it drops all entries that came before from its index on, and follows the others without a gap unless
+    /// An entry: it drops all earlier entries from its index on, and follows the others without a gap unless
     /// it follows a snapshot record ([`Outline::first`] is its own index then).
     Entry(Entry),
-    /// Entries up to this index are committed and will not be dropped any more.
+    /// Entries up to this index are committed and will not be dropped.
     Committed(u64),
 }
 
 /// Reads a WAL directory from its oldest segment.
 ///
 /// # Errors
-/// When there is no segment, one is missing, or a record that is not the torn tail is damaged; the
+/// Fails if there is no segment, one is missing, or a record that is not the torn tail is damaged; the
 /// error names the file and the offset.
 pub fn read(dir: &Path) -> Result<Log, Error> {
     let mut entries = Vec::new();
@@ -119,11 +119,11 @@ pub fn parse(segments: &[&[u8]]) -> Result<Log, Error> {
     whose(outline, entries, Path::new("the log"))
 }
 
-/// Opens a segment: in a directory of somebody else it may be a pipe, a device or a link to what is not that one's.
+/// Opens a segment: in another user's directory it may be a pipe, a device or a link to a file of a third user.
 pub type Open<'a> = &'a dyn Fn(&Path) -> std::io::Result<File>;
 
-/// Reads `paths`, segments that follow each other, the oldest first, and hands every change to `each` with the outline
-/// after it. One record at a time is in memory. Of a log with an error in it the outline says what came before.
+/// Reads `paths`, segments that follow each other, the oldest first, and passes every change to `each` with the outline
+/// after it. One record at a time is in memory. After an error the outline covers the records before it.
 ///
 /// # Errors
 /// When a record that is not the torn tail is damaged, or a file cannot be read.
@@ -139,7 +139,7 @@ pub fn follow(
         let file = open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         if length > MOST_BYTES {
-            let what = format!("it has {length} bytes, and etcd begins another segment at {SEGMENT_BYTES}");
+            let what = format!("segment too long: {length} bytes, etcd starts another segment at {SEGMENT_BYTES}");
             return Err(Error::Damaged { path: path.into(), offset: 0, what });
         }
         let last = position.saturating_add(1) == paths.len();
@@ -161,15 +161,15 @@ fn collect(entries: &mut Vec<Entry>, outline: &Outline, change: Change) {
 
 fn whose(outline: Outline, entries: Vec<Entry>, path: &Path) -> Result<Log, Error> {
     let Some(metadata) = outline.metadata else {
-        return Err(Error::NoLog { path: path.into(), what: "no segment says whose log this is".into() });
+        return Err(Error::NoLog { path: path.into(), what: "no metadata record found".into() });
     };
     let (node_id, cluster_id) = (metadata.node_id.unwrap_or_default(), metadata.cluster_id.unwrap_or_default());
     let Outline { hard_state, snapshots, torn, .. } = outline;
     Ok(Log { node_id, cluster_id, entries, hard_state, snapshots, torn })
 }
 
-/// The segments of a WAL directory, each with its sequence and its first index, the oldest first; gaps are left to the
-/// caller.
+/// The segments of a WAL directory, each with its sequence and its first index, the oldest first; the caller checks for
+/// gaps.
 ///
 /// # Errors
 /// When the directory cannot be listed.
@@ -190,7 +190,7 @@ fn segments(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let named = list(dir)?;
     let no_log = |what: String| Error::NoLog { path: dir.into(), what };
     let Some((mut expected, ..)) = named.first().cloned() else {
-        return Err(no_log("no WAL segment in it".into()));
+        return Err(no_log("no WAL segment found".into()));
     };
     for (sequence, ..) in &named {
         if *sequence != expected {
@@ -210,13 +210,13 @@ struct Reader<'a> {
     nth: u64,
 }
 
-/// Why a record could not be taken: it may be a torn tail, or it may not.
+/// Why a record could not be read: it may be a torn tail, or not.
 enum Bad {
     /// The file ends inside it.
     Short,
-    /// Its bytes are there and wrong.
+    /// Its bytes are complete but invalid.
     Wrong(String),
-    /// The system failed.
+    /// The read failed.
     Io(std::io::Error),
 }
 
@@ -235,7 +235,7 @@ impl Reader<'_> {
             let Some(frame) = Frame::parse(field) else {
                 if last && something_follows(input).map_err(io)? {
                     let path = path.shown();
-                    self.outline.torn = Some(format!("{path}: nothing was written at byte {offset}, but behind it"));
+                    self.outline.torn = Some(format!("{path}: zeros at byte {offset}, followed by other data"));
                     return Ok(());
                 }
                 break;
@@ -248,7 +248,7 @@ impl Reader<'_> {
                 Err(Bad::Short) => return self.cut_off(path, offset, last),
                 Err(Bad::Wrong(_)) if last && never_written(begin, &body) => {
                     self.outline.torn =
-                        Some(format!("{}: the record at byte {offset} was never written whole", path.shown()));
+                        Some(format!("{}: incomplete write of the record at byte {offset}", path.shown()));
                     return Ok(());
                 }
                 Err(Bad::Wrong(what)) => return Err(Error::Damaged { path: path.into(), offset, what }),
@@ -261,10 +261,10 @@ impl Reader<'_> {
     /// The file ends inside the record at `offset`.
     fn cut_off(&mut self, path: &Path, offset: u64, last: bool) -> Result<(), Error> {
         if last {
-            self.outline.torn = Some(format!("{}: cut off inside the record at byte {offset}", path.shown()));
+            self.outline.torn = Some(format!("{}: truncated inside the record at byte {offset}", path.shown()));
             return Ok(());
         }
-        Err(Error::Damaged { path: path.into(), offset, what: "a record runs past the end".into() })
+        Err(Error::Damaged { path: path.into(), offset, what: "a record extends past the end of the file".into() })
     }
 
     fn record(&mut self, body: &[u8]) -> Result<(), Bad> {
@@ -273,25 +273,25 @@ impl Reader<'_> {
         let nth = self.nth;
         self.nth = self.nth.saturating_add(1);
         let kind = RecordKind::from_number(record.kind.unwrap_or_default())
-            .ok_or_else(|| Bad::Wrong(format!("record type {} is unknown", record.kind.unwrap_or_default())))?;
+            .ok_or_else(|| Bad::Wrong(format!("unknown record type {}", record.kind.unwrap_or_default())))?;
         // The checksum does not cover a record's type: that a flipped bit in it makes no other log, the order of the
         // records and the form of their content must tell.
         if (nth == 0) != (kind == RecordKind::Crc) || (nth == 1) != (kind == RecordKind::Metadata) {
-            return Err(Bad::Wrong("a segment begins with a checksum and with whose log it is, once each".into()));
+            return Err(Bad::Wrong("a segment must begin with one checksum record and one metadata record".into()));
         }
         if kind == RecordKind::Crc {
             if !data.is_empty() {
-                return Err(Bad::Wrong("a checksum record has a content".into()));
+                return Err(Bad::Wrong("a checksum record has data".into()));
             }
             if self.crc.is_some_and(|crc| crc != stored) {
-                return Err(Bad::Wrong("the checksum does not go on from the segment before".into()));
+                return Err(Bad::Wrong("the checksum does not continue the previous segment's".into()));
             }
             self.crc = Some(stored);
             return Ok(());
         }
         let crc = crc32c::crc32c_append(self.crc.unwrap_or_default(), &data);
         if crc != stored {
-            return Err(Bad::Wrong(format!("checksum {crc:08x} instead of {stored:08x}")));
+            return Err(Bad::Wrong(format!("checksum mismatch: computed {crc:08x}, stored {stored:08x}")));
         }
         self.crc = Some(crc);
         match kind {
@@ -317,28 +317,28 @@ impl Reader<'_> {
     fn state(&mut self, state: HardState) -> Result<(), Bad> {
         let commit = state.commit.unwrap_or_default();
         if state.term.unwrap_or_default() == 0 && commit > 0 {
-            return Err(Bad::Wrong("a hard state of term 0 has committed something".into()));
+            return Err(Bad::Wrong("a hard state of term 0 has a commit index".into()));
         }
         self.outline.hard_state = state;
         (self.each)(self.outline, Change::Committed(commit));
         Ok(())
     }
 
-    /// A new leader may rewrite the end of the log: an entry drops all from its index on. A member that lags too far
-    /// behind gets a snapshot instead of entries; its log goes on behind that one's index.
+    /// A new leader may rewrite the end of the log: an entry drops all from its index on. A member that lags too
+    /// far gets a snapshot instead of entries; its log continues after the snapshot's index.
     fn entry(&mut self, entry: Entry) -> Result<(), Bad> {
         let index = entry.index.unwrap_or_default();
         match entry.kind.unwrap_or_default() {
             0 => {}
             1 if entry.data.as_ref().is_some_and(|data| !data.is_empty()) => {}
-            kind => return Err(Bad::Wrong(format!("entry {index} is none that etcd writes (type {kind})"))),
+            kind => return Err(Bad::Wrong(format!("entry {index} has type {kind}, which etcd never writes"))),
         }
         let outline = &mut *self.outline;
         let goes_on = outline.first > 0 && index <= outline.last.saturating_add(1);
         let after_snapshot =
             || outline.snapshots.iter().rev().any(|s| s.index.unwrap_or_default().checked_add(1) == Some(index));
         if outline.first > 0 && !goes_on && !after_snapshot() {
-            return Err(Bad::Wrong(format!("entry {index} comes after a gap")));
+            return Err(Bad::Wrong(format!("entry {index} follows a gap")));
         }
         if !goes_on || index < outline.first {
             outline.first = index;
@@ -349,17 +349,17 @@ impl Reader<'_> {
     }
 }
 
-/// Reads a content that has nothing in it but what etcd writes.
+/// Decodes a record's data and rejects anything that etcd would not write.
 fn decode<M: Message + Default>(data: &[u8]) -> Result<M, Bad> {
-    let read = M::decode(data).map_err(|e| Bad::Wrong(format!("the record's content does not decode ({e})")))?;
+    let read = M::decode(data).map_err(|e| Bad::Wrong(format!("the record's data cannot be decoded ({e})")))?;
     if read.encoded_len() == data.len() {
         Ok(read)
     } else {
-        Err(Bad::Wrong("the record's content is of another type".into()))
+        Err(Bad::Wrong("the record's data is of another type".into()))
     }
 }
 
-/// Reads record and padding; never more than the file still has.
+/// Reads the record and its padding; never more than the rest of the file.
 fn read_body(input: &mut impl Read, frame: Frame, left: u64, body: &mut Vec<u8>) -> Result<(), Bad> {
     let whole = frame.whole();
     let there = whole.min(left);
@@ -371,7 +371,7 @@ fn read_body(input: &mut impl Read, frame: Frame, left: u64, body: &mut Vec<u8>)
     Ok(())
 }
 
-/// Whether anything but zeros is left to read. Compared by blocks: 64 MB of zeros are the rule.
+/// Returns whether the rest has anything but zeros. Compared by blocks: 64 MB of zeros are usual.
 fn something_follows(input: &mut impl Read) -> std::io::Result<bool> {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut block = ZEROS;

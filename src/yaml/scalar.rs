@@ -1,4 +1,4 @@
-//! What a word in a YAML file means: go-yaml v2's `resolve.go` and sigs.k8s.io/yaml's `convertToJSONableObject`, and
+//! Resolves scalars of a YAML file: go-yaml v2's `resolve.go` and sigs.k8s.io/yaml's `convertToJSONableObject`, and
 //! YAML 1.2's core schema.
 
 use serde_json::{Number, Value};
@@ -11,7 +11,7 @@ const OWN: &str = "tag:yaml.org,2002:";
 /// A scalar as JSON.
 ///
 /// # Errors
-/// A sentence, where a tag does not fit, or where JSON has no such value (`.inf`).
+/// Returns a message if a tag does not match, or if JSON has no such value (`.inf`).
 pub(super) fn resolve(text: &str, plain: bool, tag: Option<&str>, schema: Schema) -> Result<Value, String> {
     let word = || Ok(Value::String(text.into()));
     let by_itself = || match schema {
@@ -28,7 +28,7 @@ pub(super) fn resolve(text: &str, plain: bool, tag: Option<&str>, schema: Schema
             Schema::Etcd => etcd(text)?,
             Schema::Words => core(text),
         },
-        Some(other) => return Err(format!("the tag !!{other} is not read")),
+        Some(other) => return Err(format!("unsupported tag !!{other}")),
     };
     let fits = match (tag.strip_prefix(OWN), &value) {
         (Some("bool"), Value::Bool(_)) | (Some("null"), Value::Null) | (Some("float"), Value::Number(_)) => true,
@@ -36,7 +36,7 @@ pub(super) fn resolve(text: &str, plain: bool, tag: Option<&str>, schema: Schema
         _ => false,
     };
     match value {
-        _ if !fits => Err("a value does not fit its tag".into()),
+        _ if !fits => Err("value does not match its tag".into()),
         Value::Number(number) if tag.ends_with("float") => {
             Ok(number.as_f64().and_then(Number::from_f64).map_or(Value::Null, Value::Number))
         }
@@ -51,9 +51,9 @@ fn etcd(text: &str) -> Result<Value, String> {
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Value::Bool(false),
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf" | "-.Inf"
-        | "-.INF" => return Err(format!("{text} is no number that etcd reads")),
+        | "-.INF" => return Err(format!("{text} is not a number that etcd accepts")),
         _ if text.starts_with('.') && text.contains('_') && float(&text.replace('_', "")).is_some() => {
-            return Err(format!("{text} is a number or not by the place of its underscores"));
+            return Err(format!("ambiguous number {text}: underscores after a leading dot"));
         }
         _ if text.starts_with('.') => float(text).unwrap_or_else(|| text.into()),
         _ if text.starts_with(|c: char| c.is_ascii_digit() || c == '+' || c == '-') => {

@@ -1,5 +1,5 @@
-//! A tree of YAML as values of serde's types: the words keep their text where a text is wanted, and what does not fit is
-//! named by its line and field.
+//! Deserializes a tree of YAML with serde: scalars keep their text where a string is expected, and errors name
+//! the line and field.
 
 use std::{fmt::Display, rc::Rc};
 
@@ -15,7 +15,7 @@ impl de::Error for Error {
 }
 
 impl Error {
-    /// Adds where it was, unless something inside has named its own line.
+    /// Adds the line, unless an inner error has set one already.
     fn at(mut self, line: usize) -> Error {
         self.line.get_or_insert(line);
         self

@@ -383,7 +383,7 @@ fn wrong() {
     let whole = host.dir.join(planned.received());
     fs::write(&whole, b"somebody wrote into it").unwrap();
     let output = planned.apply(&net, &[]).output().unwrap();
-    ended(&output, 1, &["is not the plan's snapshot", "another SHA-256 now"]);
+    ended(&output, 1, &[": not the plan's snapshot", "its SHA-256 has changed"]);
     assert_eq!(fs::read(&whole).unwrap(), b"somebody wrote into it");
     assert!(!data(&host).exists());
     fs::remove_file(&whole).unwrap();

@@ -108,7 +108,7 @@ fn what_a_file_is_comes_first() {
         ("empty.db", Vec::new(), 1, vec!["it is empty (0 bytes)"]),
         ("zeros.db", vec![0; 20_480], 1, vec!["nothing but zeros, 20,480 bytes"]),
         ("older.db", signed(&older), 1, vec!["5cf3503d, 12, 8", "the newer of its two meta pages is damaged (page 0"]),
-        ("second.db", signed(&second), 1, vec!["5cf3503d, 12, 8", "page 1: its checksum"]),
+        ("second.db", signed(&second), 1, vec!["5cf3503d, 12, 8", "page 1: checksum mismatch"]),
     ];
     let dir = tempfile::tempdir().unwrap();
     for (name, bytes, code, words) in cases {

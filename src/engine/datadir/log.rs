@@ -86,7 +86,7 @@ impl MemberLog {
 pub fn read(snap_dir: &Path, wal_dir: &Path) -> Result<MemberLog, Error> {
     let segments = wal::list(wal_dir)?;
     if segments.is_empty() {
-        return Err(Error::NoLog { path: wal_dir.into(), what: "no WAL segment in it".into() });
+        return Err(Error::NoLog { path: wal_dir.into(), what: "no WAL segment found".into() });
     }
     let mut warnings = Vec::new();
     let files = snap_files(snap_dir);

@@ -1,10 +1,10 @@
-//! What stands in a raft entry, as far as requorum reads it: the v2 store's requests, and who the members are.
+//! The content of a raft entry, as far as requorum reads it: the v2 store's requests, and who the members are.
 //!
 //! Sources: etcd `etcdserverpb/etcdserver.proto` (`Request`), `raft_internal.proto`, `membershippb/membership.proto`.
 
 use prost::Message;
 
-/// `etcdserverpb.Request`: a request to the v2 store. 3.4 and 3.5 keep the members' names and the cluster version so,
+/// `etcdserverpb.Request`: a request to the v2 store. 3.4 and 3.5 store the members' names and the cluster version this way,
 /// and, with `--enable-v2`, their users' v2 keys.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct V2Request {
@@ -35,7 +35,7 @@ pub struct V2Request {
     /// When it expires, nanoseconds since 1970; 0 for never.
     #[prost(int64, tag = "9")]
     pub expiration: i64,
-    /// Part of reads only. It stands here because `POST` and `SYNC` would pass for a message in which it is a group.
+    /// Used in reads only. It is declared because `POST` and `SYNC` would otherwise decode as a message in which it is a group.
     #[prost(bool, tag = "10")]
     pub wait: bool,
     /// Whether a directory is deleted with what is in it.
@@ -77,10 +77,10 @@ struct ClusterVersion {
 /// `membershippb.ClusterMemberAttrSetRequest`.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(in crate::etcd) struct AttributesSet {
-    /// Whose they are.
+    /// The member's ID.
     #[prost(uint64, tag = "1")]
     pub member_id: u64,
-    /// What is published.
+    /// The attributes.
     #[prost(message, optional, tag = "2")]
     pub attributes: Option<Attributes>,
 }
@@ -96,12 +96,12 @@ pub struct Attributes {
     pub client_urls: Vec<String>,
 }
 
-/// What a normal entry asks for.
+/// The request of a normal entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// A change of the v2 store.
     V2(V2Request),
-    /// Another cluster version, `3.6.0`.
+    /// A new cluster version, such as `3.6.0`.
     ClusterVersion(String),
     /// A member's name and client URLs.
     Attributes(u64, Attributes),
@@ -112,8 +112,8 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// Reads the data of a normal entry. A request to the v2 store may stand in it bare; its method is no message, so
-    /// the two cannot be mistaken for each other.
+    /// Reads the data of a normal entry. A request to the v2 store may be stored without a wrapper; its method is not a message, so
+    /// the two cannot be confused.
     pub fn decode(data: &[u8]) -> Asked {
         if let Ok(internal) = Internal::decode(data) {
             return match internal {

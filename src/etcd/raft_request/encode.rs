@@ -1,4 +1,4 @@
-//! What a leader puts into a raft entry: the write side of `etcdserverpb.InternalRaftRequest`, as far as a log that is
+//! The content that a leader writes into a raft entry: the write side of `etcdserverpb.InternalRaftRequest`, as far as a log that is
 //! made up for an exercise needs it. What is read of entries is in [`super::decode`].
 //!
 //! Source: etcd `etcdserverpb/raft_internal.proto`, `rpc.proto`, `membershippb/membership.proto`, the same in 3.5 to 3.7.
@@ -61,10 +61,10 @@ struct Op {
     delete: Option<Delete>,
 }
 
-/// One change of a key: what is put, or, for a tombstone, the key that goes.
+/// One change of a key: what is put, or, for a tombstone, the key that is deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// The row as it stands afterwards.
+    /// The row after the change.
     Put(KeyValue),
     /// The key that is deleted.
     Delete(Vec<u8>),

@@ -2,18 +2,18 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Go's zero time, which stands for "never".
+/// Go's zero time, which means "never".
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// Nanoseconds since 1970; `None` for Go's zero time.
 ///
 /// # Errors
-/// A sentence when it is not such a time.
+/// Returns a message if it is not such a time.
 pub fn from_rfc3339(text: &str) -> Result<Option<i64>, String> {
     if text == NEVER {
         return Ok(None);
     }
-    let odd = || format!("{text:?} is not a point in time");
+    let odd = || format!("not an RFC 3339 time: {text:?}");
     // Go writes the server's own zone; humantime takes UTC only.
     let (utc, offset) = match text.char_indices().nth_back(5) {
         Some((at, sign @ ('+' | '-'))) => {

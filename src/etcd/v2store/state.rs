@@ -20,10 +20,10 @@ const USERS: &str = "/1";
 const MEMBERS: &str = "/0/members";
 const REMOVED: &str = "/0/removed_members";
 const VERSION: &str = "/0/version";
-/// What etcd takes for a mistake of the client's clock: 2000-01-01, nanoseconds since 1970.
+/// Earlier expirations are ignored by etcd as an error of the client's clock: 2000-01-01, nanoseconds since 1970.
 const OLDEST_EXPIRY: i64 = 946_684_800_000_000_000;
 
-/// One node.
+/// A node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Node {
     /// True for a directory.
@@ -76,7 +76,7 @@ impl Store {
     /// Reads the JSON inside a `.snap` file.
     ///
     /// # Errors
-    /// A sentence when it is not a v2 store.
+    /// Returns a message if it is not a v2 store.
     pub fn from_json(json: &[u8]) -> Result<Store, String> {
         let saved: Saved = serde_json::from_slice(json).map_err(|e| format!("not a v2 store's JSON ({e})"))?;
         let mut store = Store { index: saved.index, ..Store::default() };
@@ -118,7 +118,7 @@ impl Store {
         self.users().filter(|(_, node)| !node.dir).count() as u64
     }
 
-    /// `3.5.0`; none where it was never decided.
+    /// Returns the cluster version (`3.5.0`); `None` if it was never set.
     pub fn cluster_version(&self) -> Option<&str> {
         self.nodes.get(VERSION).map(|node| node.value.as_str())
     }
@@ -149,7 +149,7 @@ impl Store {
         })
     }
 
-    /// Carries out a request; one that etcd would refuse changes nothing.
+    /// Applies a request; one that etcd would reject changes nothing.
     pub fn apply(&mut self, request: &V2Request) {
         // Refused requests are part of a log as much as others.
         let _ = self.carry_out(request);
@@ -201,7 +201,7 @@ impl Store {
         self.create(path, r.dir, &value, expires, true)
     }
 
-    /// A new node, in place of a key if `replace` says so; directories on the way come into being.
+    /// A new node, in place of a key if `replace` says so; missing parent directories are created.
     fn create(&mut self, path: &str, dir: bool, value: &str, expires: Option<i64>, replace: bool) -> Option<()> {
         if read_only(path) {
             return None;
@@ -248,7 +248,7 @@ impl Store {
         self.put(path.into(), node);
     }
 
-    /// Whether a key is there and as the request wants it to be.
+    /// Returns whether a key exists and meets the request's conditions.
     fn compared(&self, path: &str, r: &V2Request) -> Option<()> {
         let node = self.nodes.get(path).filter(|node| !node.dir && !read_only(path))?;
         let fits = (r.prev_index == 0 || r.prev_index == node.modified)
@@ -277,7 +277,7 @@ impl Store {
         }
     }
 
-    /// A member is added, or, with `promote`, votes from now on. One that etcd would refuse changes nothing.
+    /// Adds a member or, with `promote`, makes it a voter. A change that etcd would reject does nothing.
     pub fn add_member(&mut self, member: &Member, promote: bool) {
         let id = Id(member.id);
         let known = self.member(id);
@@ -291,21 +291,21 @@ impl Store {
         }
     }
 
-    /// A member's peer URLs change.
+    /// Sets a member's peer URLs.
     pub fn update_member(&mut self, id: Id, peer_urls: Vec<String>) {
         if let Some(known) = self.member(id) {
             self.set_peers(&Member { peer_urls, ..known });
         }
     }
 
-    /// A member goes, for good.
+    /// Removes a member permanently.
     pub fn remove_member(&mut self, id: Id) {
         if self.delete(&format!("{MEMBERS}/{id}"), true, true).is_some() {
             let _ = self.create(&format!("{REMOVED}/{id}"), false, "", None, false);
         }
     }
 
-    /// A member publishes its name and client URLs.
+    /// Sets a member's published name and client URLs.
     pub fn publish(&mut self, id: Id, attributes: &Attributes) {
         if self.member(id).is_some() {
             let json = serde_json::json!({"name": attributes.name, "clientURLs": attributes.client_urls});
@@ -313,7 +313,7 @@ impl Store {
         }
     }
 
-    /// Another cluster version.
+    /// Sets the cluster version.
     pub fn set_version(&mut self, version: &str) {
         let _ = self.create(VERSION, false, version, None, true);
     }

@@ -8,6 +8,18 @@ use std::{
 
 /// The rooms that are read: directories with all below them, and files.
 const ROOMS: &[&str] = &[
+    "src/agent",
+    "src/agent.rs",
+    "src/bbolt",
+    "src/bbolt.rs",
+    "src/etcd",
+    "src/etcd.rs",
+    "src/raft",
+    "src/raft.rs",
+    "src/yaml",
+    "src/yaml.rs",
+    "src/lib.rs",
+    "src/main.rs",
     "src/cli",
     "src/cli.rs",
     "src/domain",
