@@ -394,7 +394,7 @@ fn wrong() {
     bad[9000] ^= 1;
     fs::write(&here, &bad).unwrap();
     let output = planned.apply(&net, &[]).output().unwrap();
-    ended(&output, 3, &["is not the file that the plan was made for", "pins SHA-256"]);
+    ended(&output, 3, &["not the snapshot of the plan", "requires SHA-256"]);
     assert!(!data(&host).exists());
     fs::write(&here, &good).unwrap();
 

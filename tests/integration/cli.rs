@@ -393,7 +393,7 @@ fn wrong_local_certificates_stop_a_plan() {
     fs::remove_file(&cert).unwrap();
     let output = restore();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert!(said(&output).contains("not checked, it is not on this machine"), "{}", said(&output));
+    assert!(said(&output).contains("not checked, it does not exist on this machine"), "{}", said(&output));
 }
 
 #[test]
@@ -422,7 +422,7 @@ fn plans_that_were_tampered_with_are_refused() {
     fs::copy(fixture("seed-3.5.16.db"), &snapshot).unwrap();
     let output = restore();
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains("not the file that the plan was made for"), "{}", said(&output));
+    assert!(said(&output).contains("not the snapshot of the plan"), "{}", said(&output));
     let left = names(dir.path()).into_iter().filter(|name| !name.ends_with(".journal")).collect::<Vec<_>>();
     assert_eq!(left, ["plan.yaml", "s.db"]);
 }

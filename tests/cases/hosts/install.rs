@@ -112,7 +112,7 @@ pub fn with_real_etcds() {
     // Shown as a command, and not run.
     let output = planned.apply(&net, &[]).output().unwrap();
     let kill = format!("h2: kill -TERM {}", members[1].pid());
-    ended(&output, 3, &["an etcd runs on h2 where a member is to be put", &kill, "--stop"]);
+    ended(&output, 3, &["h2: Warning: etcd is running there", &kill, "--stop"]);
     // A rehearsal disturbs nobody, and leaves nothing.
     let output = planned.apply(&net, &["--dry-run"]).output().unwrap();
     let said = ended(&output, 0, &["1 member answers, has no leader, raft index unchanged", "Dry run passed"]);

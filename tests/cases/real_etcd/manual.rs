@@ -129,7 +129,7 @@ pub fn sheet_and_code(server: &Server) {
     let mut part = terminal(sheet.parts.iter().find(|part| part.starts_with("# Part 2")).unwrap());
     asks(&part);
     part.send("exchange\r");
-    part.wait("m1 stands in");
+    part.wait("m1 is installed in");
     let names = |dir: &Path| {
         let mut names: Vec<String> =
             fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();

@@ -63,7 +63,7 @@ pub fn left_alive(server: &Server) {
     let (code, said) = run(requorum(["restore", "--override", &text, "--plan"]).arg(&held));
     assert_eq!(code, Some(3), "{said}");
     assert!(
-        said.contains(&format!("a process holds {own}"))
+        said.contains(&format!("{own} is in use by a process"))
             && said.contains(&format!("process {}", cluster.members[2].pid())),
         "{said}"
     );

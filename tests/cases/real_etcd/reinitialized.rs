@@ -90,7 +90,7 @@ pub fn anew(server: &Server) {
             texts(&forked["advice"]).join("\n").contains(&format!(
                 "restore from {}",
                 if at == &held {
-                    format!("{}'s directory {held}", name(led))
+                    format!("{}'s data directory {held}", name(led))
                 } else {
                     format!("the snapshot {snapshot}")
                 }
@@ -188,7 +188,7 @@ pub fn restored_beside(server: &Server) {
     // its own old directory only lags
     let own = path(&cluster.members[2].data_dir);
     let degraded = wait_for("degraded", &all, &["--data-dir", &dir, "--data-dir", &own]);
-    assert!(texts(&degraded["advice"]).join("\n").contains(&format!("its data in {own} is whole")), "{degraded}");
+    assert!(texts(&degraded["advice"]).join("\n").contains(&format!("its data in {own} is intact")), "{degraded}");
 }
 
 /// An etcd that was started without a word about its cluster, at one of the endpoints.
@@ -243,7 +243,7 @@ pub fn compacted_past(server: &Server) {
     cluster.client(0, None).compact(30);
     let own = wait_for("degraded", &all, &["--data-dir", &dir]);
     assert_eq!(own["keep"], true, "{own}");
-    assert!(texts(&own["advice"]).join("\n").contains(&format!("its data in {dir} is whole")), "{own}");
+    assert!(texts(&own["advice"]).join("\n").contains(&format!("its data in {dir} is intact")), "{own}");
 
     cluster.members.iter_mut().for_each(Member::kill);
     let dirs = [0, 1].map(|at| cluster.dir.path().join(format!("new{at}.etcd")));

@@ -186,7 +186,7 @@ pub fn whole_and_never_started(server: &Server) {
     assert!(said["plan"] == *id && words.contains(&format!("requorum/canary/{id}-")));
     // All of it is in the recovery's record.
     let report = succeed(requorum(["report"]).arg(&site.plan.file));
-    assert!(report.contains("## Proof") && report.contains("PROVEN"), "{report}");
+    assert!(report.contains("## Verification") && report.contains("PROVEN"), "{report}");
 }
 
 /// Members from different snapshots, all of them "healthy": older, newer, and as new but other.

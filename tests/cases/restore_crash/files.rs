@@ -271,7 +271,10 @@ pub fn flags_and_plans() {
     let one = ["snapshot", "restore", source, "--initial-cluster-token=t", "--data-dir"];
     let restore = |more: &[&str]| run(&[&one, more].concat());
     let (code, said) = restore(&["a"]);
-    assert!(code == 0 && said.contains("Warning: authentication is on") && said.contains("--disable-auth"), "{said}");
+    assert!(
+        code == 0 && said.contains("Warning: authentication is enabled") && said.contains("--disable-auth"),
+        "{said}"
+    );
     let (code, said) = restore(&["b", "--disable-auth"]);
     assert!(code == 0 && !said.contains("authentication"), "{said}");
     assert_eq!(auth_enabled(&dir.path().join("a")), Some(vec![1]));

@@ -60,7 +60,7 @@ fn a_command_line_journal_leaks_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (_, listener) = planned(dir.path());
     let lifted = ["apply", "tapir.yaml", "--override", "nashorn-2@127.0.0.1", "--reason", REASON];
-    ended(&requorum(dir.path(), &lifted), 0, &["in place"]);
+    ended(&requorum(dir.path(), &lifted), 0, &["installed"]);
     drop(listener);
     let path = dir.path().join("tapir.yaml.journal");
 
@@ -113,7 +113,7 @@ fn what_is_no_journal_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (plan, listener) = planned(dir.path());
     drop(listener);
-    ended(&requorum(dir.path(), &["apply", "tapir.yaml"]), 0, &["in place"]);
+    ended(&requorum(dir.path(), &["apply", "tapir.yaml"]), 0, &["installed"]);
     let journal = fs::read_to_string(dir.path().join("tapir.yaml.journal")).unwrap();
     let lines: Vec<&str> = journal.lines().collect();
     let of_host = fs::read_dir(dir.path().join("pelikan")).unwrap().map(|e| e.unwrap().path());
