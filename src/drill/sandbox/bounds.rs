@@ -37,7 +37,7 @@ impl Bounds {
     /// When it is outside, or cannot be made absolute.
     pub(super) fn path(&self, path: &Path) -> Result<()> {
         let refusal = || {
-            outside(&path.shown().to_string())
+            outside(path.shown().as_ref())
                 .why(format!("a drill touches nothing but {}", self.root.shown()))
                 .hint("Take a path in that directory; for real work leave the drill and start requorum.")
         };
