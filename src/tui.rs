@@ -12,8 +12,8 @@ pub mod exit_summary;
 pub mod headless;
 pub(crate) mod keyboard;
 pub mod keymap;
-pub mod messages;
 pub mod observer;
+pub mod state;
 pub mod steps;
 pub(crate) mod terminal;
 #[cfg(test)]
@@ -26,6 +26,8 @@ mod tests_choose;
 mod tests_hosts;
 pub mod views;
 pub mod widgets;
+
+pub use self::state::messages;
 
 use crate::tui::{views::frame, widgets::theme};
 use std::{
