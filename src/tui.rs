@@ -12,14 +12,16 @@ pub mod exit_summary;
 pub mod headless;
 pub(crate) mod keyboard;
 pub mod keymap;
-pub mod messages;
 pub mod observer;
+pub mod state;
 pub mod steps;
 pub(crate) mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod views;
 pub mod widgets;
+
+pub use self::state::messages;
 
 use crate::tui::{views::frame, widgets::theme};
 use std::{

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crossterm::event::KeyEvent;
 
 pub use self::effect::{Effect, Orders};
-use super::steps::Step;
+use super::step::Step;
 use crate::{
     domain::{
         members::certificates,
