@@ -240,7 +240,7 @@ mod tests {
         let body = &bomb[at..];
         let length = u32::try_from(body.len()).unwrap();
         for (length, unpacked, words) in [
-            (length, Some(9), "another length"),
+            (length, Some(9), "wrong length"),
             (length, Some(u32::MAX), "too long"),
             (CHUNK_BYTES as u32 + 1, None, "too long"),
         ] {

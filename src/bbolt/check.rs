@@ -436,7 +436,7 @@ impl<R: ReadAt> Checker<'_, R> {
         waiting: &mut Vec<Task>,
     ) {
         if !shape.leaf {
-            self.problem(task.fault(page, Fault::WrongType { flags: page::BRANCH, wanted: "a leaf" }));
+            self.problem(task.fault(page, Fault::WrongType { flags: page::BRANCH, wanted: "a leaf page" }));
             return;
         }
         let mut before = None;

@@ -58,7 +58,7 @@ fn damage_is_named() {
     has(&put(child, root), Some(root), &Fault::Shared);
     has(&put(child, 3), Some(3), &Fault::Shared);
     has(&put(at(3), 4), Some(3), &Fault::WrongId(4));
-    has(&damage(&|b| b[at(3) + 8] = 0x10), Some(3), &Fault::WrongType { flags: 0x10, wanted: "a branch or a leaf" });
+    has(&damage(&|b| b[at(3) + 8] = 0x10), Some(3), &Fault::WrongType { flags: 0x10, wanted: "a branch or leaf page" });
     has(&damage(&|b| b[at(3) + 12] = 1), Some(4), &Fault::Shared);
     has(&damage(&|b| b[at(3) + 13] = 1), Some(3), &Fault::Overflow { overflow: 256, hwm });
     has(

@@ -271,7 +271,8 @@ mod tests {
     use super::*;
 
     fn piped() -> (File, &'static Stream) {
-        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        // no process that another test starts inherits an end
+        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
         let fd: &'static OwnedFd = Box::leak(Box::new(writer));
         (File::from(reader), Box::leak(Box::new(Stream::new(Target::Pipe(fd)))))
     }
