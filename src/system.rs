@@ -15,6 +15,7 @@ pub mod hash_compare;
 pub mod host_session;
 mod hosts;
 pub mod journal;
+mod journal_record;
 pub mod local;
 pub mod member_ops;
 pub mod net;

@@ -71,7 +71,7 @@ pub trait Cluster: Send + Sync {
     /// Saves a snapshot from a member to the new file `into`, by way of `into.part`, and verifies it.
     ///
     /// # Errors
-    /// When the member does not answer, the hash is wrong, or the file cannot be written; nothing is left behind.
+    /// When the member does not answer, the hash is wrong, or the file cannot be written; no part of it remains.
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts>;
 
     /// Returns true if the members are simulated, so that their answers prove nothing.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::journal::Record;
+use super::journal_record::Record;
 use crate::{
     domain::{
         members::certificates,

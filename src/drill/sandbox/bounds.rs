@@ -64,13 +64,13 @@ impl Bounds {
     /// Refuses an endpoint that is not one of the exercise's members.
     ///
     /// # Errors
-    /// When it is none.
+    /// If it is not.
     pub(super) fn endpoint(&self, endpoint: &str) -> Result<()> {
         match self.endpoints.iter().any(|e| e == endpoint) {
             true => Ok(()),
             false => Err(outside(endpoint)
-                .why("a drill asks nobody but its own members")
-                .hint(format!("They are {}.", self.endpoints.join(", ")))),
+                .why("a drill asks only its own members")
+                .hint(format!("Its members are {}.", self.endpoints.join(", ")))),
         }
     }
 

@@ -97,7 +97,7 @@ fn a_command_line_journal_leaks_nothing() {
         &["a file name is required", "-o our-night.yaml"],
     );
 
-    ended(&requorum(dir.path(), &["undo", "tapir.yaml"]), 0, &["out of its place"]);
+    ended(&requorum(dir.path(), &["undo", "tapir.yaml"]), 0, &["rolled back"]);
     ended(
         &requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "back.yaml"]),
         0,
@@ -128,7 +128,7 @@ fn what_is_no_journal_is_refused() {
             write("changed", &journal.replace(LABEL, "another")),
             &["not an intact journal", "line 1 was changed", "PLAN.yaml.journal"][..],
         ),
-        (write("cut", &journal[..journal.len() - 9]), &["is cut off", "head -n "]),
+        (write("cut", &journal[..journal.len() - 9]), &["is incomplete", "head -n "]),
         (write("without", &format!("{}\n{}\n", lines[0], lines[2])), &["line 2 does not follow", "head -n 1"]),
         (write("empty", ""), &["is empty"]),
         (plan, &["line 1 is not a journal record", "PLAN.yaml.journal"]),
