@@ -207,7 +207,7 @@ fn the_whole_road() {
         Planned::new(&net, &fixture("3.5.16-small.db"), &[("h1", &dirs[0]), ("h2", &dirs[1]), ("h3", &dirs[2])]);
 
     let said = succeed(&mut planned.apply(&net, &["--check"]));
-    for words in ["h1: Linux ", "h3: Linux ", "not there yet", "Preflight passed on every host; nothing was written"] {
+    for words in ["h1: Linux ", "h3: Linux ", "does not exist yet", "Preflight passed on every host; nothing was written"] {
         assert!(said.contains(words), "{words:?} is not in:\n{said}");
     }
     assert!(!dirs[0].exists() && names(&dirs[1]).is_empty(), "a look wrote something");
@@ -416,7 +416,7 @@ fn sudo() {
     ops.script("sudo", &format!("echo \"$*\" >>{}; shift; exec \"$@\"", log.display()));
     let planned = Planned::new(&net, &fixture("3.5.16-small.db"), &[("ops", &data(&ops))]);
     let output = planned.apply(&net, &[]).output().unwrap();
-    ended(&output, 0, &["ops: Linux x86_64, as ops, root by sudo".replace("x86_64", std::env::consts::ARCH).as_str()]);
+    ended(&output, 0, &["ops: Linux x86_64, as ops, root via sudo".replace("x86_64", std::env::consts::ARCH).as_str()]);
     let log = fs::read_to_string(log).unwrap();
     let run: Vec<&str> = log.lines().filter(|line| line.ends_with("/requorum agent")).collect();
     assert!(matches!(run.as_slice(), [one] if one.starts_with("-n ")), "{log}");

@@ -140,7 +140,7 @@ pub fn with_real_etcds() {
     let output = planned.undo(&net, &[]).output().unwrap();
     ended(&output, 3, &["etcds are running on the data directories of 3 members", "--stop"]);
     let output = planned.undo(&net, &["--stop"]).output().unwrap();
-    ended(&output, 0, &["out of its place again", "the previous directories are restored"]);
+    ended(&output, 0, &["rolled back", "the previous directories are restored"]);
     assert!(dirs.iter().all(|dir| cluster_of(dir).0 == old), "the old directories are back");
     drop(new);
     let report = succeed(requorum(["report"]).arg(&planned.file));
@@ -181,7 +181,7 @@ pub fn rehearsed_and_kept() {
     assert_eq!(counts, [0, 0, 5, 1]);
     all_in_place(&hosts, &planned);
     // The way back, and forth again.
-    ended(&planned.undo(&net, &[]).output().unwrap(), 0, &["out of its place again"]);
+    ended(&planned.undo(&net, &[]).output().unwrap(), 0, &["rolled back"]);
     assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
     ended(&planned.undo(&net, &[]).output().unwrap(), 0, &["Nothing to undo"]);
     assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));

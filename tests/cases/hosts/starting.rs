@@ -194,8 +194,8 @@ pub fn by_their_units() {
         &[
             "h1: m1: systemctl enable --now --no-block etcd.service",
             "h2: m2: systemctl start --no-block etcd.service",
-            "h3: m3 is not started from here: /etc/systemd/system/etcd.service does not match the plan: \
-             --name is old-3 there, and m3 in the plan.",
+            "h3: m3 cannot be started from here: /etc/systemd/system/etcd.service does not match the plan: \
+             --name is old-3 there, but m3 in the plan.",
             "not started: m1, m2, m3",
             "--yes",
         ],
