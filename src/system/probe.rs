@@ -1,5 +1,5 @@
-//! Everybody asked at once and heard out in rounds, on threads: [`crate::domain::quorum::probe_rounds`] says who is next, a [`Cluster`]
-//! a [`World`] asks.
+//! Asks all members in parallel and in rounds, on threads: [`crate::domain::quorum::probe_rounds`] decides who is next,
+//! a [`Cluster`] asks.
 
 use std::{
     collections::BTreeSet,

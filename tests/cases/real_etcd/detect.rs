@@ -168,7 +168,7 @@ pub fn five(server: &Server) {
         whole["advice"][0]
             .as_str()
             .unwrap()
-            .starts_with(&format!("Start etcd on m3 first: its data in {disk} is whole"))
+            .starts_with(&format!("Start etcd on m3 first: its data in {disk} is intact"))
     );
     // what was advised first helps
     let _m3 = again(server, &cluster.members[2]);

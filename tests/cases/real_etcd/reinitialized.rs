@@ -92,7 +92,7 @@ pub fn anew(server: &Server) {
                 if at == &held {
                     format!("{}'s data directory {held}", name(led))
                 } else {
-                    format!("the snapshot {snapshot}")
+                    format!("snapshot {snapshot}")
                 }
             )),
             "{forked}"
