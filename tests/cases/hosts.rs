@@ -216,7 +216,7 @@ fn the_whole_road() {
     let said = ended(
         &output,
         0,
-        &["h1: sending the program", "the snapshot was sent", "packed", "requorum launch ", "Journal: "],
+        &["h1: sending the program", "snapshot sent and verified", "compressed", "requorum launch ", "Journal: "],
     );
     assert_eq!(said.matches("; verified").count(), 3, "{said}");
     for (host, dir) in hosts.iter().zip(&dirs) {

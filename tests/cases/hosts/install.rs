@@ -151,7 +151,7 @@ pub fn with_real_etcds() {
     // It is something to practise on, without a word of it.
     let mut record = requorum(["drill", "record"]);
     let said = succeed(record.arg(&planned.file).args(["-o", "night.yaml"]).current_dir(&planned.dir));
-    for words in ["m2 answers", "taken back", "night: sound"] {
+    for words in ["m2 answers", "the rollback", "night: sound"] {
         assert!(said.contains(words), "{words:?} is not in\n{said}");
     }
     let journal = fs::read_to_string(journal::path_next_to(&planned.file)).unwrap();
