@@ -292,7 +292,7 @@ pub fn flags_and_plans() {
 
     let cluster = "--initial-cluster=m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380";
     let (code, said) = run(&["plan", "--snapshot", source, cluster, "--label=care", "--disable-auth", "--compact"]);
-    assert!(code == 0 && said.contains("Switch authentication off") && said.contains("compacted"), "{said}");
+    assert!(code == 0 && said.contains("Disable authentication") && said.contains("compacted"), "{said}");
     let yaml = fs::read_to_string(dir.path().join("plan.yaml")).unwrap();
     assert!(yaml.contains("\noptions:\n  disable_auth: true\n  compact: true\n"), "{yaml}");
     let (code, said) = run(&["restore", "--plan=plan.yaml"]);
