@@ -207,7 +207,9 @@ fn the_whole_road() {
         Planned::new(&net, &fixture("3.5.16-small.db"), &[("h1", &dirs[0]), ("h2", &dirs[1]), ("h3", &dirs[2])]);
 
     let said = succeed(&mut planned.apply(&net, &["--check"]));
-    for words in ["h1: Linux ", "h3: Linux ", "does not exist yet", "Preflight passed on every host; nothing was written"] {
+    for words in
+        ["h1: Linux ", "h3: Linux ", "does not exist yet", "Preflight passed on every host; nothing was written"]
+    {
         assert!(said.contains(words), "{words:?} is not in:\n{said}");
     }
     assert!(!dirs[0].exists() && names(&dirs[1]).is_empty(), "a look wrote something");
