@@ -98,7 +98,7 @@ impl Drill {
         Model::new(self.options.clone(), LABEL)
     }
 
-    /// The system that it acts through.
+    /// Returns the sandbox that the wizard acts through.
     pub fn system(&self) -> Arc<dyn System> {
         Arc::<Sandbox<Local>>::clone(&self.system)
     }

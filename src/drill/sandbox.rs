@@ -38,7 +38,7 @@ pub struct Sandbox<W> {
 }
 
 impl<W: System> Sandbox<W> {
-    /// The sandbox of `exercise` around `inner`: nothing outside `bounds` is read, written or asked.
+    /// Creates the sandbox of `exercise` around `inner`: nothing outside `bounds` is read, written or asked.
     pub fn new(inner: Arc<W>, bounds: Bounds, exercise: Arc<Exercise>) -> Sandbox<W> {
         Sandbox { inner, bounds, exercise }
     }

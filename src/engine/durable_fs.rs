@@ -8,7 +8,7 @@
 //! **By ownership, not by dropping rights.** What is built lies in a staging directory that is made here, belongs to the
 //! effective user and has mode 0700 ([`Dir::make`] looks at what it opened). Whoever owns the place around it can rename
 //! that directory, and nothing more: nobody reaches what is in it, so reading it back proves it, and it is given away last,
-//! while it still cannot be reached. What remains are single calls in a directory of somebody else, and none of them gives
+//! while it still cannot be reached. What remains are single calls in another user's directory, and none of them gives
 //! that user more than the user has there already:
 //! - a rename into it, out of staging: never over anything, and the inode is looked at again by the handle afterwards;
 //! - a rename of what is there to a name beside it: both names lie in that directory, of which the user may rename all;
@@ -16,7 +16,7 @@
 //!
 //! Where what is found afterwards is not what was put there, that is an error with the name, and no success.
 //!
-//! **Reading.** What is in a directory of somebody else is looked at before it is opened ([`readable`], [`Dir::read`]): a
+//! **Reading.** What is in another user's directory is looked at before it is opened ([`readable`], [`Dir::read`]): a
 //! pipe or a device that has the name of a file is never opened, and a link in place of a database leads to no file of
 //! root's, whose content would be given away with what is restored from it.
 //!

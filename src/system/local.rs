@@ -54,14 +54,14 @@ pub struct Local {
     ssh: Ssh,
     /// The root directory for configurations.
     root: PathBuf,
-    /// Above which directory nothing of the machine is looked at; see [`Local::within`].
+    /// The directory that the inspection of this machine is limited to; see [`Local::within`].
     within: Option<PathBuf>,
     /// The snapshot that was read last: the members of a plan are restored from one reading.
     tools: Tools,
 }
 
 impl Local {
-    /// This machine with these members, other hosts by plain `ssh`.
+    /// Creates this machine's system with these members, other hosts by plain `ssh`.
     pub fn new(members: Members) -> Local {
         Local { members, ssh: Ssh::default(), root: "/".into(), within: None, tools: Tools::default() }
     }
@@ -72,7 +72,7 @@ impl Local {
         Local { root, ..self }
     }
 
-    /// Looks for run locks and journals of members no higher than `dir`, and neither for the machine's users nor for etcds
+    /// Keeps run locks and journals of members no higher than `dir`, and inspects neither this machine's users nor the etcds
     /// that run on it.
     #[must_use]
     pub fn within(self, dir: PathBuf) -> Local {

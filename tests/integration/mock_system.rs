@@ -132,9 +132,6 @@ pub struct MockSystem {
     saved: Vec<String>,
 }
 
-/// The name in the implementations of the traits.
-type Fake = MockSystem;
-
 /// Sets how the made-up machines behave.
 #[derive(Default)]
 pub struct Builder(MockSystem);
@@ -279,7 +276,7 @@ fn alone(cluster_id: Id, member: KnownMember) -> Answer {
 /// HashKV of the data that the made-up snapshots hold.
 const HASH: u32 = 0x9f3c_11aa;
 
-impl Fake {
+impl MockSystem {
     /// The restored member at `endpoint`, once all of the plan are restored.
     fn restored_at(&self, endpoint: &str) -> Option<(Plan, usize)> {
         let plan = self.plan.lock().unwrap().clone()?;
@@ -355,7 +352,7 @@ pub fn content(revision: i64) -> Content {
     }
 }
 
-impl Cluster for Fake {
+impl Cluster for MockSystem {
     fn trust_endpoints(&self, _endpoints: &[String]) {}
 
     fn member_status(&self, endpoint: &str) -> Answer {
@@ -509,7 +506,7 @@ impl Cluster for Fake {
     }
 }
 
-impl Files for Fake {
+impl Files for MockSystem {
     fn find_snapshots(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
         if places.iter().any(|p| p.ends_with("nowhere")) {
             return Err(Error::new(ErrorKind::Input, "/nowhere cannot be searched")
@@ -737,7 +734,7 @@ impl Files for Fake {
     }
 }
 
-impl Hosts for Fake {
+impl Hosts for MockSystem {
     fn operator(&self) -> String {
         "somebody".into()
     }
@@ -801,7 +798,7 @@ impl Hosts for Fake {
     }
 }
 
-impl Clock for Fake {
+impl Clock for MockSystem {
     fn now(&self) -> i64 {
         assert!(!self.clock_panics, "the made-up clock broke");
         NOW
@@ -854,7 +851,7 @@ fn unit(member: &Member) -> ConfigFacts {
     }
 }
 
-impl MemberOps for Fake {
+impl MemberOps for MockSystem {
     fn claim(&self, _run: &Run, _targets: &[PathBuf]) -> std::result::Result<RunLock, NotClaimed> {
         Ok(RunLock::default())
     }
@@ -918,7 +915,7 @@ impl MemberOps for Fake {
     }
 }
 
-impl Fake {
+impl MockSystem {
     /// Builds a member.
     pub fn restore(&self, plan: &Plan, name: &str, watch: &mut ProgressFn<'_>) -> Result<Restored> {
         let member = plan.members.iter().find(|m| m.name == name).expect("a member of the plan");

@@ -16,16 +16,16 @@ pub(super) const OUTSIDE: &str = "outside this exercise";
 #[derive(Debug, Clone)]
 pub struct Bounds {
     root: PathBuf,
-    /// The same as it was named, where links lead to it.
+    /// The same path as it was given, where links lead to it.
     named: PathBuf,
     endpoints: Vec<String>,
 }
 
 impl Bounds {
-    /// Everything in the directory `root`, and the members at `endpoints`.
+    /// Returns the bounds of the directory `root` and the members at `endpoints`.
     ///
     /// # Errors
-    /// When `root` does not exist.
+    /// If `root` does not exist.
     pub fn new(root: &Path, endpoints: Vec<String>) -> Result<Bounds> {
         let real = root.canonicalize().map_err(|e| io_trouble("look at", root, &e))?;
         Ok(Bounds { root: real, named: root.into(), endpoints })
@@ -34,25 +34,25 @@ impl Bounds {
     /// Refuses a path outside, symbolic links followed.
     ///
     /// # Errors
-    /// When it is outside, or cannot be made absolute.
+    /// If it is outside, or cannot be made absolute.
     pub(super) fn path(&self, path: &Path) -> Result<()> {
         let refusal = || {
             outside(path.shown().as_ref())
-                .why(format!("a drill touches nothing but {}", self.root.shown()))
-                .hint("Take a path in that directory; for real work leave the drill and start requorum.")
+                .why(format!("a drill uses nothing but {}", self.root.shown()))
+                .hint("Choose a path in that directory; for real work leave the drill and start requorum.")
         };
         let absolute = std::path::absolute(path).map_err(|e| io_trouble("look at", path, &e))?;
-        // What is plainly elsewhere is not even looked at.
+        // An obviously outside path is not even accessed.
         let near = [&self.root, &self.named].iter().any(|root| absolute.starts_with(root));
         if !near || absolute.components().any(|c| c == Component::ParentDir) {
             return Err(refusal());
         }
-        // The deepest part that exists tells where the rest would come to lie.
+        // The deepest existing part shows where the rest would be created.
         let existing = absolute.ancestors().find_map(|p| p.canonicalize().ok());
         if existing.is_some_and(|real| real.starts_with(&self.root)) { Ok(()) } else { Err(refusal()) }
     }
 
-    /// Refuses a place next to which something would be built outside.
+    /// Refuses a path whose staging directory would be outside.
     ///
     /// # Errors
     /// As [`Bounds::path`].
@@ -74,7 +74,7 @@ impl Bounds {
         }
     }
 
-    /// The certificates all of whose files are inside.
+    /// Returns the certificates all of whose files are inside.
     pub fn certificates(&self, named: &[certificates::Named]) -> Vec<certificates::Named> {
         let inside = |n: &&certificates::Named| {
             [Some(&n.cert), n.key.as_ref(), n.ca.as_ref()].into_iter().flatten().all(|path| self.path(path).is_ok())
@@ -83,7 +83,7 @@ impl Bounds {
     }
 }
 
-/// The refusal of anything that is outside.
+/// Returns the error for anything outside.
 pub(super) fn outside(what: &str) -> Error {
-    Error::new(ErrorKind::Input, format!("{what} is {OUTSIDE}"))
+    Error::new(ErrorKind::Input, format!("{what}: {OUTSIDE}"))
 }

@@ -32,12 +32,12 @@ impl<W: System> Cluster for Sandbox<W> {
     }
 
     fn peer_status(&self, endpoint: &str, member: &KnownMember) -> Answer {
-        // what a database calls a peer URL is no address of an exercise
+        // a peer URL from a database is not an address of an exercise
         match member.peer_urls.iter().try_for_each(|url| self.bounds.endpoint(url)) {
             Ok(()) => self.inner.peer_status(endpoint, member),
             Err(_) => Answer::Silent {
                 why: bounds::OUTSIDE.into(),
-                details: "Its peer port is no part of this exercise.".into(),
+                details: "Its peer port is not part of this exercise.".into(),
             },
         }
     }

@@ -1,4 +1,4 @@
-//! Members' directories in the exercise: the disk may be full, and once every member of a plan is in place, members run.
+//! Members' directories in the exercise: the disk may be full, and once every member of a plan is installed, members run.
 
 use std::path::{Path, PathBuf};
 

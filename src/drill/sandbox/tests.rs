@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use crate::{
-    domain::model::observations::{Answer, disk::DirState},
+    domain::model::observations::{Answer, Hashed, disk::DirState},
     drill::{Drill, scenario::library},
     error::ErrorKind,
 };
@@ -26,6 +26,8 @@ fn a_sandbox_ends_at_its_directory_and_its_members() {
         matches!(system.member_status("http://127.0.0.1:2"), Answer::Silent { why, .. } if why.to_string() == "outside this exercise")
     );
     assert!(system.find_snapshots(&[outside.path().into()]).is_err());
+    assert!(matches!(system.hash_database(&outside.path().join("db"), 0, 0), Hashed::Failed(_)));
+    assert!(system.inspect_machine(&[]).addresses.is_empty(), "this machine is not part of the exercise");
     assert_eq!(
         system.inspect_data_dir(&root, None).state,
         DirState::NotADataDir(format!("{} holds no member/, so no etcd member ever ran on it", root.display()))

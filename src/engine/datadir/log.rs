@@ -118,7 +118,7 @@ pub fn read(snap_dir: &Path, wal_dir: &Path) -> Result<MemberLog, Error> {
     Ok(MemberLog { warnings, ..log })
 }
 
-/// All of a `.snap` file, which may be anything in a directory of somebody else.
+/// All of a `.snap` file, which may be anything in another user's directory.
 fn whole(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     durable_fs::readable(path)?.take(SNAP_BYTES + 1).read_to_end(&mut bytes)?;

@@ -1,5 +1,5 @@
-//! A host's journal in a directory of somebody else: what is not ours, and what its operator's journal does not know,
-//! is not gone by.
+//! A host's journal in another user's directory: a file that is not ours is rejected, and so are lines that the operator's
+//! journal does not have.
 #![allow(clippy::unwrap_used)]
 
 use std::os::unix::fs::{MetadataExt, chown, lchown, symlink};
