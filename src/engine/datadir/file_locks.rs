@@ -116,7 +116,8 @@ fn may_be_etcds(locks: &str, path: &Path) -> bool {
 /// A process that has one of `files` open for writing, as far as this user may look into others.
 fn writer(files: &[(u64, u64)]) -> Option<u32> {
     let processes = fs::read_dir("/proc").ok()?.flatten();
-    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(|pid: &u32| {
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| !is_child_of_ours(*pid)).find(|pid: &u32| {
         let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         open.filter_map(|entry| {
             let target = fs::read_link(entry.path()).ok()?;
@@ -129,6 +130,16 @@ fn writer(files: &[(u64, u64)]) -> Option<u32> {
             same && for_writing(*pid, &entry.file_name().to_string_lossy())
         })
     })
+}
+
+/// Whether `pid` is a child of this process that runs the same program. One that is being started has, until its `exec`,
+/// copies of every file that is open here: it is no etcd.
+fn is_child_of_ours(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    parent.and_then(|parent| parent.trim().parse().ok()) == Some(std::process::id())
+        && fs::read_link(format!("/proc/{pid}/exe"))
+            .is_ok_and(|exe| fs::read_link("/proc/self/exe").is_ok_and(|own| own == exe))
 }
 
 /// `flags:` in `fdinfo` is octal; its lowest two bits are the access mode.
@@ -222,6 +233,34 @@ mod tests {
         assert_eq!(holder(&paths), Held::By { pid: None, program: String::new() });
         let _writer = File::options().write(true).open(&paths[0]).unwrap();
         assert!(matches!(holder(&paths), Held::By { pid: Some(pid), .. } if pid == std::process::id()));
+    }
+
+    /// It has copies of what is open here until its `exec`; here for longer, as the same program goes on.
+    #[test]
+    fn a_child_that_is_being_started_holds_nothing() {
+        const FIFO: &str = "REQUORUM_TEST_FIFO";
+        if let Some(fifo) = std::env::var_os(FIFO) {
+            // The child: here until its parent opens the other end.
+            File::open(fifo).unwrap();
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (db, fifo) = (dir.path().join("db"), dir.path().join("fifo"));
+        fs::write(&db, b"x").unwrap();
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let name = "engine::datadir::file_locks::tests::a_child_that_is_being_started_holds_nothing";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact"])
+            .env(FIFO, &fifo)
+            .stdin(File::options().write(true).open(&db).unwrap())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let held = holder(&[db]);
+        // Opens once the child reads.
+        File::options().write(true).open(&fifo).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!(held, Held::No);
     }
 
     #[test]
