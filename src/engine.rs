@@ -1,7 +1,7 @@
-//! Work on one machine's files, synchronous: know what a file is, read its status, restore a data
-//! directory from it. No terminal, no network, no clock it was not handed.
+//! Synchronous work on the files of one machine: identify a file, read its status, restore a data directory from it. No
+//! terminal, no network, no clock except one that is passed in.
 
-// Overflow and indices are checked where bytes of others are read; a test's own mistakes may panic.
+// Overflow and indices are checked, since untrusted bytes are read; tests may panic.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod bench;

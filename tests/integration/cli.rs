@@ -156,7 +156,13 @@ fn taken_targets_stay_as_they_are() {
     fs::create_dir(&target).unwrap();
     fs::write(target.join("precious"), b"x").unwrap();
     let output = restore(&fixture("s35.db"), THREE, dir.path(), &[]);
-    refused(&output, 1, &["is taken", "it holds precious", "never writes over"], dir.path(), &["m1.etcd".to_string()]);
+    refused(
+        &output,
+        1,
+        &["already exists", "it contains precious", "never overwrites"],
+        dir.path(),
+        &["m1.etcd".to_string()],
+    );
     assert_eq!(names(&target), ["precious"]);
 
     fs::remove_file(target.join("precious")).unwrap();
@@ -179,7 +185,7 @@ fn a_separate_wal_directory() {
 
     let second = tempfile::tempdir().unwrap();
     let output = restore(&fixture("s35.db"), THREE, second.path(), &[&flag]);
-    refused(&output, 1, &["is taken", ".wal"], second.path(), &[]);
+    refused(&output, 1, &["already exists", ".wal"], second.path(), &[]);
 }
 
 #[test]
@@ -192,7 +198,7 @@ fn bumps_need_both_flags_and_room() {
     for too_much in ["9223372036854775807", "18446744073709551615"] {
         let flag = format!("--bump-revision={too_much}");
         let output = restore(&fixture("s35.db"), THREE, dir.path(), &[&flag, "--mark-compacted"]);
-        refused(&output, 1, &["cannot be bumped", too_much], dir.path(), &[]);
+        refused(&output, 1, &["cannot bump", too_much], dir.path(), &[]);
     }
     let output = restore(&fixture("s35.db"), THREE, dir.path(), &["--bump-revision=1000000000", "--mark-compacted"]);
     assert!(said(&output).contains("revision 1000000008"), "{}", said(&output));

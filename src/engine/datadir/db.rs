@@ -48,7 +48,7 @@ pub(super) fn look(path: &Path) -> Result<(FileFacts, Option<Book>), Error> {
     }
 }
 
-/// Damage that leaves the rows readable, as far as the meta pages and the first page of the list of free pages tell; and
+/// Damage that leaves the rows readable, as far as the meta pages and the first page of the freelist tell; and
 /// what an etcd would do on such a database.
 fn limited<R: ReadAt>(view: &View<R>, revision: i64) -> Option<LimitedDamage> {
     let mut found = Vec::new();
@@ -78,14 +78,14 @@ fn limited<R: ReadAt>(view: &View<R>, revision: i64) -> Option<LimitedDamage> {
         Some((why, true)) => found.push((
             DamagedPart::FreeList,
             format!(
-                "its list of free pages is damaged ({why}): an etcd on it would stop with a panic, or write over pages in use; \
+                "its freelist is damaged ({why}): an etcd on it would stop with a panic, or write over pages in use; \
                  the list holds no data, and requorum snapshot status shows what can be restored from the file"
             ),
         )),
         Some((why, false)) => found.push((
             DamagedPart::LeakedPages,
             format!(
-                "its list of free pages is damaged ({why}): an etcd starts on it; pages that are missing from the list are \
+                "its freelist is damaged ({why}): an etcd starts on it; pages that are missing from the list are \
                  never used again"
             ),
         )),
@@ -95,11 +95,11 @@ fn limited<R: ReadAt>(view: &View<R>, revision: i64) -> Option<LimitedDamage> {
     (!parts.is_empty()).then(|| LimitedDamage { parts, revision, hashed: false, why: whys.join("; ") })
 }
 
-/// Databases that keep a list of free pages are rare, as etcd keeps none since 3.4. One that does and is no larger than this
+/// Databases that keep a freelist are rare, as etcd keeps none since 3.4. One that does and is no larger than this
 /// is checked whole: only the trees tell whether a list is right.
 const CHECKED_BYTES: u64 = 256 << 20;
 
-/// What is wrong with the list of free pages, where one is kept, and whether an etcd would stop at it or do harm by it.
+/// What is wrong with the freelist, where one is kept, and whether an etcd would stop at it or do harm by it.
 fn free_list<R: ReadAt>(view: &View<R>) -> Option<(bbolt::Error, bool)> {
     if !view.keeps_free_list() {
         return None;

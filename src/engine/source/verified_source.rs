@@ -63,7 +63,7 @@ pub struct Trust<'a> {
     pub pinned_sha256: Option<&'a str>,
     /// Take a file without a trailer, or with a wrong one.
     pub skip_hash_check: bool,
-    /// The revision at which damage of a meta page or of the list of free pages is accepted.
+    /// The revision at which damage of a meta page or of the freelist is accepted.
     pub accept_damage: Option<i64>,
 }
 

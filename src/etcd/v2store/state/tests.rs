@@ -26,7 +26,7 @@ fn sets_updates_and_comparisons() {
     let mut store = Store::default();
     store.apply(&put("/1/a/b", "1"));
     store.apply(&put("/1/a/b", "2"));
-    // A set makes the node anew; an update and a swap keep when it was created.
+    // A set creates the node again; an update and a compare-and-swap keep its creation index.
     assert_eq!(users(&store), [row("/a", "dir", 1, 1), row("/a/b", "2", 2, 2)]);
     store.apply(&V2Request { prev_exist: Some(true), ..put("/1/a/b", "3") });
     store.apply(&V2Request { prev_value: "no".into(), ..put("/1/a/b", "4") });
