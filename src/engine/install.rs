@@ -41,7 +41,7 @@ use super::{
 };
 use crate::{
     domain::model::observations::disk::Held,
-    error::{Error, ErrorKind, Remedy, Result},
+    error::{Error, ErrorKind, Fault, Remedy, Result},
     text::Shown,
 };
 
@@ -359,6 +359,7 @@ pub fn swap(disk: &Disk, whose: &MemberRef<'_>, stamp: &str, record: Record<'_, 
         }
         _ => {
             return Err(Error::new(ErrorKind::Failed, format!("{} is not built yet", whose.name))
+                .fault(Fault::NotBuilt)
                 .why(format!("nothing of plan {} waits beside {}", whose.plan, whose.data_dir.shown()))
                 .hint("Apply the plan again: it is built then."));
         }
@@ -481,13 +482,14 @@ fn plan_undo(ground: &Ground<'_>, whose: &MemberRef<'_>, swapped: &Swapped, stam
     let mut back = Vec::new();
     let changed = |target: &Path, why: &str| {
         Error::new(ErrorKind::Refused, format!("{} is not taken out of {}", whose.name, target.shown()))
+            .fault(Fault::Changed)
             .why(why)
             .hint("Nothing was changed. Look at it, and move what is there by hand.")
     };
     // A journal that was written by somebody else may name any directory of this machine.
-    swapped
-        .is_of(&targets(whose)?)
-        .map_err(|why| changed(whose.data_dir, &format!("the journal here is wrong: {why}")))?;
+    swapped.is_of(&targets(whose)?).map_err(|why| {
+        changed(whose.data_dir, &format!("the journal here is wrong: {why}")).fault(Fault::NotItsPlace)
+    })?;
     for place in &swapped.places {
         if identity(&place.target) != Some(place.identity) {
             return Err(changed(&place.target, "what is there now is not what requorum put there"));
@@ -534,6 +536,7 @@ fn free_of_etcd(ground: &Ground<'_>, moves: &RenameLog, whose: &MemberRef<'_>) -
                 None => "a process that this user may not see holds it".into(),
             };
             Err(Error::new(ErrorKind::Refused, format!("{} is in use", whose.data_dir.shown()))
+                .fault(Fault::InUse)
                 .why(who)
                 .hint("Stop that etcd, so that nothing starts it again; then go on."))
         }
@@ -568,6 +571,7 @@ fn cut_off(target: &Path, other: &RenameLog) -> Error {
             .hint("Wait until it has ended, then run the same again.");
     }
     Error::new(ErrorKind::Refused, format!("{} is in the middle of another exchange", target.shown()))
+        .fault(Fault::OtherRun)
         .why(format!("a run of plan {} was killed at putting {} there", other.plan, other.name))
         .remedies(&[Remedy::FinishOther])
 }

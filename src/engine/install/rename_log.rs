@@ -25,7 +25,7 @@ use crate::{
         },
         source::{creation_trouble, io_trouble},
     },
-    error::{Error, ErrorKind, Remedy, Result},
+    error::{Error, ErrorKind, Fault, Remedy, Result},
     text::Shown,
 };
 
@@ -145,6 +145,7 @@ impl Rename {
         });
         renamed.map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Failed, format!("{} is taken", to.shown()))
+                .fault(Fault::Taken)
                 .why("something appeared there in the middle of the exchange"),
             _ => io_trouble("rename", from, &e),
         })?;
