@@ -37,6 +37,7 @@ fn a_sandbox_ends_at_its_directory_and_its_members() {
         let facts = system.inspect_data_dir(data, wal);
         let DirState::Unreadable(why) = &facts.state else { panic!("{facts:?}") };
         let why = why.replace(&outside.path().display().to_string(), "OUTSIDE");
+        let why = why.replace(&root.display().to_string(), "DRILL");
         messages.push(if wal.is_some() { ("its log", why) } else { ("its data", why) });
     }
     crate::text::messages::hold("drill-sandbox", &messages);

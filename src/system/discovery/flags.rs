@@ -504,7 +504,7 @@ mod tests {
             "auto-compaction-retention: 1",
             "name: 5",
         ] {
-            assert_eq!(noted(odd).len(), 1, "{odd}");
+            assert!(!noted(odd).is_empty(), "{odd}");
         }
         for taken in [
             "heartbeat-interval: 250",

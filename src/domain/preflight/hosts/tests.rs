@@ -131,7 +131,9 @@ fn what_keeps_a_host_from_its_members() {
         assert!(found.iter().all(|p| p.severity == severity), "{what}: {found:?}");
         assert_eq!(found.is_empty(), what == "little space at a second place", "{what}");
         let text: Vec<&str> = found.iter().map(|p| p.text.as_str()).collect();
-        messages.push((what, text.join("\n")));
+        let text =
+            text.join("\n").replace(env!("CARGO_PKG_VERSION"), "VERSION").replace(std::env::consts::ARCH, "ARCH");
+        messages.push((what, text));
     }
     crate::text::messages::hold("plan-hosts", &messages);
     // An old member's is moved aside.
