@@ -103,7 +103,8 @@ fn what_keeps_a_host_from_its_members() {
         f.places[1].free = Some(9);
         f.places.iter_mut().for_each(|p| p.mount = p.path.display().to_string().into());
     };
-    let cases: [(&str, &dyn Fn(&mut HostFacts), Severity); 16] = [
+    type Change<'c> = &'c dyn Fn(&mut HostFacts);
+    let cases: [(&str, Change<'_>, Severity); 16] = [
         ("a file", &|f| f.places[0].state = PlaceState::File, Severity::Error),
         ("not readable", &|f| f.places[0].state = PlaceState::Closed, Severity::Error),
         ("not empty", &|f| f.places[1].state = PlaceState::Dir(vec!["photos".into()]), Severity::Error),
