@@ -21,7 +21,7 @@ use crate::{
         restore::{self, RestoreSpec, Restored, Tools},
         source::io_trouble,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Fault, Result},
     text::Shown,
 };
 
@@ -97,6 +97,7 @@ pub fn install(disk: &Disk, member: &MemberRef<'_>, stamp: &str, record: Record<
         }
         _ => {
             return Err(Error::new(ErrorKind::Failed, format!("{}: not built yet", member.name))
+                .fault(Fault::NotBuilt)
                 .why(format!("nothing of plan {} is staged next to {}", member.plan, member.data_dir.shown()))
                 .hint("Apply the plan again: that builds it."));
         }
@@ -223,13 +224,14 @@ fn renames_to_roll_back(
     let mut back = Vec::new();
     let changed = |target: &Path, why: &str| {
         Error::new(ErrorKind::Refused, format!("{}: cannot roll back {}", member.name, target.shown()))
+            .fault(Fault::Changed)
             .why(why)
             .hint("Nothing was changed. Check what is there, and move the directories by hand.")
     };
     // A journal that another user wrote may name any directory of this machine.
-    swapped
-        .is_of(&targets(member)?)
-        .map_err(|why| changed(member.data_dir, &format!("the journal on this machine is wrong: {why}")))?;
+    swapped.is_of(&targets(member)?).map_err(|why| {
+        changed(member.data_dir, &format!("the journal on this machine is wrong: {why}")).fault(Fault::NotItsPlace)
+    })?;
     for place in &swapped.places {
         if identity(&place.target) != Some(place.identity) {
             return Err(changed(&place.target, "it is not the directory that requorum installed"));
@@ -284,6 +286,7 @@ fn free_of_etcd(dirs: &OpenDirs<'_>, moves: &RenameLog, member: &MemberRef<'_>) 
                 None => "a process that this user cannot see has it locked".into(),
             };
             Err(Error::new(ErrorKind::Refused, format!("{}: in use", member.data_dir.shown()))
+                .fault(Fault::InUse)
                 .why(who)
                 .hint("Stop that etcd so that nothing restarts it, then try again."))
         }

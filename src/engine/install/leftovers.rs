@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     engine::durable_fs::{Disk, Locked},
-    error::{Error, ErrorKind, Remedy, Result},
+    error::{Error, ErrorKind, Fault, Remedy, Result},
     text::Shown,
 };
 
@@ -65,6 +65,7 @@ fn cut_off(target: &Path, other: &RenameLog) -> Error {
             .hint("Wait until it has ended, then run the same command again.");
     }
     Error::new(ErrorKind::Refused, format!("{}: an earlier installation or rollback is not finished", target.shown()))
+        .fault(Fault::OtherRun)
         .why(format!("a run of plan {} was killed while renaming directories of {}", other.plan, other.name))
         .remedies(&[Remedy::FinishOther])
 }

@@ -27,7 +27,7 @@ use crate::{
         },
         source::{creation_trouble, io_trouble},
     },
-    error::{Error, ErrorKind, Remedy, Result},
+    error::{Error, ErrorKind, Fault, Remedy, Result},
     text::Shown,
 };
 
@@ -90,6 +90,7 @@ impl Rename {
         });
         renamed.map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Failed, format!("{}: already exists", to.shown()))
+                .fault(Fault::Taken)
                 .why("it appeared while directories were being renamed"),
             _ => io_trouble("rename", from, &e),
         })?;

@@ -27,7 +27,7 @@ use crate::engine::{
 use crate::{
     bbolt::View,
     domain::model::observations::LimitedDamage,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Fault, Result},
     text::Shown,
 };
 
@@ -155,6 +155,7 @@ impl VerifiedSource {
         let source = Arc::new(Source::open(path)?);
         if !source.has_trailer && file_locks::served(path) {
             return Err(Error::new(ErrorKind::Refused, format!("{} is in use", path.shown()))
+                .fault(Fault::InUse)
                 .why("etcd runs on it, and a copy of a database that is written to is torn")
                 .hint("Save a snapshot from that member instead: requorum snapshot save FILE --endpoints=URL"));
         }
@@ -220,6 +221,7 @@ impl VerifiedSource {
 /// The failure of a file that is not what it was a moment before.
 pub fn changed(path: &Path) -> Error {
     Error::new(ErrorKind::Input, format!("{} changed while it was being read", path.shown()))
+        .fault(Fault::Changed)
         .why("the copy is not what was hashed a moment before")
         .hint(
             "Something still writes to it. Use a file at rest: a saved snapshot, or the database of a stopped member.",

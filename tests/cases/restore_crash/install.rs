@@ -21,7 +21,7 @@ use requorum::{
         scan::row_scan::check_and_walk,
         source::Source,
     },
-    error::Result,
+    error::{Fault, Result},
     etcd::version::Minor,
 };
 
@@ -166,7 +166,7 @@ pub fn what_waits_outlives_its_run_and_is_exchanged_for_what_is_there() {
         let undone = case.base.path().join(format!("lib/etcd.undone-{STAMP}"));
         assert!(undone.join("member").is_dir() && !old.exists());
         let again = case.undo(&Disk::default(), &swapped).unwrap_err();
-        assert!(again.to_string().contains("not the directory that requorum installed"), "{again}");
+        assert_eq!(again.fault, Some(Fault::Changed), "{again}");
     }
 }
 
@@ -235,7 +235,7 @@ pub fn another_plans_work_gives_way_and_its_own_can_be_discarded() {
     case.does("p1", |whose| discard(&Disk::default(), whose)).unwrap();
     assert_eq!((case.member_state(), case.around().len()), (MemberState::Nothing, 2));
     let refused = case.swap(&Disk::default()).unwrap_err();
-    assert!(refused.to_string().contains("not built yet"), "{refused}");
+    assert_eq!(refused.fault, Some(Fault::NotBuilt), "{refused}");
     assert!(case.old_is_in_place());
 }
 
@@ -257,7 +257,7 @@ pub fn what_an_etcd_holds_is_not_moved() {
     let db = fs::File::open(case.data().join("member/snap/db")).unwrap();
     rustix::fs::flock(&db, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
     let refused = case.swap(&Disk::default()).unwrap_err();
-    assert!(refused.to_string().contains("in use"), "{refused}");
+    assert_eq!(refused.fault, Some(Fault::InUse), "{refused}");
     assert!(case.old_is_in_place());
     drop(db);
     case.swap(&Disk::default()).unwrap();
@@ -342,7 +342,7 @@ pub fn another_plans_exchange_is_finished_first() {
         if matches!(case.member_state(), MemberState::Moving(_)) {
             met += 1;
             let refused = case.stage_by(Disk::default(), "p2").unwrap_err();
-            assert!(refused.to_string().contains("a run of plan p1 was killed"), "{refused}");
+            assert_eq!(refused.fault, Some(Fault::OtherRun), "{refused}");
             case.swap(&Disk::default()).unwrap();
             case.stage("p2");
         }

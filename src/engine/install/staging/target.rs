@@ -8,7 +8,7 @@ use super::super::staging_recovery;
 pub use crate::engine::durable_fs::parent;
 use crate::engine::{durable_fs::Disk, source::io_trouble};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Fault, Result},
     text::Shown,
 };
 
@@ -20,6 +20,7 @@ use crate::{
 pub fn free(target: &Path) -> Result<bool> {
     let taken = |why: String| {
         Error::new(ErrorKind::Input, format!("{}: already exists", target.shown()))
+            .fault(Fault::Taken)
             .why(why)
             .hint("requorum never overwrites anything. Name another directory, or move this one away yourself.")
     };

@@ -101,9 +101,17 @@ fn members_come_publish_and_go() {
 #[test]
 fn what_is_no_store_is_refused() {
     let deep = format!("{}{}", r#"{"Root":"#.repeat(300), "}".repeat(300));
-    for bad in ["", "{}", "[]", r#"{"Root":{},"CurrentIndex":1}"#, &deep] {
-        assert!(Store::from_json(bad.as_bytes()).unwrap_err().contains("not a v2 store"), "{bad}");
+    let mut messages = Vec::new();
+    for (what, bad) in [
+        ("nothing", ""),
+        ("an empty object", "{}"),
+        ("a list", "[]"),
+        ("an empty root", r#"{"Root":{},"CurrentIndex":1}"#),
+        ("too deep", &deep),
+    ] {
+        messages.push((what, Store::from_json(bad.as_bytes()).unwrap_err()));
     }
+    crate::text::messages::hold("etcd-v2-store", &messages);
 }
 
 proptest! {
