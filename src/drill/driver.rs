@@ -19,7 +19,7 @@ use crate::{
         Headless, Model, Msg, Step,
         app::Overlay,
         dialogs::{Ask, words},
-        steps::{members::Choice, restore::RowState},
+        state::{members::Choice, restore::RowState},
     },
 };
 

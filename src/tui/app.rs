@@ -5,15 +5,16 @@
 //! with the ID of the effect that they answer, and a result that is no longer waited for is dropped. A run can
 //! therefore be replayed from its messages. Each step's own rules are in [`super::steps`].
 
-mod model;
-
 use crate::tui::steps::launch_start;
 use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-pub use self::model::{Model, Options, Overlay, Status};
 pub use super::messages::{Effect, Msg};
+pub use super::state::{
+    model::{Model, Overlay, Status},
+    options::Options,
+};
 use super::{
     dialogs::Ask,
     exit_summary::{Leaving, WrittenPath},
@@ -21,10 +22,7 @@ use super::{
     steps::{self, Step, detect, hosts, members, restore, resume, review, snapshot, snapshot_tasks, verify},
     widgets::theme::Tone,
 };
-use crate::{
-    error::{Error, Result},
-    text::Shown,
-};
+use crate::{error::Result, text::Shown};
 
 /// Takes one message. What is to be done comes back as effects, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
@@ -410,17 +408,6 @@ fn written(model: &mut Model, id: u64, path: PathBuf, result: Result<()>) {
             model.say(Tone::Good, format!("Saved {what}: {}", path.shown()));
             model.written.push((path, WrittenPath::File(what)));
         }
-        Err(trouble) => trouble_said(model, &trouble),
+        Err(trouble) => model.say_error(&trouble),
     }
-}
-
-/// Shows a failure above the footer.
-pub(super) fn trouble_said(model: &mut Model, trouble: &Error) {
-    let mut text = trouble.what.clone();
-    for more in [&trouble.why, &trouble.hint] {
-        if !more.is_empty() {
-            text = format!("{text}: {more}");
-        }
-    }
-    model.say(Tone::Bad, text);
 }

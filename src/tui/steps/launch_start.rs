@@ -10,7 +10,6 @@ use super::{
     },
     Step,
 };
-use crate::text::time;
 use crate::{
     domain::{
         model::{
@@ -24,38 +23,7 @@ use crate::{
     execute::start::StartOption,
     system::journal,
 };
-
-/// What other hosts reported, and what became of starting members.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct State {
-    /// The effect that asks the hosts.
-    asking: Option<u64>,
-    /// For which plan they were asked.
-    asked: Option<String>,
-    /// What they reported.
-    pub known: Vec<HostKnown>,
-    /// Why some did not, with the host's name.
-    troubles: Vec<(String, Error)>,
-    /// The effect that looks how a member would be started.
-    looking: Option<u64>,
-    /// The member that is asked about, and the commands for it.
-    offer: Option<(StartOption, Vec<String>)>,
-    /// The effect that starts a member, and its name.
-    starting: Option<(u64, String)>,
-    /// What became of members.
-    ended: Vec<(String, String, Tone)>,
-}
-
-impl State {
-    pub(super) fn starting_id(&self) -> Option<u64> {
-        self.starting.as_ref().map(|(id, _)| *id)
-    }
-
-    fn ends(&mut self, member: &str, words: String, tone: Tone) {
-        self.ended.retain(|(name, ..)| name != member);
-        self.ended.push((member.into(), words, tone));
-    }
-}
+use crate::{text::time, tui::state::launch_start::State};
 
 fn selected(model: &Model) -> Option<(&Plan, &Member)> {
     let plan = model.restore.plan.as_ref()?;
@@ -123,7 +91,7 @@ pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<St
     }
     let offer = match result {
         Ok(offers) => offers.into_iter().next(),
-        Err(trouble) => return super::super::app::trouble_said(model, &trouble),
+        Err(trouble) => return model.say_error(&trouble),
     };
     let Some(offer) = offer else { return };
     let member = offer.member.clone();

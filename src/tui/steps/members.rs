@@ -4,16 +4,11 @@
 mod bumping;
 mod certificates;
 mod pasting;
-mod state;
 
 pub(in crate::tui) use self::{
     bumping::{bump_words, offer_words, proposal, seen, set_bump, set_token, too_small},
     certificates::{certificates, look_at_certificates},
     pasting::{paste_words, pasted, set_cluster, take_pasted},
-};
-pub use self::{
-    certificates::Certificates,
-    state::{Choice, Extra, State},
 };
 use super::{
     super::{
@@ -21,6 +16,7 @@ use super::{
         dialogs::{Ask, Prompt},
         keymap::Action,
         messages::Effect,
+        state::members::{Choice, Extra},
         widgets::{text_input::Field, theme::Tone},
     },
     hosts,

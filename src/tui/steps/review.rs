@@ -6,7 +6,6 @@ mod plan_steps;
 
 use std::path::PathBuf;
 
-pub use self::blockers::Fences;
 pub(super) use self::blockers::{ask_fences, old, on_blockers, orders};
 pub(in crate::tui) use self::{
     blockers::{CONSENT, Gate, consent, consent_words, fenced, gate, lift, lift_for, note_asked, open},
@@ -28,40 +27,20 @@ use crate::{
     domain::{
         members::{build_plan, table::Problem},
         model::{plan::Plan, plan_yaml},
-        preflight::stop::RunningEtcd,
     },
     system::journal,
     text::Shown,
 };
-use crate::{text::time, tui::views::hosts as hosts_view};
-
-/// The step's state.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct State {
-    /// The plan that is reviewed; the very value that is carried out.
-    pub plan: Option<Plan>,
-    /// What is worth a look in it.
-    pub warnings: Vec<Problem>,
-    /// The line that is kept in sight.
-    pub at: usize,
-    /// The effect that writes the plan.
-    pub writing: Option<u64>,
-    /// What blocks the restore.
-    pub fences: Fences,
-    /// The commands that may be run to stop an etcd, each on its host.
-    pub consent: Vec<(String, RunningEtcd)>,
-    /// True for a plan that an earlier run began: it is resumed as recorded.
-    pub pinned: bool,
-    /// What was asked to be typed for this plan, besides the label.
-    pub asked: Vec<String>,
-}
-
-impl State {
-    /// True while old members are being asked.
-    pub fn asking(&self) -> bool {
-        self.fences.asking.is_some()
-    }
-}
+use crate::{
+    text::time,
+    tui::{
+        state::{
+            restore,
+            review::{Fences, State},
+        },
+        views::hosts as hosts_view,
+    },
+};
 
 /// Builds the plan from what was chosen.
 pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
@@ -108,7 +87,7 @@ fn used_token(model: &Model, plan: &Plan) -> Option<Problem> {
 pub(in crate::tui) fn go_on(model: &mut Model, plan: Plan) -> Vec<Effect> {
     model.label.clone_from(&plan.label);
     model.label_settled = true;
-    model.restore = super::restore::State::default();
+    model.restore = restore::State::default();
     model.review = State { warnings: build_plan::verify(&plan), plan: Some(plan), pinned: true, ..State::default() };
     model.step = Step::Review;
     ask(model)

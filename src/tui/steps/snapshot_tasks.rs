@@ -5,15 +5,20 @@ use std::path::{Path, PathBuf};
 
 use super::{
     super::{
-        app::{Model, leave_when_safe, trouble_said},
+        app::{Model, leave_when_safe},
         exit_summary::WrittenPath,
         messages::Effect,
         widgets::theme::Tone,
     },
-    detect::says,
-    snapshot::{Compared, FileTask, Journaled, relist},
+    snapshot::relist,
 };
-use crate::tui::widgets::progress_meter::Meter;
+use crate::tui::{
+    state::{
+        detect::says,
+        snapshot::{Compared, FileTask, Journaled},
+    },
+    widgets::progress_meter::Meter,
+};
 use crate::{
     domain::{
         model::{
@@ -293,7 +298,7 @@ pub(in crate::tui) fn compared(model: &mut Model, id: u64, result: Outcome<(Diff
             model.snapshot.compared.push(Compared { newer, older, difference });
         }
         Err(Error { kind: ErrorKind::Stopped, .. }) => model.say(Tone::Warn, "Comparing was stopped."),
-        Err(trouble) => trouble_said(model, &trouble),
+        Err(trouble) => model.say_error(&trouble),
     }
 }
 
@@ -373,7 +378,7 @@ pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFact
         Err(Error { kind: ErrorKind::Stopped, .. }) => {
             model.say(Tone::Warn, "Saving was stopped; what was received is removed.");
         }
-        Err(trouble) => trouble_said(model, &trouble),
+        Err(trouble) => model.say_error(&trouble),
     }
     let mut effects = leave_when_safe(model);
     effects.extend(read_next(model));

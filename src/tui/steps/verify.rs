@@ -1,42 +1,17 @@
 //! Proof: the members of the restored plan watched as they come up, and the result of their verification.
 
 use super::super::{
-    app::{Model, Overlay, leave_when_safe, moved, trouble_said},
+    app::{Model, Overlay, leave_when_safe, moved},
     keymap::Action,
     messages::Effect,
     widgets::theme::Tone,
 };
-use crate::tui::views::verify;
+use crate::tui::{state::verify::State, views::verify};
 use crate::{
     domain::verify::{Outcome, Topic, Verification, VerifyResult},
     error::Result as Outcomes,
     system::journal,
 };
-
-/// The step's state.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct State {
-    /// The effect that watches now.
-    id: Option<u64>,
-    /// True while a key may be written by it.
-    canary: bool,
-    /// What is known.
-    pub proof: Option<Box<Verification>>,
-    /// The line that is kept in sight.
-    pub at: usize,
-}
-
-impl State {
-    /// True while members are being watched.
-    pub fn running(&self) -> bool {
-        self.id.is_some()
-    }
-
-    /// The effect that may be writing a key, which is let finish before leaving.
-    pub fn writing_id(&self) -> Option<u64> {
-        self.id.filter(|_| self.canary)
-    }
-}
 
 /// Watches, unless that is under way or there is nothing more to see.
 pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
@@ -87,7 +62,7 @@ pub(in crate::tui) fn verified(model: &mut Model, id: u64, result: Outcomes<Box<
                 model.say(Tone::Good, "The key was put, read and deleted.");
             }
         }
-        Err(trouble) => trouble_said(model, &trouble),
+        Err(trouble) => model.say_error(&trouble),
     }
     leave_when_safe(model)
 }

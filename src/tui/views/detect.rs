@@ -20,7 +20,7 @@ use crate::{
 };
 use crate::{
     text::time,
-    tui::steps::detect::{Asked, State},
+    tui::state::detect::{Asked, State},
 };
 
 pub(crate) fn details(model: &Model) -> (String, Vec<String>) {

@@ -268,8 +268,8 @@ fn submit_label(model: &Model) -> &'static str {
 
 /// What Enter does, where that depends on what is selected.
 fn open_label(model: &Model) -> Option<&'static str> {
+    use crate::tui::state::members::Choice;
     use crate::tui::steps::{
-        members,
         review::{self, Gate},
         snapshot,
     };
@@ -279,7 +279,7 @@ fn open_label(model: &Model) -> Option<&'static str> {
             Place::File(_) => Some("choose"),
         },
         Step::Members => match model.members.choice()? {
-            members::Choice::Target | members::Choice::Compacted | members::Choice::Extra(_) => Some("change"),
+            Choice::Target | Choice::Compacted | Choice::Extra(_) => Some("change"),
             _ => Some("edit"),
         },
         Step::Review => match review::gate(model) {

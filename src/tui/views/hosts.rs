@@ -2,12 +2,11 @@
 
 use super::super::widgets::theme::Tone;
 use crate::text::number;
-use crate::tui::steps::hosts::size_and_age;
+use crate::tui::{state::hosts::display_name, steps::hosts::size_and_age};
 use crate::{
     domain::{
         members::table::{Column, Severity},
         model::{
-            host_address,
             observations::host::{HostFacts, PlaceState, Root},
             plan::Plan,
         },
@@ -52,11 +51,6 @@ pub(crate) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
         true => ("✔", Tone::Good, words.join("; ")),
         false => ("!", Tone::Warn, words.join("; ")),
     }
-}
-
-/// A host as a sentence names it.
-pub(crate) fn display_name(host: &str) -> &str {
-    if host_address::is_local(host) { "this machine" } else { host }
 }
 
 /// As whom the work is done: `as ops, root by sudo`.

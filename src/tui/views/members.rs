@@ -8,6 +8,7 @@ use super::{
     super::{
         app::Model,
         dialogs::Ask,
+        state::members::{Choice, Extra},
         widgets::{layout::Page, theme::Tone},
     },
     hosts,
@@ -22,7 +23,7 @@ use crate::{
 };
 use crate::{
     text::time,
-    tui::steps::members::{Choice, Extra, draft, offer_words, place_words, problem_at, problems, proposal, with_fix},
+    tui::steps::members::{draft, offer_words, place_words, problem_at, problems, proposal, with_fix},
 };
 
 /// The most columns that a cell takes in the table.

@@ -20,8 +20,9 @@ use crate::{
 };
 use crate::{
     text::time,
+    tui::state::restore::{Arrived, At, Host, Row, RowState, State},
     tui::steps::{
-        restore::{Arrived, At, Host, Row, RowState, State, selected},
+        restore::selected,
         review::{self, Gate},
     },
 };

@@ -21,7 +21,7 @@ use crate::{
 };
 use crate::{
     text::time,
-    tui::steps::snapshot::{Compared, selected},
+    tui::{state::snapshot::Compared, steps::snapshot::selected},
 };
 
 const HEADS: [Head; 7] = [
@@ -167,7 +167,7 @@ fn cells(model: &Model, source: &Source) -> Vec<Spot> {
         Place::File(_) => file.map(|f| f.bytes),
         Place::Member(endpoint) => {
             let row = model.detect.rows.iter().find(|r| &r.facts.endpoint == endpoint);
-            row.and_then(|r| crate::tui::steps::detect::says(&r.facts)).map(|s| s.db_bytes)
+            row.and_then(|r| crate::tui::state::detect::says(&r.facts)).map(|s| s.db_bytes)
         }
     };
     let age = match source.kind {

@@ -1,8 +1,8 @@
 //! What is pasted or typed in one go: an `--initial-cluster` value or a member list becomes the
 //! table's rows, a paste only after a question.
 
-use super::{State, propose_rest, with_fix};
-use crate::tui::app::Model;
+use super::{propose_rest, with_fix};
+use crate::tui::{app::Model, state::members::State};
 use crate::{
     domain::members::{
         cell::{Origin, Row},

@@ -1,18 +1,18 @@
 //! The events while a plan is carried out, and how that ended.
 
-use super::{
+use super::super::{
     super::{
-        super::{
-            app::{Model, Overlay, leave_when_safe, trouble_said},
-            exit_summary::WrittenPath,
-            messages::Effect,
-            widgets::theme::Tone,
-        },
-        Step, hosts, review,
+        app::{Model, Overlay, leave_when_safe},
+        exit_summary::WrittenPath,
+        messages::Effect,
+        widgets::theme::Tone,
     },
-    Arrived, At, RowState, State,
+    Step, hosts, review,
 };
-use crate::tui::widgets::progress_meter::Meter;
+use crate::tui::{
+    state::restore::{Arrived, At, RowState, State},
+    widgets::progress_meter::Meter,
+};
 use crate::{
     domain::{members::table::Severity, preflight::host_report::Running},
     engine::{
@@ -182,7 +182,7 @@ pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> 
         ),
         (Some(Goal::Undone), Some(trouble)) => {
             let trouble = trouble.clone();
-            trouble_said(model, &undo_hint(model, trouble));
+            model.say_error(&undo_hint(model, trouble));
         }
         _ => {}
     }
@@ -203,7 +203,7 @@ fn not_let_through(model: &mut Model, trouble: &Error) -> Vec<Effect> {
     model.step = Step::Review;
     let effects = review::ask(model);
     // Its hint is about the command line; what to do here is shown on Review.
-    trouble_said(model, &Error { hint: String::new(), ..trouble.clone() });
+    model.say_error(&Error { hint: String::new(), ..trouble.clone() });
     let leaving = leave_when_safe(model);
     if leaving.is_empty() { effects } else { leaving }
 }

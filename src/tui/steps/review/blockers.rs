@@ -23,37 +23,15 @@ use crate::{
     system::journal,
     text::Shown,
 };
-use crate::{text::time, tui::audit_entries::decisions};
+use crate::{
+    text::time,
+    tui::{audit_entries::decisions, state::review::Fences},
+};
 
 /// What is typed to agree to the commands that stop an etcd.
 pub(in crate::tui) const CONSENT: &str = "stop";
 
-/// What is known of the blockers.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Fences {
-    /// The effect that asks, while it does.
-    pub asking: Option<u64>,
-    /// What was seen last.
-    pub seen: Observations,
-    /// What follows from it.
-    pub found: Vec<Blocker>,
-    /// The texts that were typed.
-    pub lifted: Vec<String>,
-    /// Why, for each of them.
-    pub reasons: Vec<String>,
-}
-
 impl Fences {
-    /// The first that is in the way.
-    fn in_the_way(&self) -> Option<&Blocker> {
-        self.found.iter().find(|fence| fence.blocks(&self.lifted))
-    }
-
-    /// The texts that were typed, each with its reason.
-    pub fn overrides(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.lifted.iter().zip(&self.reasons)
-    }
-
     /// Lines for the screen: mark, sentence, tone; `again` is the key that asks again.
     pub(super) fn lines(&self, again: &str) -> Vec<(&'static str, String, Tone)> {
         if self.asking.is_some() {

@@ -13,10 +13,7 @@ use crate::{
         preflight::{host_report::Look, hosts, token::Shared},
     },
     text::{Shown, number::thousands, phrase::plural},
-    tui::{
-        steps::hosts::size_and_age,
-        views::hosts::{self as hosts_view, display_name},
-    },
+    tui::{state::hosts::display_name, steps::hosts::size_and_age, views::hosts as hosts_view},
 };
 
 /// What keeps a host from being begun, or needs the operator's word: mark, sentence, tone.
