@@ -24,7 +24,7 @@ use requorum::{
         Headless, Model, Msg, Options, Step,
         app::update,
         headless::{picture, screen},
-        messages::Effect,
+        state::messages::Effect,
     },
 };
 

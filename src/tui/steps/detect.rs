@@ -1,25 +1,30 @@
 //! Detect: is quorum lost, and must I restore? Every member is asked at once, each answer is shown as it comes, and the
 //! verdict is shown above them.
 
-use super::super::{
-    app::{Model, Overlay, moved},
-    dialogs::Ask,
-    keymap::Action,
-    messages::Effect,
-    widgets::theme::Tone,
-};
-use crate::domain::{
-    members::prefill,
-    model::observations::{Answer, EndpointFacts, Hashed, MachineFacts},
-    quorum::{
-        hash_pairs::pairs,
-        known::{Compared, Match, Unknown},
-        probe_rounds::{self, Question},
-        verdict::Gate,
+use crate::{
+    domain::{
+        members::prefill,
+        model::observations::{Answer, EndpointFacts, Hashed, MachineFacts},
+        quorum::{
+            hash_pairs::pairs,
+            known::{Compared, Match, Unknown},
+            probe_rounds::{self, Question},
+            verdict::Gate,
+        },
+    },
+    text::Shown,
+    tui::{
+        keymap::moved,
+        state::{
+            detect::{Asked, asked},
+            key::Action,
+            messages::Effect,
+            model::{Model, Overlay},
+            prompt::Ask,
+        },
+        widgets::theme::Tone,
     },
 };
-use crate::text::Shown;
-use crate::tui::state::detect::{Asked, asked};
 
 /// Directories and snapshots that are held against who serves: each costs a member a reading of its whole store.
 const MOST_COMPARED: usize = 8;

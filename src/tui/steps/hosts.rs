@@ -1,11 +1,6 @@
 //! The hosts of the table: looked at when asked and before Review, in words below each row. What they report goes into
 //! no plan; it decides whether one can be carried out.
 
-use super::{
-    super::{app::Model, messages::Effect, widgets::theme::Tone},
-    Step, members, review,
-};
-use crate::text::number;
 use crate::{
     domain::{
         members::{
@@ -16,7 +11,13 @@ use crate::{
         model::{host_address, plan::Plan},
         preflight::host_report::{Look, Running},
     },
-    text::{phrase::plural, time},
+    text::phrase::plural,
+    tui::{
+        selectors::members::draft,
+        state::{messages::Effect, model::Model, step::Step},
+        steps::blockers::{ask_fences, note_asked},
+        widgets::theme::Tone,
+    },
 };
 
 /// Looks at the hosts of `plan`.
@@ -31,7 +32,7 @@ pub(super) fn look(model: &mut Model, plan: Plan, closer: bool) -> Vec<Effect> {
 
 /// Looks at the hosts of the table as it is now.
 pub(super) fn look_at_table(model: &mut Model) -> Vec<Effect> {
-    match build_plan::build(&members::draft(model)) {
+    match build_plan::build(&draft(model)) {
         Ok(built) => look(model, built.plan, false),
         Err(_) => Vec::new(),
     }
@@ -66,8 +67,8 @@ pub(in crate::tui) fn all_seen(model: &mut Model, id: u64) -> Vec<Effect> {
             Vec::new()
         }
         _ => {
-            review::note_asked(model);
-            review::ask_fences(model)
+            note_asked(model);
+            ask_fences(model)
         }
     }
 }
@@ -136,12 +137,4 @@ pub(in crate::tui) fn filled(model: &mut Model, id: u64, here: &[String]) {
     }
     let rows = if count == 1 { "1 row" } else { &format!("{count} rows") };
     model.say(Tone::Plain, format!("{rows} filled in; u undoes it, r checks the hosts."));
-}
-
-/// What a text says of sizes and ages of what is in a directory, where it was looked at closely: `41 MB, written 3 h
-/// ago`.
-pub(crate) fn size_and_age(look: &Look, dir: &std::path::Path, now: i64) -> Option<String> {
-    let says = look.found.iter().find(|found| found.data_dir == dir)?.state.says()?;
-    let age = says.written.map(|at| format!(", written {} ago", time::age(now.saturating_sub(at)))).unwrap_or_default();
-    Some(format!("{}{age}", number::size(says.database.bytes)))
 }

@@ -4,26 +4,31 @@
 mod events;
 
 pub(in crate::tui) use self::events::{ended, on_event};
-use super::{
-    super::{
-        app::{Model, Overlay, moved},
-        dialogs::Ask,
-        keymap::Action,
-        messages::Effect,
+use crate::{
+    domain::model::plan::Plan,
+    engine::install::Swapped,
+    execute::executor::Goal,
+    tui::{
+        keymap::moved,
+        selectors::restore::selected,
+        state::{
+            key::Action,
+            launch,
+            messages::Effect,
+            model::{Model, Overlay},
+            prompt::Ask,
+            restore::{At, RowState, State},
+            step::Step,
+        },
+        steps::{blockers::orders, verify},
     },
-    Step, review,
 };
-use crate::tui::state::{
-    launch,
-    restore::{At, Row, RowState, State},
-};
-use crate::{domain::model::plan::Plan, engine::install::Swapped, execute::executor::Goal};
 
 /// Begins the reviewed plan. Called from one place: the label typed on Review.
 pub(in crate::tui) fn begin(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.review.plan.clone() else { return Vec::new() };
     model.launch = launch::State::default();
-    let stale = super::verify::begin_anew(model);
+    let stale = verify::begin_anew(model);
     stale.into_iter().chain(run(model, plan, Goal::InPlace, true)).collect()
 }
 
@@ -63,7 +68,7 @@ pub(in crate::tui) fn undo(model: &mut Model) -> Vec<Effect> {
 
 fn run(model: &mut Model, plan: Plan, until: Goal, first: bool) -> Vec<Effect> {
     let id = model.id();
-    let orders = Box::new(review::orders(model, &plan, until, first));
+    let orders = Box::new(orders(model, &plan, until, first));
     let before = std::mem::take(&mut model.restore);
     // Of the same plan it is still known how far its members are.
     let same = before.plan.as_ref() == Some(&plan);
@@ -93,10 +98,6 @@ pub(in crate::tui) fn stop(model: &mut Model) -> Vec<Effect> {
     let Some(id) = model.restore.id else { return Vec::new() };
     model.restore.stopping = true;
     vec![Effect::Cancel { id }]
-}
-
-pub(crate) fn selected(model: &Model) -> Option<&Row> {
-    model.restore.rows.get(model.restore.at)
 }
 
 pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {

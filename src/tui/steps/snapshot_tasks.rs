@@ -3,22 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    super::{
-        app::{Model, leave_when_safe},
-        exit_summary::WrittenPath,
-        messages::Effect,
-        widgets::theme::Tone,
-    },
-    snapshot::relist,
-};
-use crate::tui::{
-    state::{
-        detect::says,
-        snapshot::{Compared, FileTask, Journaled},
-    },
-    widgets::progress_meter::Meter,
-};
 use crate::{
     domain::{
         model::{
@@ -38,6 +22,17 @@ use crate::{
     execute::resume,
     system::journal::{Event, Record},
     text::Shown,
+    tui::{
+        state::{
+            detect::says,
+            leaving::WrittenPath,
+            messages::Effect,
+            model::Model,
+            snapshot::{Compared, FileTask, Journaled},
+        },
+        steps::{leaving::leave_when_safe, snapshot::relist},
+        widgets::{progress_meter::Meter, theme::Tone},
+    },
 };
 
 /// The path of the database in a data directory.

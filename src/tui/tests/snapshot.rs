@@ -67,7 +67,7 @@ fn a_damaged_file_is_chosen_once_accepted() {
         let mut model = with_file(Health::Limited(damage));
         press(&mut model, KeyCode::Enter);
         assert_eq!((model.overlay, model.snapshot.chosen.is_some()), (Some(Overlay::Unhashed), false));
-        let (title, words) = crate::tui::steps::snapshot::asked(&model);
+        let (title, words) = crate::tui::views::questions::accept_words(&model);
         let words = words.join(" ");
         assert!(title.contains("damaged") && words.contains("a page is torn"), "{title}: {words}");
         assert!(words.contains("accept_damage: 90") && words.contains("skip_hash_check") != hashed, "{words}");

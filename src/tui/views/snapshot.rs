@@ -1,13 +1,5 @@
 //! How the sources are drawn: the list, what the selected one holds, its details window.
 
-use super::super::{
-    app::Model,
-    widgets::{
-        layout::{Head, Page, Spot},
-        theme::Tone,
-    },
-};
-use crate::text::{columns, number};
 use crate::{
     domain::{
         model::observations::{FileFacts, Health},
@@ -17,11 +9,15 @@ use crate::{
             ranking::{Place, Source, SourceKind, SourceState},
         },
     },
-    text::{Shown, phrase::natural},
-};
-use crate::{
-    text::time,
-    tui::{state::snapshot::Compared, steps::snapshot::selected},
+    text::{Shown, columns, number, phrase::natural, time},
+    tui::{
+        selectors::snapshot::selected,
+        state::{model::Model, snapshot::Compared},
+        widgets::{
+            layout::{Head, Page, Spot},
+            theme::Tone,
+        },
+    },
 };
 
 const HEADS: [Head; 7] = [

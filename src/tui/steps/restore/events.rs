@@ -1,18 +1,5 @@
 //! The events while a plan is carried out, and how that ended.
 
-use super::super::{
-    super::{
-        app::{Model, Overlay, leave_when_safe},
-        exit_summary::WrittenPath,
-        messages::Effect,
-        widgets::theme::Tone,
-    },
-    Step, hosts, review,
-};
-use crate::tui::{
-    state::restore::{Arrived, At, RowState, State},
-    widgets::progress_meter::Meter,
-};
 use crate::{
     domain::{members::table::Severity, preflight::host_report::Running},
     engine::{
@@ -25,6 +12,17 @@ use crate::{
         events::{ExecutionEvent, HostEvent},
         executor::Goal,
     },
+    tui::{
+        state::{
+            leaving::WrittenPath,
+            messages::Effect,
+            model::{Model, Overlay},
+            restore::{Arrived, At, RowState, State},
+            step::Step,
+        },
+        steps::{blockers::on_blockers, hosts, leaving::leave_when_safe, review},
+        widgets::{progress_meter::Meter, theme::Tone},
+    },
 };
 
 pub(in crate::tui) fn on_event(model: &mut Model, id: u64, told: ExecutionEvent) {
@@ -33,7 +31,7 @@ pub(in crate::tui) fn on_event(model: &mut Model, id: u64, told: ExecutionEvent)
     let Some(plan) = state.plan.as_ref().filter(|_| state.id == Some(id)) else { return };
     let (host, event) = match told {
         ExecutionEvent::Host(host, event) => (host, event),
-        ExecutionEvent::Fences(found) => return review::on_blockers(model, found),
+        ExecutionEvent::Fences(found) => return on_blockers(model, found),
         ExecutionEvent::Barrier(text) => return state.barrier = Some(text),
     };
     let line = event.line(plan);
