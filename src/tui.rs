@@ -1,18 +1,24 @@
 //! The wizard: Detect → Snapshot → Members → Review → Restore → Launch → Proof in one frame.
 //!
-//! [`app`] is the wizard as values and pure functions, [`steps`] its seven steps, [`keymap`] the one
-//! table of keys, [`crate::tui::views::frame`] the drawing. Here is the shell around it: the terminal, the event
-//! loop, signals. Files and the network are reached through effects only.
+//! Its rooms from the ground up, each taking from those before it only: [`widgets`] are parts to draw with; [`state`] is
+//! everything that the wizard knows and all that can happen to it, as plain data; [`keymap`] is the one table of keys;
+//! [`selectors`] are pure functions of the model that several steps and views share; [`audit_entries`] and
+//! [`exit_summary`] put the model into words for the journal and the normal screen; [`views`] draw; [`steps`] turn keys
+//! and messages into changes of the model and effects; [`dialogs`] is the text field; [`frame`] is the whole screen;
+//! [`app`] takes every message. Here is the shell around it: the terminal, the event loop, signals. Files and the network
+//! are reached through effects only.
 
 pub mod app;
 pub mod audit_entries;
 pub mod dialogs;
 mod effects;
 pub mod exit_summary;
+pub mod frame;
 pub mod headless;
 pub(crate) mod keyboard;
 pub mod keymap;
 pub mod observer;
+pub mod selectors;
 pub mod state;
 pub mod steps;
 pub(crate) mod terminal;
@@ -21,9 +27,7 @@ mod tests;
 pub mod views;
 pub mod widgets;
 
-pub use self::state::messages;
-
-use crate::tui::{views::frame, widgets::theme};
+use crate::tui::widgets::theme;
 use std::{
     io::{self, IsTerminal},
     sync::Arc,
@@ -41,16 +45,14 @@ use self::{
     app::update,
     effects::Workers,
     keyboard::Keyboard,
-    messages::Effect,
+    state::{leaving::Leaving, messages::Effect},
     terminal::{Canvas, Guard, copy_sequence, hook_panics, hung_up},
 };
 pub use self::{
-    app::{Model, Options},
     exit_summary::{Ending, Outcome},
     headless::Headless,
-    messages::Msg,
     observer::Observer,
-    steps::Step,
+    state::{messages::Msg, model::Model, options::Options, step::Step},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -141,7 +143,7 @@ fn wizard(
     let (started, before) = (Instant::now(), model.now_ms);
     let since =
         |started: Instant| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(before);
-    model.leaving = exit_summary::Leaving::No;
+    model.leaving = Leaving::No;
     let guard = Guard::take()?;
     let mut canvas = Canvas::new()?;
     let mut keys = Keyboard::new()?;

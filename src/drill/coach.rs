@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     text::Shown,
-    tui::{Model, Msg, Observer, observer::Notes, steps::Step},
+    tui::{Model, Msg, Observer, Step, observer::Notes},
 };
 
 /// Observes one exercise.

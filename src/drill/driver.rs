@@ -17,9 +17,8 @@ use crate::{
     error::{Error, ErrorKind, Result},
     tui::{
         Headless, Model, Msg, Step,
-        app::Overlay,
-        dialogs::{Ask, words},
-        steps::{members::Choice, restore::RowState},
+        dialogs::words,
+        state::{members::Choice, model::Overlay, prompt::Ask, restore::RowState},
     },
 };
 

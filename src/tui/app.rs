@@ -5,25 +5,32 @@
 //! with the ID of the effect that they answer, and a result that is no longer waited for is dropped. A run can
 //! therefore be replayed from its messages. Each step's own rules are in [`super::steps`].
 
-mod model;
-
-use crate::tui::steps::launch_start;
 use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-pub use self::model::{Model, Options, Overlay, Status};
-pub use super::messages::{Effect, Msg};
-use super::{
-    dialogs::Ask,
-    exit_summary::{Leaving, WrittenPath},
-    keymap::{self, Action, Place},
-    steps::{self, Step, detect, hosts, members, restore, resume, review, snapshot, snapshot_tasks, verify},
-    widgets::theme::Tone,
-};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     text::Shown,
+    tui::{
+        frame::most_scroll,
+        keymap::{self, moved},
+        selectors::review::{begins_answer, may_begin_answer},
+        state::{
+            key::{Action, Place},
+            leaving::WrittenPath,
+            messages::{Effect, Msg},
+            model::{Model, Overlay},
+            prompt::Ask,
+            step::Step,
+        },
+        steps::{
+            self, blockers, can, detect, hosts, launch_start,
+            leaving::{interrupt, leave, terminated},
+            members, restore, resume, review, snapshot, snapshot_tasks, verify,
+        },
+        widgets::theme::Tone,
+    },
 };
 
 /// Takes one message. What is to be done comes back as effects, in order.
@@ -71,7 +78,7 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Resized(columns, lines) => {
             model.size = (columns, lines);
-            model.scroll = model.scroll.min(super::views::frame::most_scroll(model));
+            model.scroll = model.scroll.min(most_scroll(model));
             Vec::new()
         }
         Msg::Key(event) => press(model, event),
@@ -126,7 +133,7 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::ApplyEnded { id, result } => restore::ended(model, id, result),
         Msg::Fenced { id, seen, fences } => {
-            review::fenced(model, id, seen, fences);
+            blockers::fenced(model, id, seen, fences);
             Vec::new()
         }
         Msg::Seen { id, proof } => {
@@ -167,11 +174,11 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
     if place == Place::Review
         && let Some(letter) = keymap::letter(event)
     {
-        if review::begins_answer(model, letter) {
+        if begins_answer(model, letter) {
             // something is asked for: its first letter is text before it is a key
             return review::type_answer(model, letter);
         }
-        if review::may_begin_answer(model, letter) {
+        if may_begin_answer(model, letter) {
             model.open(Overlay::Held(Action::Open));
             return Vec::new();
         }
@@ -237,11 +244,11 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last
             if model.overlay.is_some() =>
         {
-            model.scroll = moved(model.scroll, action, super::views::frame::most_scroll(model) + 1);
+            model.scroll = moved(model.scroll, action, most_scroll(model) + 1);
             Vec::new()
         }
         Action::Submit => super::dialogs::submit(model),
-        Action::SubmitNext => members::submit_next(model),
+        Action::SubmitNext => super::dialogs::submit_next(model),
         Action::TakeFixTyping => {
             members::take_fix_typing(model);
             Vec::new()
@@ -266,38 +273,6 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Step(number) => steps::jump(model, number),
         action => steps::act(model, action),
     }
-}
-
-/// Whether `action` can be done now, or why not. The footer shows the keys that can.
-///
-/// # Errors
-/// The reason, a sentence.
-pub fn can(model: &Model, action: Action) -> std::result::Result<(), String> {
-    if model.overlay.is_some() {
-        return Ok(());
-    }
-    match action {
-        Action::SubmitNext | Action::TakeFixTyping => members::can_typing(model, action),
-        _ if model.prompt.is_some() => Ok(()),
-        Action::Note if model.options.accompanied => Ok(()),
-        Action::Note => Err("No coach is connected.".into()),
-        action => steps::can(model, action),
-    }
-}
-
-/// Where a selection lands.
-pub(super) fn moved(at: usize, action: Action, count: usize) -> usize {
-    const PAGE: usize = 8;
-    let to = match action {
-        Action::Up => at.saturating_sub(1),
-        Action::Down => at.saturating_add(1),
-        Action::PageUp => at.saturating_sub(PAGE),
-        Action::PageDown => at.saturating_add(PAGE),
-        Action::First => 0,
-        Action::Last => usize::MAX,
-        _ => at,
-    };
-    to.min(count.saturating_sub(1))
 }
 
 fn paste(model: &mut Model, text: &str) {
@@ -353,48 +328,6 @@ fn sure(model: &mut Model, action: Action) -> Vec<Effect> {
     }
 }
 
-/// Ctrl-C: asks once, then goes.
-fn interrupt(model: &mut Model) -> Vec<Effect> {
-    if model.overlay == Some(Overlay::Quit) || model.leaving != Leaving::No {
-        model.overlay = None;
-        return leave(model);
-    }
-    model.open(Overlay::Quit);
-    Vec::new()
-}
-
-/// Leaves: at once where nothing is being written, else when what runs has reached a safe point. A
-/// second wish to leave goes at once.
-fn leave(model: &mut Model) -> Vec<Effect> {
-    let busy = [model.snapshot.saving_id(), model.restore.id(), model.launch.starting_id(), model.proof.writing_id()];
-    let mut effects: Vec<Effect> = busy.into_iter().flatten().map(|id| Effect::Cancel { id }).collect();
-    if effects.is_empty() || model.leaving != Leaving::No {
-        model.leaving = Leaving::Now;
-        effects.push(Effect::Quit);
-    } else {
-        model.leaving = Leaving::WhenSafe;
-        model.say(Tone::Warn, "Stopping at the next safe point, then quitting. Press Ctrl-C again to quit at once.");
-    }
-    effects
-}
-
-fn terminated(model: &mut Model) -> Vec<Effect> {
-    model.overlay = None;
-    // it may come more than once, as a signal and as the terminal's end: only the first counts
-    if model.leaving == Leaving::No { leave(model) } else { Vec::new() }
-}
-
-/// Called when work ended: leaves, if that was what it waited for.
-pub(super) fn leave_when_safe(model: &mut Model) -> Vec<Effect> {
-    let busy = [model.snapshot.saving_id(), model.launch.starting_id(), model.proof.writing_id()];
-    let safe = busy.iter().all(Option::is_none) && !model.restore.running();
-    if model.leaving == Leaving::WhenSafe && safe {
-        model.leaving = Leaving::Now;
-        return vec![Effect::Quit];
-    }
-    Vec::new()
-}
-
 fn written(model: &mut Model, id: u64, path: PathBuf, result: Result<()>) {
     let what = if model.review.writing == Some(id) {
         model.review.writing = None;
@@ -410,17 +343,6 @@ fn written(model: &mut Model, id: u64, path: PathBuf, result: Result<()>) {
             model.say(Tone::Good, format!("Saved {what}: {}", path.shown()));
             model.written.push((path, WrittenPath::File(what)));
         }
-        Err(trouble) => trouble_said(model, &trouble),
+        Err(trouble) => model.say_error(&trouble),
     }
-}
-
-/// Shows a failure above the footer.
-pub(super) fn trouble_said(model: &mut Model, trouble: &Error) {
-    let mut text = trouble.what.clone();
-    for more in [&trouble.why, &trouble.hint] {
-        if !more.is_empty() {
-            text = format!("{text}: {more}");
-        }
-    }
-    model.say(Tone::Bad, text);
 }

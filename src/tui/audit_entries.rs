@@ -4,7 +4,6 @@
 
 use serde_json::{Value, json};
 
-use super::{super::tui::app::Model, steps::members, views::hosts};
 use crate::{
     domain::{
         members::{cell::Origin, table::Column},
@@ -18,6 +17,10 @@ use crate::{
         Shown,
         number::thousands,
         phrase::{all, plural},
+    },
+    tui::{
+        selectors::{hosts, revision_bump::offer_words},
+        state::model::Model,
     },
 };
 
@@ -182,7 +185,7 @@ fn table(model: &Model) -> (String, Value) {
 
 /// What is done besides a plain restore, and why.
 fn options(model: &Model, plan: &Plan) -> (String, Value) {
-    let why = members::offer_words(model, plan.bump_revision);
+    let why = offer_words(model, plan.bump_revision);
     let bump = match plan.bump_revision {
         0 => "no revision bump".to_string(),
         n => format!("a revision bump of {}", thousands(n)),

@@ -2,19 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
-pub use super::state::prompt::{Ask, Prompt};
-use super::{
-    app::Model,
-    messages::Effect,
-    steps::{
-        Step, detect, launch, members,
-        review::{self, CONSENT},
-        snapshot_tasks,
+use crate::{
+    domain::{
+        members::table::Column,
+        model::source_ref::{Download, SourceRef},
     },
-    views::restore,
-    widgets::theme::Tone,
+    tui::{
+        selectors::{
+            members::cell_words,
+            review::{CONSENT, Gate, command_key, consent_words, gate},
+            revision_bump::bump_words,
+        },
+        state::{
+            messages::Effect,
+            model::Model,
+            prompt::{Ask, Prompt},
+            step::Step,
+        },
+        steps::{blockers, detect, launch, members, review, snapshot_tasks},
+        views::restore,
+        widgets::theme::Tone,
+    },
 };
-use crate::domain::model::source_ref::{Download, SourceRef};
 
 /// The field's heading and the line below it.
 pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
@@ -58,14 +67,14 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
         Ask::SheetFile => ("Save all launch commands to".into(), "A new file.".into()),
         Ask::RunbookFile => ("Save the runbook to".into(), "A new file, in Markdown.".into()),
         Ask::Cell(row, column) => {
-            let (name, about) = members::cell_words(model, *row, *column);
+            let (name, about) = cell_words(model, *row, *column);
             (format!("{} of {name}", column.heading()), about)
         }
         Ask::Token => (
             "Cluster token".into(),
             "Must be new for each attempt; otherwise members of two attempts could mix.".into(),
         ),
-        Ask::Bump => ("Skip how many revisions?".into(), members::bump_words(model, prompt.text())),
+        Ask::Bump => ("Skip how many revisions?".into(), bump_words(model, prompt.text())),
         Ask::Cluster => (
             "--initial-cluster".into(),
             "m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380 … replaces names and peer URLs (u undoes)".into(),
@@ -85,10 +94,10 @@ fn wanted<'a>(model: &'a Model, ask: &'a Ask) -> &'a str {
 fn armed(model: &Model, prompt: &Prompt) -> String {
     let wanted = wanted(model, &prompt.ask);
     if prompt.ask == Ask::Confirm {
-        match review::gate(model) {
-            review::Gate::Label => {}
-            review::Gate::Asking(why) => return format!("{why} What you type here is kept."),
-            review::Gate::Shut(why) | review::Gate::Consent(why) | review::Gate::Override(_, why) => {
+        match gate(model) {
+            Gate::Label => {}
+            Gate::Asking(why) => return format!("{why} What you type here is kept."),
+            Gate::Shut(why) | Gate::Consent(why) | Gate::Override(_, why) => {
                 return format!("Blocked: {why} Enter shows what to do.");
             }
         }
@@ -96,12 +105,12 @@ fn armed(model: &Model, prompt: &Prompt) -> String {
     match (prompt.text(), &prompt.ask) {
         ("", Ask::Override(_)) => format!(
             "It is recorded in the journal. Better: Esc, resolve the blocker, then {} to check again.",
-            review::command_key(model, 'r')
+            command_key(model, 'r')
         ),
         (text, Ask::Consent) if text != wanted => {
             let state =
                 if wanted.starts_with(text) { "Nothing is run before that." } else { "That is a different word." };
-            format!("{state} Commands: {}", review::consent_words(model))
+            format!("{state} Commands: {}", consent_words(model))
         }
         ("", Ask::Undo) => match restore::halts(&model.restore).as_slice() {
             [] => "The new directories are moved aside under a dated name, with everything written since. The \
@@ -148,7 +157,7 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
             members::set_cell(model, row, column, &text);
             Ok(Vec::new())
         }
-        Ask::Reason(typed) => review::lift_for(model, typed, &text),
+        Ask::Reason(typed) => blockers::lift_for(model, typed, &text),
         Ask::Token => members::set_token(model, &text).map(|()| Vec::new()),
         Ask::Bump => members::set_bump(model, &text).map(|()| Vec::new()),
         Ask::Cluster => members::set_cluster(model, &text).map(|()| Vec::new()),
@@ -162,18 +171,26 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
     })
 }
 
+/// Enter in a cell, which then opens the next one.
+pub(in crate::tui) fn submit_next(model: &mut Model) -> Vec<Effect> {
+    let effects = submit(model);
+    model.members.column = (model.members.column + 1) % Column::ALL.len();
+    members::edit(model);
+    effects
+}
+
 /// Enter in a field that confirms: only the right text counts, and only as an Enter of its own.
 fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
     if prompt.ask == Ask::Confirm {
         // the field may have opened before this was known
-        match review::gate(model) {
-            review::Gate::Label => {}
-            review::Gate::Asking(why) => {
+        match gate(model) {
+            Gate::Label => {}
+            Gate::Asking(why) => {
                 model.prompt = Some(prompt);
                 model.say(Tone::Warn, format!("{why} Press Enter again when it has finished."));
                 return Vec::new();
             }
-            _ => return review::open(model),
+            _ => return blockers::open(model),
         }
     }
     let wanted = wanted(model, &prompt.ask).to_string();
@@ -193,8 +210,8 @@ fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
         return Vec::new();
     }
     match prompt.ask {
-        Ask::Override(text) => review::lift(model, text),
-        Ask::Consent => review::consent(model),
+        Ask::Override(text) => blockers::lift(model, text),
+        Ask::Consent => blockers::consent(model),
         Ask::Undo => super::steps::restore::undo(model),
         Ask::Confirm => {
             model.label_settled = true;

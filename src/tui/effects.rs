@@ -5,7 +5,6 @@
 
 mod launch;
 
-use crate::execute::preflight;
 use std::{
     collections::{BTreeMap, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::messages::{Effect, Msg, Orders};
 use crate::{
     domain::{
         members::certificates,
@@ -37,9 +35,10 @@ use crate::{
         Cancel, RowEvent, blocker_checks,
         events::{ExecutionEvent, HostEvent},
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
-        resume, second_run, verify,
+        preflight, resume, second_run, verify,
     },
     system::{Files, System, hash_compare, journal::Journal},
+    tui::state::messages::{Effect, Msg, Orders},
 };
 
 /// How many hosts are worked on at a time.

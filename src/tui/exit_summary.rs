@@ -1,8 +1,18 @@
 //! How the wizard ended, and what is printed to the normal screen then: where the files are.
 
-use super::app::Model;
-pub use super::state::leaving::{Leaving, WrittenPath};
-use crate::{domain::render::start, error::ErrorKind, system::journal, text::Shown};
+use crate::{
+    domain::render::start,
+    error::ErrorKind,
+    system::journal,
+    text::Shown,
+    tui::{
+        selectors::launch::known,
+        state::{
+            model::Model,
+            restore::{Row, RowState},
+        },
+    },
+};
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +40,28 @@ impl Ending {
         match self.outcome {
             Outcome::Looked | Outcome::Restored => 0,
             Outcome::Partly => ErrorKind::Stopped.exit_code(),
+        }
+    }
+}
+
+impl Row {
+    /// How it ended, for the normal screen.
+    pub fn ending(&self) -> String {
+        match &self.stand {
+            RowState::Placed(swapped) => {
+                let r = &swapped.restored;
+                format!("{} restored, {} keys at revision {}", self.dir, r.keys, r.revision)
+            }
+            RowState::Built(_) => format!("{} is not installed; it is built and waits in staging", self.dir),
+            RowState::Moving => format!("{} was being installed", self.dir),
+            RowState::Undoing => format!("{} was being rolled back", self.dir),
+            RowState::Out(_) => format!("{} rolled back: the previous state is restored", self.dir),
+            RowState::Discarded => format!("{} can be built; what the dry run built is removed", self.dir),
+            RowState::Failed(trouble) if trouble.kind == ErrorKind::Stopped => {
+                format!("{} stopped, your previous data is untouched", self.dir)
+            }
+            RowState::Failed(trouble) => format!("{} failed: {}", self.dir, trouble.sentence()),
+            RowState::Waits | RowState::Works(_) => format!("{} not finished", self.dir),
         }
     }
 }
@@ -65,7 +97,7 @@ pub fn ending(model: &Model) -> Ending {
     match (&model.restore.plan, outcome) {
         (Some(plan), Outcome::Restored) => {
             lines.push(String::new());
-            lines.push(start::sheet_on(plan, &super::steps::launch::known(model)));
+            lines.push(start::sheet_on(plan, &known(model)));
         }
         (Some(plan), Outcome::Partly) => lines.push(format!(
             "The restore of plan {} is not complete. Your previous data is untouched or moved aside. Start requorum \

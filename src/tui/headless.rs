@@ -6,15 +6,21 @@ use std::{collections::VecDeque, sync::Arc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 
-use super::{
-    app::{Model, update},
-    effects::perform,
-    messages::{Effect, Msg},
-    observer::{Notes, Observer},
-    views::frame::draw,
-    widgets::layout,
+use crate::{
+    execute::Cancel,
+    system::System,
+    tui::{
+        app::update,
+        effects::perform,
+        frame::draw,
+        observer::{Notes, Observer},
+        state::{
+            messages::{Effect, Msg},
+            model::Model,
+        },
+        widgets::layout,
+    },
 };
-use crate::{execute::Cancel, system::System};
 
 /// How far the clock advances with each message, in milliseconds: no finger is faster.
 const PACE_MS: u64 = 200;

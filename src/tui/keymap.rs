@@ -3,7 +3,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-pub use super::state::key::{Action, Place};
+use super::state::key::{Action, Place};
 use super::state::step::Step;
 
 /// One key press as the table names it.
@@ -267,6 +267,21 @@ fn step(place: Place) -> Option<Step> {
 /// All lines of the table that work at `place`, in order.
 pub fn bindings_for(place: Place) -> impl Iterator<Item = &'static Binding> {
     TABLE.iter().filter(move |b| b.on.contains(&place))
+}
+
+/// Where a selection lands.
+pub(in crate::tui) fn moved(at: usize, action: Action, count: usize) -> usize {
+    const PAGE: usize = 8;
+    let to = match action {
+        Action::Up => at.saturating_sub(1),
+        Action::Down => at.saturating_add(1),
+        Action::PageUp => at.saturating_sub(PAGE),
+        Action::PageDown => at.saturating_add(PAGE),
+        Action::First => 0,
+        Action::Last => usize::MAX,
+        _ => at,
+    };
+    to.min(count.saturating_sub(1))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! An observer, such as a drill's coach: sees what happens, and supplies sentences for the foot of the steps. It cannot
 //! press a key. Most wizards have none.
 
-use super::{app::Model, messages::Msg, steps::Step};
+use crate::tui::state::{messages::Msg, model::Model, step::Step};
 
 /// What is shown at the foot of each step.
 pub type Notes = Vec<(Step, String)>;

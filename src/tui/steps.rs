@@ -1,10 +1,12 @@
-//! The seven steps, one file each: its state, its part of `update`, and how it is drawn. Here: their
-//! order and the way from one to the next.
+//! The seven steps, one file each: its part of `update`. Here: which keys can be used, and the way from one step to the
+//! next.
 
+pub(crate) mod blockers;
 pub mod detect;
 pub mod hosts;
 pub mod launch;
 pub(crate) mod launch_start;
+pub(in crate::tui) mod leaving;
 pub mod members;
 pub mod restore;
 pub mod resume;
@@ -13,20 +15,37 @@ pub mod snapshot;
 pub mod snapshot_tasks;
 pub mod verify;
 
-pub use super::state::step::Step;
-use super::{
-    app::{Model, Overlay},
-    keymap::Action,
-    messages::Effect,
-    widgets::{layout::Page, theme::Tone},
-};
-use crate::tui::views::{
-    detect as detect_view, members as members_view, restore as restore_view, snapshot as snapshot_view,
-    verify as proof_view,
+use crate::tui::{
+    selectors::review::{Gate, gate},
+    state::{
+        key::Action,
+        messages::Effect,
+        model::{Model, Overlay},
+        prompt::Ask,
+        step::Step,
+    },
+    widgets::theme::Tone,
 };
 
+/// Whether `action` can be done now, or why not. The footer shows the keys that can.
+///
+/// # Errors
+/// The reason, a sentence.
+pub fn can(model: &Model, action: Action) -> Result<(), String> {
+    if model.overlay.is_some() {
+        return Ok(());
+    }
+    match action {
+        Action::SubmitNext | Action::TakeFixTyping => members::can_typing(model, action),
+        _ if model.prompt.is_some() => Ok(()),
+        Action::Note if model.options.accompanied => Ok(()),
+        Action::Note => Err("No coach is connected.".into()),
+        action => can_in_step(model, action),
+    }
+}
+
 /// Whether `action` can be done in the model's step now.
-pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
+pub(super) fn can_in_step(model: &Model, action: Action) -> Result<(), String> {
     match action {
         Action::Back if model.step == Step::Restore && model.restore.running() => {
             Err("The restore is running. c stops it at the next safe point; then Back works again.".into())
@@ -60,9 +79,9 @@ pub(super) fn awaits(model: &Model, action: Action) -> bool {
 
 /// Whether what waits in a window can be done now, or what it waits for.
 pub(super) fn held(model: &Model, action: Action) -> Result<(), String> {
-    match (model.step, review::gate(model)) {
-        (Step::Review, review::Gate::Asking(why)) if action == Action::Open => Err(why),
-        _ => can(model, action),
+    match (model.step, gate(model)) {
+        (Step::Review, Gate::Asking(why)) if action == Action::Open => Err(why),
+        _ => can_in_step(model, action),
     }
 }
 
@@ -95,7 +114,7 @@ pub(super) fn next(model: &mut Model) -> Vec<Effect> {
     match model.step {
         Step::Detect if detect::gated(model) => {
             model.label_settled = true;
-            model.ask(super::dialogs::Ask::Gate, "");
+            model.ask(Ask::Gate, "");
             Vec::new()
         }
         Step::Review => review::next(model),
@@ -114,7 +133,7 @@ pub(super) fn enter(model: &mut Model, step: Step) -> Vec<Effect> {
         }
         Step::Review => review::enter(model),
         Step::Proof => verify::enter(model),
-        Step::Launch => crate::tui::steps::launch_start::enter(model),
+        Step::Launch => launch_start::enter(model),
         Step::Detect | Step::Restore => Vec::new(),
     }
 }
@@ -136,7 +155,7 @@ pub(super) fn jump(model: &mut Model, number: u8) -> Vec<Effect> {
     }
     let mut effects = Vec::new();
     while model.step < goal && model.prompt.is_none() {
-        if let Err(why) = can(model, Action::Next) {
+        if let Err(why) = can_in_step(model, Action::Next) {
             if awaits(model, Action::Next) {
                 model.open(Overlay::Held(Action::Next));
             }
@@ -150,30 +169,4 @@ pub(super) fn jump(model: &mut Model, number: u8) -> Vec<Effect> {
         }
     }
     effects
-}
-
-/// What the details window shows in this step: a heading and lines.
-pub(super) fn details(model: &Model) -> (String, Vec<String>) {
-    match model.step {
-        Step::Detect => detect_view::details(model),
-        Step::Snapshot => snapshot_view::details(model),
-        Step::Members => members_view::details(model),
-        Step::Review => review::details(model),
-        Step::Restore => restore_view::details(model),
-        Step::Launch => launch::details(model),
-        Step::Proof => proof_view::details(model),
-    }
-}
-
-/// Draws the model's step.
-pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
-    match model.step {
-        Step::Detect => detect_view::draw(model, page),
-        Step::Snapshot => snapshot_view::draw(model, page),
-        Step::Members => members_view::draw(model, page),
-        Step::Review => review::draw(model, page),
-        Step::Restore => restore_view::draw(model, page),
-        Step::Launch => launch::draw(model, page),
-        Step::Proof => proof_view::draw(model, page),
-    }
 }

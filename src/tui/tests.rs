@@ -18,13 +18,18 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde_json::{Value, json};
 
 use super::{
-    app::{Model, Options, Overlay, update},
-    dialogs::Ask,
-    exit_summary::Leaving,
+    app::update,
     headless::screen,
-    keymap::Action,
-    messages::{Effect, Msg},
-    steps::{Step, review},
+    selectors::review,
+    state::{
+        key::Action,
+        leaving::Leaving,
+        messages::{Effect, Msg},
+        model::{Model, Overlay},
+        options::Options,
+        prompt::Ask,
+        step::Step,
+    },
     widgets::theme::Tone,
 };
 use crate::{

@@ -27,9 +27,8 @@ use requorum::{
     tui::{
         Headless, Model, Msg, Options, Step,
         app::update,
-        dialogs::Ask,
         headless::{picture, screen},
-        messages::Effect,
+        state::{messages::Effect, prompt::Ask},
     },
 };
 

@@ -8,7 +8,7 @@ use crate::{
     etcd::version::Minor,
     tui::{
         Step,
-        steps::members::{Choice, Extra},
+        state::members::{Choice, Extra},
     },
 };
 

@@ -8,7 +8,7 @@ use crate::{
         sources::ranking::Place,
         verify::VerifyResult,
     },
-    tui::{Model, Step, steps::members},
+    tui::{Model, Step, selectors::members},
 };
 
 /// What the wizard shows.

@@ -1,184 +1,33 @@
 //! Detect: is quorum lost, and must I restore? Every member is asked at once, each answer is shown as it comes, and the
 //! verdict is shown above them.
 
-use std::{collections::BTreeSet, net::IpAddr, path::PathBuf};
-
-use super::super::{
-    app::{Model, Overlay, moved},
-    dialogs::Ask,
-    keymap::Action,
-    messages::Effect,
-    widgets::theme::Tone,
-};
-use crate::domain::{
-    members::prefill,
-    model::observations::{
-        Answer, EndpointFacts, Hashed, MachineFacts, MemberStatus, config::ConfigFacts, disk::DirFacts,
+use crate::{
+    domain::{
+        members::prefill,
+        model::observations::{Answer, EndpointFacts, Hashed, MachineFacts},
+        quorum::{
+            hash_pairs::pairs,
+            known::{Compared, Match, Unknown},
+            probe_rounds::{self, Question},
+            verdict::Gate,
+        },
     },
-    quorum::{
-        hash_pairs::pairs,
-        known::{Compared, KnownState, Match, Newer, Unknown},
-        probe_rounds::{self, Question},
-        scope::{self, Belongs, Scope},
-        verdict::{Evidence, Gate, QuorumReport, verdict},
+    text::Shown,
+    tui::{
+        keymap::moved,
+        state::{
+            detect::{Asked, asked},
+            key::Action,
+            messages::Effect,
+            model::{Model, Overlay},
+            prompt::Ask,
+        },
+        widgets::theme::Tone,
     },
 };
-use crate::system::DataDir;
-use crate::{etcd::membership::Id, text::Shown};
 
 /// Directories and snapshots that are held against who serves: each costs a member a reading of its whole store.
 const MOST_COMPARED: usize = 8;
-
-/// One member that was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// The effect whose answer counts.
-    pub id: u64,
-    /// The URL, and what came back.
-    pub facts: EndpointFacts,
-    /// True where another member named this URL.
-    pub discovered: bool,
-    /// The effect that asks its peer port, as long as it is under way.
-    peer: Option<u64>,
-    /// True once its peer port was asked.
-    peered: bool,
-    /// The effect that asks for its hash.
-    hash: Option<u64>,
-    /// The operator says that this member is gone for good.
-    pub gone: bool,
-}
-
-/// The step's state.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct State {
-    /// Who was asked.
-    pub rows: Vec<Asked>,
-    /// The selected one.
-    pub at: usize,
-    /// The data directories that were looked at.
-    pub dirs: Vec<DirFacts>,
-    /// The configurations that were found.
-    pub configs: Vec<ConfigFacts>,
-    /// This machine's own addresses.
-    pub addresses: Vec<IpAddr>,
-    /// Data directories that the operator named: they say which cluster is meant.
-    pub named: Vec<PathBuf>,
-    /// The cluster that the operator chose among several.
-    pub meant: Option<Id>,
-    /// The effect that looks for them.
-    looking: Option<u64>,
-    /// What the snapshots of the next step show about a cluster.
-    pub known: Vec<KnownState>,
-    /// States that seemed newer than what serves, for which who serves was asked once more.
-    confirmed: Vec<Newer>,
-    /// Directories and snapshots as they were held against who serves.
-    compared: Vec<Compared>,
-    /// The effect that does it.
-    comparing: Option<u64>,
-    /// True once the label was typed to continue although quorum is not clearly lost.
-    pub passed: bool,
-}
-
-impl State {
-    pub(in crate::tui) fn new(endpoints: &[String], named: &[DataDir]) -> Self {
-        let rows = endpoints.iter().map(|e| asked(e, false)).collect();
-        State { rows, named: named.iter().map(|dir| dir.data.clone()).collect(), ..State::default() }
-    }
-
-    /// Which cluster is meant, of those that were seen.
-    pub fn scope(&self) -> Scope {
-        Scope::new(&scope::Evidence {
-            facts: &self.facts(),
-            typed: true,
-            given: &self.given(),
-            dirs: &self.dirs,
-            configs: &self.configs,
-            addresses: &self.addresses,
-            named: &self.named,
-            chosen: self.meant,
-        })
-    }
-
-    /// What was seen, for the pure rooms.
-    pub fn facts(&self) -> Vec<EndpointFacts> {
-        self.rows.iter().map(|r| r.facts.clone()).collect()
-    }
-
-    /// Endpoints of members that are gone for good, as the operator says.
-    pub fn gone(&self) -> BTreeSet<String> {
-        self.rows.iter().filter(|r| r.gone).map(|r| r.facts.endpoint.clone()).collect()
-    }
-
-    /// How many are still being asked, be it at their peer port.
-    pub fn asking(&self) -> usize {
-        self.rows.iter().filter(|r| r.waits()).count()
-    }
-
-    /// The verdict on what was seen. Who is still being asked at its peer port is not called silent yet.
-    pub fn finding(&self) -> QuorumReport {
-        let mut facts = self.facts();
-        for (fact, _) in facts.iter_mut().zip(&self.rows).filter(|(_, row)| row.peer.is_some()) {
-            fact.answer = Answer::Asking;
-        }
-        let scope = self.scope();
-        verdict(&Evidence {
-            facts: &scope.facts(&facts, true),
-            given: &self.given(),
-            dirs: &scope.dirs(&self.dirs),
-            known: &self.known,
-            compared: &self.compared,
-            gone: &self.gone(),
-        })
-    }
-
-    /// The endpoints that were not found in an answer.
-    fn given(&self) -> Vec<String> {
-        self.rows.iter().filter(|row| !row.discovered).map(|row| row.facts.endpoint.clone()).collect()
-    }
-
-    /// The directories that may be of this cluster, and where each belongs: those of another one are shown in the
-    /// details only.
-    pub fn own_dirs(&self) -> Vec<&DirFacts> {
-        let scope = self.scope();
-        self.dirs.iter().filter(|dir| scope.of_dir(dir) != Belongs::Other).collect()
-    }
-
-    fn says(&self) -> impl Iterator<Item = &MemberStatus> {
-        self.rows.iter().filter_map(|r| heard(&r.facts))
-    }
-
-    /// The name of the member behind an endpoint: as it says itself, else as another member lists
-    /// that URL.
-    pub fn name(&self, facts: &EndpointFacts) -> String {
-        let own = heard(facts).and_then(|s| s.members.iter().find(|m| m.id == s.member_id));
-        let listed = || self.says().flat_map(|s| &s.members).find(|m| probe_rounds::at(m, &facts.endpoint));
-        own.or_else(listed).map(|m| m.name.to_string()).filter(|n| !n.is_empty()).unwrap_or_else(|| "?".into())
-    }
-}
-
-impl Asked {
-    fn waits(&self) -> bool {
-        self.id != 0 && self.facts.answer == Answer::Asking || self.peer.is_some()
-    }
-}
-
-fn asked(endpoint: &str, discovered: bool) -> Asked {
-    let facts = EndpointFacts { endpoint: endpoint.to_string(), answer: Answer::Asking };
-    Asked { id: 0, facts, discovered, peer: None, peered: false, hash: None, gone: false }
-}
-
-/// The member's answer at its client port, if it gave one.
-pub fn says(facts: &EndpointFacts) -> Option<&MemberStatus> {
-    heard(facts).filter(|says| says.closed.is_none())
-}
-
-/// What is known from the member itself, be it from its metrics or its peer port.
-pub(super) fn heard(facts: &EndpointFacts) -> Option<&MemberStatus> {
-    match &facts.answer {
-        Answer::Says(says) => Some(says),
-        _ => None,
-    }
-}
 
 /// Asks everybody again; answers that are still on their way no longer count.
 pub(in crate::tui) fn ask_all(model: &mut Model) -> Vec<Effect> {

@@ -1,12 +1,6 @@
 //! The hosts of the table: looked at when asked and before Review, in words below each row. What they report goes into
 //! no plan; it decides whether one can be carried out.
 
-use super::{
-    super::{app::Model, messages::Effect, widgets::theme::Tone},
-    Step, members, review,
-};
-use crate::text::number;
-use crate::tui::views::hosts;
 use crate::{
     domain::{
         members::{
@@ -15,79 +9,16 @@ use crate::{
             table::{self, Column},
         },
         model::{host_address, plan::Plan},
-        preflight::{
-            host_report::{Look, Running},
-            stop::RunningEtcd,
-        },
+        preflight::host_report::{Look, Running},
     },
-    text::{phrase::plural, time},
+    text::phrase::plural,
+    tui::{
+        selectors::members::draft,
+        state::{messages::Effect, model::Model, step::Step},
+        steps::blockers::{ask_fences, note_asked},
+        widgets::theme::Tone,
+    },
 };
-
-/// What is known of the hosts.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct State {
-    /// The effect that looks, while it does.
-    asking: Option<u64>,
-    /// For which plan.
-    pub plan: Option<Plan>,
-    /// What was seen, in the order of the table.
-    pub looks: Vec<Look>,
-    /// Etcds that a run found, from the host itself, on hosts that are checked from elsewhere.
-    known: Vec<(String, Vec<Running>)>,
-    /// The effect that finds out which rows are this machine.
-    filling: Option<u64>,
-}
-
-impl State {
-    /// True while hosts are being looked at.
-    pub fn asking(&self) -> bool {
-        self.asking.is_some()
-    }
-
-    /// What was seen of the host of a row, if it was looked at for what the row says now.
-    pub fn of_row(&self, at: usize, row: &Row) -> Option<&Look> {
-        let member = self.plan.as_ref()?.members.get(at)?;
-        let wal = member.wal_dir.as_ref().map(|dir| dir.to_string_lossy()).unwrap_or_default();
-        let same = member.host == row.host()
-            && member.data_dir.to_string_lossy() == row.text(Column::DataDir)
-            && wal == row.text(Column::WalDir);
-        self.looks.iter().find(|look| same && look.members.contains(&at))
-    }
-
-    /// Every etcd that runs on a member's directory, with its host.
-    pub fn runs(&self) -> impl Iterator<Item = (&str, &Running)> {
-        self.looks.iter().flat_map(|look| look.runs.iter().map(|running| (look.host.as_str(), running)))
-    }
-
-    /// How those are stopped.
-    pub fn halts(&self) -> Vec<(String, RunningEtcd)> {
-        self.runs().map(|(host, running)| (host.to_string(), running.halt.clone())).collect()
-    }
-
-    /// What keeps the plan from being begun, in a sentence.
-    pub fn in_the_way(&self) -> Option<String> {
-        if self.asking() {
-            return Some("The hosts are still being checked.".into());
-        }
-        let bad: Vec<&Look> = self.looks.iter().filter(|look| !look.ready()).collect();
-        let first = bad.first()?;
-        let why = match &first.facts {
-            Err(trouble) => trouble.sentence(),
-            Ok(_) => first.errors().map(|problem| problem.text.as_str()).collect::<Vec<_>>().join("; "),
-        };
-        let why = time::sentence(&format!("{} is not ready: {why}", hosts::display_name(&first.host)));
-        Some(match bad.len() - 1 {
-            0 => format!("{why} r checks again."),
-            1 => format!("{why} 1 more host is not ready. r checks again."),
-            more => format!("{why} {more} more hosts are not ready. r checks again."),
-        })
-    }
-
-    /// Hosts where an etcd runs of which more must be known.
-    pub fn unclear(&self) -> Vec<&Look> {
-        self.looks.iter().filter(|look| look.unclear()).collect()
-    }
-}
 
 /// Looks at the hosts of `plan`.
 pub(super) fn look(model: &mut Model, plan: Plan, closer: bool) -> Vec<Effect> {
@@ -101,7 +32,7 @@ pub(super) fn look(model: &mut Model, plan: Plan, closer: bool) -> Vec<Effect> {
 
 /// Looks at the hosts of the table as it is now.
 pub(super) fn look_at_table(model: &mut Model) -> Vec<Effect> {
-    match build_plan::build(&members::draft(model)) {
+    match build_plan::build(&draft(model)) {
         Ok(built) => look(model, built.plan, false),
         Err(_) => Vec::new(),
     }
@@ -136,8 +67,8 @@ pub(in crate::tui) fn all_seen(model: &mut Model, id: u64) -> Vec<Effect> {
             Vec::new()
         }
         _ => {
-            review::note_asked(model);
-            review::ask_fences(model)
+            note_asked(model);
+            ask_fences(model)
         }
     }
 }
@@ -206,12 +137,4 @@ pub(in crate::tui) fn filled(model: &mut Model, id: u64, here: &[String]) {
     }
     let rows = if count == 1 { "1 row" } else { &format!("{count} rows") };
     model.say(Tone::Plain, format!("{rows} filled in; u undoes it, r checks the hosts."));
-}
-
-/// What a text says of sizes and ages of what is in a directory, where it was looked at closely: `41 MB, written 3 h
-/// ago`.
-pub(crate) fn size_and_age(look: &Look, dir: &std::path::Path, now: i64) -> Option<String> {
-    let says = look.found.iter().find(|found| found.data_dir == dir)?.state.says()?;
-    let age = says.written.map(|at| format!(", written {} ago", time::age(now.saturating_sub(at)))).unwrap_or_default();
-    Some(format!("{}{age}", number::size(says.database.bytes)))
 }

@@ -1,66 +1,24 @@
 //! Launch on other hosts: what they report about themselves, and starting the selected member by what starts an etcd
 //! there.
 
-use super::{
-    super::{
-        app::{Model, Overlay, leave_when_safe},
-        keymap::Action,
-        messages::Effect,
-        widgets::theme::Tone,
-    },
-    Step,
-};
-use crate::text::time;
 use crate::{
-    domain::{
-        model::{
-            host_address,
-            plan::{Member, Plan},
-        },
-        preflight::start::Start,
-        render::start::HostKnown,
-    },
+    domain::{model::host_address, preflight::start::Start, render::start::HostKnown},
     error::{Error, Result as Outcome},
     execute::start::StartOption,
     system::journal,
+    tui::{
+        selectors::launch::selected,
+        state::{
+            key::Action,
+            launch_start::State,
+            messages::Effect,
+            model::{Model, Overlay},
+            step::Step,
+        },
+        steps::leaving::leave_when_safe,
+        widgets::theme::Tone,
+    },
 };
-
-/// What other hosts reported, and what became of starting members.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct State {
-    /// The effect that asks the hosts.
-    asking: Option<u64>,
-    /// For which plan they were asked.
-    asked: Option<String>,
-    /// What they reported.
-    pub known: Vec<HostKnown>,
-    /// Why some did not, with the host's name.
-    troubles: Vec<(String, Error)>,
-    /// The effect that looks how a member would be started.
-    looking: Option<u64>,
-    /// The member that is asked about, and the commands for it.
-    offer: Option<(StartOption, Vec<String>)>,
-    /// The effect that starts a member, and its name.
-    starting: Option<(u64, String)>,
-    /// What became of members.
-    ended: Vec<(String, String, Tone)>,
-}
-
-impl State {
-    pub(super) fn starting_id(&self) -> Option<u64> {
-        self.starting.as_ref().map(|(id, _)| *id)
-    }
-
-    fn ends(&mut self, member: &str, words: String, tone: Tone) {
-        self.ended.retain(|(name, ..)| name != member);
-        self.ended.push((member.into(), words, tone));
-    }
-}
-
-fn selected(model: &Model) -> Option<(&Plan, &Member)> {
-    let plan = model.restore.plan.as_ref()?;
-    Some((plan, plan.members.get(model.launch.at)?))
-}
 
 /// Asks the other hosts once for each plan: their addresses, and how their etcds were started until now.
 pub(in crate::tui) fn enter(model: &mut Model) -> Vec<Effect> {
@@ -123,7 +81,7 @@ pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<St
     }
     let offer = match result {
         Ok(offers) => offers.into_iter().next(),
-        Err(trouble) => return super::super::app::trouble_said(model, &trouble),
+        Err(trouble) => return model.say_error(&trouble),
     };
     let Some(offer) = offer else { return };
     let member = offer.member.clone();
@@ -149,21 +107,6 @@ pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<St
     }
 }
 
-/// What is asked before a member is started.
-pub(in crate::tui) fn start_words(model: &Model) -> (String, Vec<String>) {
-    let Some((offer, commands)) = &model.launch.started.offer else { return (String::new(), Vec::new()) };
-    let host = if host_address::is_local(&offer.host) { "this machine" } else { &offer.host };
-    let mut lines = vec![format!("This is run on {host}, now:"), String::new()];
-    lines.extend(commands.iter().map(|command| format!("  {command}")));
-    lines.push(String::new());
-    lines.push(
-        "The first member waits for the second; that is normal. Start the others within a minute, then see on Proof \
-         what they serve."
-            .into(),
-    );
-    (format!("Start {} on {host}?", offer.member), lines)
-}
-
 /// The operator agreed to a member being started.
 pub(in crate::tui) fn agree(model: &mut Model) -> Vec<Effect> {
     let offer = model.launch.started.offer.take();
@@ -182,29 +125,4 @@ pub(in crate::tui) fn started(model: &mut Model, id: u64, result: Outcome<String
         Err(trouble) => state.ends(&name, format!("{name}: {}: {}", trouble.what, trouble.why), Tone::Bad),
     }
     leave_when_safe(model)
-}
-
-/// What is shown about the selected member, and its tone.
-pub(super) fn words(model: &Model) -> Option<(String, Tone)> {
-    let (_, member) = selected(model)?;
-    let state = &model.launch.started;
-    if let Some((_, name)) = state.starting.as_ref().filter(|(_, name)| *name == member.name) {
-        return Some((
-            format!("{name} is being started; this ends when a process holds its data directory."),
-            Tone::Plain,
-        ));
-    }
-    if let Some((_, words, tone)) = state.ended.iter().find(|(name, ..)| *name == member.name) {
-        return Some((time::sentence(words), *tone));
-    }
-    if host_address::is_local(&member.host) {
-        return None;
-    }
-    if state.asking.is_some() {
-        let words = "Asking the hosts for their addresses and how their etcds were started before.";
-        return Some((words.into(), Tone::Faint));
-    }
-    let (_, trouble) = state.troubles.iter().find(|(host, _)| host.is_empty() || *host == member.host)?;
-    let words = format!("It is not known how its etcd was started before: {}", trouble.what);
-    Some((time::sentence(&words), Tone::Warn))
 }

@@ -1,142 +1,44 @@
 //! Members: who will the new cluster be? The table of rows, the options below it, and its problems, found again with
 //! every character.
 
-mod bumping;
 mod certificates;
 mod pasting;
-mod state;
 
 pub(in crate::tui) use self::{
-    bumping::{bump_words, offer_words, proposal, seen, set_bump, set_token, too_small},
     certificates::{certificates, look_at_certificates},
-    pasting::{paste_words, pasted, set_cluster, take_pasted},
-};
-pub use self::{
-    certificates::Certificates,
-    state::{Choice, Extra, State},
-};
-use super::{
-    super::{
-        app::{Model, Overlay, moved},
-        dialogs::{Ask, Prompt},
-        keymap::Action,
-        messages::Effect,
-        widgets::{text_input::Field, theme::Tone},
-    },
-    hosts,
+    pasting::{pasted, set_cluster, take_pasted},
 };
 use crate::{
     domain::{
         members::{
-            build_plan::{self, Draft},
+            build_plan::Draft,
             cell::{Origin, Row},
             prefill,
-            table::{self, Column, Problem},
+            table::{self, Column},
         },
-        model::{
-            observations::{Health, config::ConfigFacts},
-            options::Options,
-        },
+        model::observations::config::ConfigFacts,
         quorum::scope::{self, Belongs},
     },
     etcd::version::Minor,
     text::{Foreign, phrase::all},
+    tui::{
+        keymap::moved,
+        selectors::{
+            members::{draft, place_words, problems},
+            revision_bump::{number, other_bump, proposal},
+            snapshot,
+        },
+        state::{
+            key::Action,
+            members::{Choice, Extra},
+            messages::Effect,
+            model::{Model, Overlay},
+            prompt::Ask,
+        },
+        steps::hosts,
+        widgets::{text_input::Field, theme::Tone},
+    },
 };
-
-/// The draft as it is now, the open field's text included: what is judged while typing.
-pub fn draft(model: &Model) -> Draft {
-    let state = &model.members;
-    let mut draft = Draft {
-        label: model.label.clone(),
-        token: state.token.clone(),
-        created: created(model),
-        target: state.target,
-        source: model.snapshot.source().cloned(),
-        skip_hash_check: model.snapshot.chosen.as_ref().is_some_and(|c| {
-            model.snapshot.agreed.contains(c) && model.snapshot.source().is_some_and(|s| s.health != Health::Verified)
-        }),
-        bump_revision: state.bump,
-        mark_compacted: state.mark_compacted,
-        options: Options { accept_damage: accepted_damage(model), ..state.extras.clone() },
-        old: bumping::old(model, made(model)),
-        revisions: bumping::revisions(model),
-        rows: state.rows.clone(),
-        certs: state.certs.seen.clone(),
-        now: model.now(),
-    };
-    match &model.prompt {
-        Some(Prompt { ask: Ask::Cell(row, column), field, .. }) => {
-            if let Some(row) = draft.rows.get_mut(*row) {
-                row.set(*column, field.text().trim(), Origin::Typed);
-            }
-        }
-        Some(Prompt { ask: Ask::Token, field, .. }) => draft.token = field.text().trim().to_string(),
-        _ => {}
-    }
-    draft
-}
-
-/// The revision at which the operator accepted the damage of the chosen file.
-fn accepted_damage(model: &Model) -> Option<i64> {
-    let source = model.snapshot.source().filter(|source| model.snapshot.agreed.contains(&source.path))?;
-    match &source.health {
-        Health::Limited(damage) => Some(damage.revision),
-        _ => None,
-    }
-}
-
-fn created(model: &Model) -> String {
-    // One that is not changed is the plan that it was.
-    if let Some(plan) = &model.options.plan {
-        return plan.created.clone();
-    }
-    // of the start, not of now: the plan must not become another one by waiting
-    let seconds = u64::try_from(model.started).unwrap_or(0);
-    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).to_string()
-}
-
-/// When the plan was made, seconds since 1970: what was written before that is not its own.
-fn made(model: &Model) -> Option<i64> {
-    match &model.options.plan {
-        Some(plan) => plan.made(),
-        None => Some(model.started),
-    }
-}
-
-/// Everything that is wrong or worth a look, as the plan's builder sees it.
-pub fn problems(draft: &Draft) -> Vec<Problem> {
-    match build_plan::build(draft) {
-        Ok(built) => built.warnings,
-        Err(problems) => problems,
-    }
-}
-
-/// The problem of a cell, errors first.
-pub fn problem_at(problems: &[Problem], row: usize, column: Column) -> Option<&Problem> {
-    let here = |p: &&Problem| p.row == Some(row) && p.column == Some(column);
-    problems.iter().filter(here).max_by_key(|p| p.severity)
-}
-
-/// A problem with its correction, which its own words may have named already.
-pub fn with_fix(problem: &Problem) -> String {
-    match &problem.fix {
-        Some(fix) if !problem.names_fix => format!("{}: {fix}?", problem.text),
-        _ => problem.text.clone(),
-    }
-}
-
-/// "m1's peer URL", or what it is about.
-pub fn place_words(draft: &Draft, problem: &Problem) -> String {
-    let row = problem.row.map(|r| {
-        let name = draft.rows.get(r).map(|row| row.text(Column::Name)).filter(|n| !n.is_empty());
-        name.map_or_else(|| format!("row {}", r + 1), str::to_string)
-    });
-    match (row, problem.column) {
-        (Some(row), Some(column)) => format!("{row}'s {}", column.heading()),
-        (Some(row), None) => row,
-        _ => problem.text.clone(),
-    }
-}
 
 pub(super) fn enter(model: &mut Model) {
     model.label_settled = true;
@@ -147,7 +49,7 @@ pub(super) fn enter(model: &mut Model) {
     let (config, notes) = own_config(model);
     let filled = prefill::fill(&prefill::Sources {
         content: model.snapshot.content().as_ref(),
-        cluster: super::snapshot::cluster_of_chosen(model),
+        cluster: snapshot::cluster_of_chosen(model),
         keep_learners: false,
         answers: &model.detect.facts(),
         config: &config,
@@ -158,7 +60,7 @@ pub(super) fn enter(model: &mut Model) {
     if !model.members.touched {
         (model.members.rows, model.members.notes) = (filled.rows, [filled.notes, notes].concat());
     }
-    bumping::settle_bump(model);
+    settle_bump(model);
     settle_choices(model);
     model.members.at = model.members.at.min(model.members.lines().saturating_sub(1));
 }
@@ -168,7 +70,7 @@ pub(super) fn enter(model: &mut Model) {
 /// of the snapshot, is that member's all the same: its directory was restored, or begun with, since.
 fn own_config(model: &Model) -> (Vec<prefill::Flag>, Vec<String>) {
     let Some(content) = model.snapshot.content() else { return (model.members.config.clone(), Vec::new()) };
-    let cluster = super::snapshot::cluster_of_chosen(model);
+    let cluster = snapshot::cluster_of_chosen(model);
     let peers: Vec<&str> = content.members.iter().flat_map(|m| &m.peer_urls).map(Foreign::as_str).collect();
     let scope = model.detect.scope();
     let foreign = |config: &&ConfigFacts| {
@@ -300,13 +202,6 @@ pub(in crate::tui) fn take_fix_typing(model: &mut Model) {
     }
 }
 
-pub(in crate::tui) fn submit_next(model: &mut Model) -> Vec<Effect> {
-    let effects = super::super::dialogs::submit(model);
-    model.members.column = (model.members.column + 1) % Column::ALL.len();
-    edit(model);
-    effects
-}
-
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     let state = &mut model.members;
     match action {
@@ -337,7 +232,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             }
         }
         Action::TakeFix if state.choice() == Some(Choice::Bump) => {
-            bumping::switch_bump(model);
+            switch_bump(model);
         }
         Action::Other => {
             let (at, column) = (state.at, state.column());
@@ -380,21 +275,6 @@ pub(in crate::tui) fn new_token(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Fresh { id }]
 }
 
-/// What is asked before the token is replaced.
-pub(in crate::tui) fn token_words(model: &Model) -> (String, Vec<String>) {
-    let state = &model.members;
-    let mut lines = vec![
-        format!("The token is now {}.", state.token),
-        "A new token makes a different plan, with different member and cluster IDs. Members restored with the old \
-         token do not join it."
-            .into(),
-    ];
-    if state.token_typed {
-        lines.push("The current one was typed; it is not kept.".into());
-    }
-    ("Generate a new cluster token?".into(), lines)
-}
-
 fn open(model: &mut Model) -> Vec<Effect> {
     let state = &mut model.members;
     match state.choice() {
@@ -435,7 +315,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Opens the selected cell.
-fn edit(model: &mut Model) {
+pub(in crate::tui) fn edit(model: &mut Model) {
     let (at, column) = (model.members.at, model.members.column());
     if let Some(row) = model.members.rows.get(at) {
         let text = row.text(column).to_string();
@@ -469,23 +349,40 @@ fn propose_rest(model: &mut Model, at: usize) {
     }
 }
 
-/// The row of the cell, and its problem, for the open field.
-pub(in crate::tui) fn cell_words(model: &Model, row: usize, column: Column) -> (String, String) {
-    let draft = draft(model);
-    let name = draft.rows.get(row).map(|r| r.text(Column::Name).to_string()).filter(|n| !n.is_empty());
-    let problems = problems(&draft);
-    let about = match problem_at(&problems, row, column) {
-        Some(problem) if problem.fix.is_some() => format!("{}  Ctrl-X takes it", with_fix(problem)),
-        Some(problem) => problem.text.clone(),
-        None => match column {
-            Column::Host => "local is this machine. Otherwise an ssh destination: root@10.0.0.1, a Host of your ssh \
-                             config, ssh://root@host:2222."
-                .into(),
-            Column::Peer | Column::Client => "Separate several URLs with commas.".into(),
-            Column::WalDir => "Leave it empty to keep the WAL inside the data directory.".into(),
-            Column::Flags => "Appended to this member's etcd command, such as --cert-file=….".into(),
-            Column::Name | Column::DataDir => String::new(),
-        },
-    };
-    (name.unwrap_or_else(|| format!("row {}", row + 1)), about)
+pub(in crate::tui) fn set_token(model: &mut Model, text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("A token is needed; g makes a new one.".into());
+    }
+    if model.members.token != text {
+        model.members.token = text.to_string();
+        model.members.token_typed = true;
+    }
+    Ok(())
+}
+
+pub(in crate::tui) fn set_bump(model: &mut Model, typed: &str) -> Result<(), String> {
+    take_bump(model, number(typed)?);
+    model.members.bump_typed = true;
+    Ok(())
+}
+
+/// Sets the bump. Watchers would wait for revisions that never were: it comes with the mark as compacted.
+fn take_bump(model: &mut Model, revisions: u64) {
+    model.members.bump = revisions;
+    model.members.mark_compacted = revisions > 0;
+}
+
+/// Sets the bump that is proposed, unless one was chosen.
+pub(super) fn settle_bump(model: &mut Model) {
+    if !model.members.bump_typed
+        && let Some(proposed) = proposal(model)
+    {
+        take_bump(model, proposed.revisions);
+    }
+}
+
+pub(super) fn switch_bump(model: &mut Model) {
+    let other = other_bump(model);
+    take_bump(model, other);
+    model.members.bump_typed = true;
 }

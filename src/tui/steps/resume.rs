@@ -3,83 +3,26 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use super::{
-    super::{
-        app::{Model, Overlay, trouble_said},
-        messages::Effect,
-        widgets::theme::Tone,
-    },
-    Step, restore, review,
-};
 use crate::{
     domain::model::plan::Plan,
     error::Result,
-    etcd::membership::Id,
     execute::{
         executor::Placement,
         resume::{self, Unfinished, Unverified},
     },
     system::journal::Record,
-    text::{Shown, time},
+    text::time,
+    tui::{
+        state::{
+            messages::Effect,
+            model::{Model, Overlay},
+            resume::Left,
+            step::Step,
+        },
+        steps::{restore, review},
+        widgets::theme::Tone,
+    },
 };
-
-/// What is known of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct State {
-    /// The effect that reads the journals.
-    reading: Option<u64>,
-    /// Those that are not complete, each with its journal, the one begun last first.
-    pub runs: Vec<(PathBuf, Unfinished)>,
-    /// Those that are installed and not verified, each with its journal, the one begun last first.
-    pub unverified: Vec<(PathBuf, Unverified)>,
-}
-
-/// What is left to do of one plan.
-#[derive(Debug, Clone, Copy)]
-enum Left<'a> {
-    Resume(&'a PathBuf, &'a Unfinished),
-    Verify(&'a PathBuf, &'a Unverified),
-}
-
-impl State {
-    /// True where an earlier run left something to do.
-    pub fn any(&self) -> bool {
-        self.first().is_some()
-    }
-
-    /// The plan that is installed according to its journal, where that is what was done last.
-    pub fn in_place(&self) -> Option<&Plan> {
-        match self.first()? {
-            Left::Verify(_, left) => Some(&left.plan),
-            Left::Resume(..) => None,
-        }
-    }
-
-    /// What the journals call the cluster with one of these IDs, or that of this snapshot; where neither is known, the
-    /// one of what was begun last.
-    pub fn label(&self, ids: &[Id], sha256: Option<&str>) -> Option<&str> {
-        let runs = self.runs.iter().map(|(_, run)| &run.plan);
-        let plans = || runs.clone().chain(self.unverified.iter().map(|(_, left)| &left.plan));
-        let last = self.first().map(|left| match left {
-            Left::Resume(_, run) => &run.plan,
-            Left::Verify(_, left) => &left.plan,
-        });
-        let is_it = |plan: &&Plan| ids.contains(&plan.cluster_id) || sha256 == Some(plan.source.sha256.as_str());
-        let plan = plans().find(is_it).or(last.filter(|_| ids.is_empty() && sha256.is_none()))?;
-        Some(&plan.label)
-    }
-
-    /// What was begun last.
-    fn first(&self) -> Option<Left<'_>> {
-        let resume = self.runs.first().map(|(path, run)| (&run.since, Left::Resume(path, run)));
-        let verify = self.unverified.first().map(|(path, left)| (&left.since, Left::Verify(path, left)));
-        resume.into_iter().chain(verify).max_by_key(|(since, _)| *since).map(|(_, left)| left)
-    }
-
-    fn count(&self) -> usize {
-        self.runs.len() + self.unverified.len()
-    }
-}
 
 /// Reads the journals.
 pub(in crate::tui) fn look(model: &mut Model) -> Option<Effect> {
@@ -155,7 +98,7 @@ pub(in crate::tui) fn go_on(model: &mut Model) -> Vec<Effect> {
             let run = run.clone();
             match run.goal() {
                 Err(trouble) => {
-                    trouble_said(model, &trouble);
+                    model.say_error(&trouble);
                     Vec::new()
                 }
                 Ok(_) if !run.undoes() => review::go_on(model, run.plan),
@@ -168,87 +111,4 @@ pub(in crate::tui) fn go_on(model: &mut Model) -> Vec<Effect> {
             }
         }
     }
-}
-
-/// What the key that resumes it does.
-pub(in crate::tui) fn key_words(model: &Model) -> &'static str {
-    match model.unfinished.first() {
-        Some(Left::Verify(..)) => "launch commands",
-        _ => "resume it",
-    }
-}
-
-/// The question's heading and lines.
-pub(in crate::tui) fn words(model: &Model) -> (String, Vec<String>) {
-    let (title, mut lines, path) = match model.unfinished.first() {
-        None => return (String::new(), Vec::new()),
-        Some(Left::Resume(path, run)) => ("An earlier restore is not complete".to_string(), resumed(run), path),
-        Some(Left::Verify(path, left)) => {
-            (format!("Plan {} is restored but not verified", left.plan.short_id()), restored(left), path)
-        }
-    };
-    lines.push(format!("Its journal: {}", path.shown()));
-    match model.unfinished.count() {
-        0 | 1 => {}
-        2 => lines.push("1 more plan is not complete or not verified; its journal is in the same directory.".into()),
-        many => lines.push(format!(
-            "{} more plans are not complete or not verified; their journals are in the same directory.",
-            many - 1
-        )),
-    }
-    (title, lines)
-}
-
-fn at(since: &str) -> String {
-    format!("{} UTC", since.replace('T', " ").trim_end_matches('Z'))
-}
-
-fn restored(left: &Unverified) -> Vec<String> {
-    let plan = &left.plan;
-    let mut lines = vec![
-        format!("Plan {} of {} was restored by {}, {}.", plan.short_id(), plan.label, left.who, at(&left.since)),
-        "According to its journal every member was installed and verified. The journal does not record whether the \
-         members were started since."
-            .into(),
-    ];
-    if let Some((sentence, when)) = &left.seen {
-        lines.push(format!("Last verification {}, not passed: {}", at(when), time::sentence(sentence)));
-    }
-    lines.push(String::new());
-    for member in &left.placed {
-        lines.push(format!("{}  in {}", member.name, member.restored.data_dir.shown()));
-    }
-    lines.push(String::new());
-    lines.push(
-        "Press y for the commands that start them (Launch), then n to verify them (Proof). This writes nothing. To \
-         roll back, press u on Restore."
-            .into(),
-    );
-    lines
-}
-
-fn resumed(run: &Unfinished) -> Vec<String> {
-    let what = if run.undoes() { "was being rolled back" } else { "was started" };
-    let mut lines =
-        vec![format!("Plan {} of {} {what} by {}, {}.", run.plan.short_id(), run.plan.label, run.who, at(&run.since))];
-    lines.push(match &run.ended {
-        Some(text) => format!("It ended: {text}."),
-        None => "How it ended is not recorded: it was interrupted, or is still running elsewhere.".into(),
-    });
-    lines.push(String::new());
-    for (name, last) in &run.members {
-        let last = last.as_deref().and_then(|text| text.lines().next()).unwrap_or("nothing is recorded");
-        lines.push(format!("{name}  {last}"));
-    }
-    lines.push(String::new());
-    lines.push(match (run.goal(), run.undoes()) {
-        (Err(trouble), _) => time::sentence(&format!("{}: {}", trouble.what, trouble.why)),
-        (Ok(_), true) => "Resuming rolls its members back, after you type the label.".into(),
-        (Ok(_), false) => {
-            "Resuming checks every host again and continues from the first incomplete step. Nothing is done until you \
-             type the label."
-                .to_string()
-        }
-    });
-    lines
 }

@@ -3,17 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    super::{
-        app::{Model, leave_when_safe, trouble_said},
-        exit_summary::WrittenPath,
-        messages::Effect,
-        widgets::theme::Tone,
-    },
-    detect::says,
-    snapshot::{Compared, FileTask, Journaled, relist},
-};
-use crate::tui::widgets::progress_meter::Meter;
 use crate::{
     domain::{
         model::{
@@ -33,6 +22,17 @@ use crate::{
     execute::resume,
     system::journal::{Event, Record},
     text::Shown,
+    tui::{
+        state::{
+            detect::says,
+            leaving::WrittenPath,
+            messages::Effect,
+            model::Model,
+            snapshot::{Compared, FileTask, Journaled},
+        },
+        steps::{leaving::leave_when_safe, snapshot::relist},
+        widgets::{progress_meter::Meter, theme::Tone},
+    },
 };
 
 /// The path of the database in a data directory.
@@ -293,7 +293,7 @@ pub(in crate::tui) fn compared(model: &mut Model, id: u64, result: Outcome<(Diff
             model.snapshot.compared.push(Compared { newer, older, difference });
         }
         Err(Error { kind: ErrorKind::Stopped, .. }) => model.say(Tone::Warn, "Comparing was stopped."),
-        Err(trouble) => trouble_said(model, &trouble),
+        Err(trouble) => model.say_error(&trouble),
     }
 }
 
@@ -373,7 +373,7 @@ pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFact
         Err(Error { kind: ErrorKind::Stopped, .. }) => {
             model.say(Tone::Warn, "Saving was stopped; what was received is removed.");
         }
-        Err(trouble) => trouble_said(model, &trouble),
+        Err(trouble) => model.say_error(&trouble),
     }
     let mut effects = leave_when_safe(model);
     effects.extend(read_next(model));

@@ -1,42 +1,23 @@
 //! Proof: the members of the restored plan watched as they come up, and the result of their verification.
 
-use super::super::{
-    app::{Model, Overlay, leave_when_safe, moved, trouble_said},
-    keymap::Action,
-    messages::Effect,
-    widgets::theme::Tone,
-};
-use crate::tui::views::verify;
 use crate::{
     domain::verify::{Outcome, Topic, Verification, VerifyResult},
     error::Result as Outcomes,
     system::journal,
+    tui::{
+        keymap::moved,
+        selectors::review::old,
+        state::{
+            key::Action,
+            messages::Effect,
+            model::{Model, Overlay},
+            verify::State,
+        },
+        steps::leaving::leave_when_safe,
+        views::verify,
+        widgets::theme::Tone,
+    },
 };
-
-/// The step's state.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct State {
-    /// The effect that watches now.
-    id: Option<u64>,
-    /// True while a key may be written by it.
-    canary: bool,
-    /// What is known.
-    pub proof: Option<Box<Verification>>,
-    /// The line that is kept in sight.
-    pub at: usize,
-}
-
-impl State {
-    /// True while members are being watched.
-    pub fn running(&self) -> bool {
-        self.id.is_some()
-    }
-
-    /// The effect that may be writing a key, which is let finish before leaving.
-    pub fn writing_id(&self) -> Option<u64> {
-        self.id.filter(|_| self.canary)
-    }
-}
 
 /// Watches, unless that is under way or there is nothing more to see.
 pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
@@ -57,7 +38,7 @@ fn watch(model: &mut Model, canary: bool) -> Vec<Effect> {
     let id = model.id();
     model.proof.id = Some(id);
     model.proof.canary = canary;
-    let old = super::review::old(model);
+    let old = old(model);
     let journal = journal::of_plan(&model.options.journals, &plan);
     before.into_iter().chain([Effect::Verify { id, plan: Box::new(plan), old, canary, journal }]).collect()
 }
@@ -87,7 +68,7 @@ pub(in crate::tui) fn verified(model: &mut Model, id: u64, result: Outcomes<Box<
                 model.say(Tone::Good, "The key was put, read and deleted.");
             }
         }
-        Err(trouble) => trouble_said(model, &trouble),
+        Err(trouble) => model.say_error(&trouble),
     }
     leave_when_safe(model)
 }
@@ -130,18 +111,4 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
 pub(in crate::tui) fn agree(model: &mut Model) -> Vec<Effect> {
     model.say(Tone::Plain, "A key is put, read through each member and deleted, once all else is right.");
     watch(model, true)
-}
-
-/// What is asked before a key is written.
-pub(in crate::tui) fn canary_words(model: &Model) -> Vec<String> {
-    let id = model.restore.plan.as_ref().map_or_else(String::new, |plan| plan.short_id());
-    vec![
-        format!(
-            "One key, requorum/canary/{id}-…, is put through the first member, read through each, and deleted through \
-             the last. A watch that is opened before must see both. It takes two revisions."
-        ),
-        String::new(),
-        "It is the only thing that requorum ever writes to a cluster, and it is not done while anything else is wrong."
-            .into(),
-    ]
 }

@@ -11,11 +11,14 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 
 use crate::tui::{
-    app::{Overlay, update},
-    dialogs::Ask,
+    app::update,
     headless::screen,
-    messages::{Effect, Msg},
-    steps::Step,
+    state::{
+        messages::{Effect, Msg},
+        model::Overlay,
+        prompt::Ask,
+        step::Step,
+    },
     tests::{at_review, begun_record as begun, failed, file, placed, ready, silent, started, survivor, with_file},
 };
 use crate::{

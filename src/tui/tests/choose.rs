@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::tui::{
-    app::{Model, update},
-    messages::{Effect, Msg},
+    app::update,
+    state::{
+        messages::{Effect, Msg},
+        model::Model,
+    },
     tests::{file, with_file},
 };
 use crate::{

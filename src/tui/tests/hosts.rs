@@ -4,12 +4,15 @@
 use crossterm::event::KeyCode::{self, Char, Enter, Esc};
 
 use crate::tui::{
-    app::{Model, Overlay, update},
-    dialogs::Ask,
+    app::update,
     exit_summary,
     headless::screen,
-    messages::{Effect, Msg},
-    steps::Step,
+    state::{
+        messages::{Effect, Msg},
+        model::{Model, Overlay},
+        prompt::Ask,
+        step::Step,
+    },
     tests::{
         at_members, at_review, begun_record, built, failed, fence, hear, placed, press, ready, refused, said,
         seen_hosts, send,
@@ -73,7 +76,7 @@ fn ask(model: &Model) -> Option<Ask> {
 }
 
 /// Types the label into the field that is open, and the effect that follows.
-fn confirmed(model: &mut Model) -> (u64, Plan, crate::tui::messages::Orders) {
+fn confirmed(model: &mut Model) -> (u64, Plan, crate::tui::state::messages::Orders) {
     type_in(model, "prod");
     let effects = press(model, Enter);
     let Some(Effect::Apply { id, plan, orders }) = effects.into_iter().next_back() else {

@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     domain::members::table::{self, About},
-    tui::steps::members::{self, Choice, Extra},
+    tui::{
+        selectors::members,
+        state::members::{Choice, Extra},
+    },
 };
 
 #[test]

@@ -69,7 +69,7 @@ fn a_damaged_file_is_chosen_once_accepted() {
         let mut model = with_file(Health::Limited(damage));
         press(&mut model, KeyCode::Enter);
         assert_eq!((model.overlay, model.snapshot.chosen.is_some()), (Some(Overlay::Unhashed), false));
-        let (title, words) = crate::tui::steps::snapshot::asked(&model);
+        let (title, words) = crate::tui::views::questions::accept_words(&model);
         asked.push((if hashed { "hashed" } else { "not hashed" }, format!("{title}\n{}", words.join("\n"))));
         char(&mut model, 'y');
         assert!(model.snapshot.chosen.is_some());

@@ -1,14 +1,6 @@
 //! How Detect is drawn: the verdict, a row for each member, what is to be done, and everything that one member
 //! reported.
 
-use super::super::{
-    app::Model,
-    widgets::{
-        layout::{Head, Page, Spot},
-        theme::Tone,
-    },
-};
-use crate::text::{columns, number};
 use crate::{
     domain::{
         model::observations::{Answer, EndpointFacts, Hashed, MemberStatus, OwnHealth, Read, Source},
@@ -16,11 +8,17 @@ use crate::{
         sources::newest_dir,
     },
     etcd::membership::Id,
-    text::Shown,
-};
-use crate::{
-    text::time,
-    tui::steps::detect::{Asked, State},
+    text::{Shown, columns, number, time},
+    tui::{
+        state::{
+            detect::{Asked, State},
+            model::Model,
+        },
+        widgets::{
+            layout::{Head, Page, Spot},
+            theme::Tone,
+        },
+    },
 };
 
 pub(crate) fn details(model: &Model) -> (String, Vec<String>) {

@@ -1,28 +1,28 @@
 //! How the member table is drawn: rows with their problems under them, the options, the IDs as
 //! they will be, and what Next waits for.
 
-use crate::text::columns;
 use ratatui::text::Span;
 
-use super::{
-    super::{
-        app::Model,
-        dialogs::Ask,
-        widgets::{layout::Page, theme::Tone},
-    },
-    hosts,
-};
 use crate::{
     domain::members::{
         build_plan::Draft,
         cell::{Origin, Row},
         table::{self, Column, Problem, Severity},
     },
-    text::phrase::all,
-};
-use crate::{
-    text::time,
-    tui::steps::members::{Choice, Extra, draft, offer_words, place_words, problem_at, problems, proposal, with_fix},
+    text::{columns, phrase::all, time},
+    tui::{
+        selectors::{
+            hosts,
+            members::{draft, place_words, problem_at, problems, with_fix},
+            revision_bump::{offer_words, proposal},
+        },
+        state::{
+            members::{Choice, Extra},
+            model::Model,
+            prompt::Ask,
+        },
+        widgets::{layout::Page, theme::Tone},
+    },
 };
 
 /// The most columns that a cell takes in the table.

@@ -1,52 +1,30 @@
 //! How Restore is drawn: the members with their hosts, what is untouched, what the selected one is at, and a host's
 //! log.
 
-use super::super::{
-    app::Model,
-    widgets::{
-        layout::{Head, Page, Spot},
-        theme::Tone,
-    },
-};
-use crate::text::number;
 use crate::{
     engine::restore::Restored,
     error::{Error, ErrorKind, Remedy},
     execute::executor::Goal,
     text::{
-        Shown,
+        Shown, number,
         phrase::{all, plural},
+        time,
+    },
+    tui::{
+        selectors::{
+            restore::selected,
+            review::{Gate, gate},
+        },
+        state::{
+            model::Model,
+            restore::{Arrived, At, Host, Row, RowState, State},
+        },
+        widgets::{
+            layout::{Head, Page, Spot},
+            theme::Tone,
+        },
     },
 };
-use crate::{
-    text::time,
-    tui::steps::{
-        restore::{Arrived, At, Host, Row, RowState, State, selected},
-        review::{self, Gate},
-    },
-};
-
-impl Row {
-    /// How it ended, for the normal screen.
-    pub fn ending(&self) -> String {
-        match &self.stand {
-            RowState::Placed(swapped) => {
-                let r = &swapped.restored;
-                format!("{} restored, {} keys at revision {}", self.dir, r.keys, r.revision)
-            }
-            RowState::Built(_) => format!("{} is not installed; it is built and waits in staging", self.dir),
-            RowState::Moving => format!("{} was being installed", self.dir),
-            RowState::Undoing => format!("{} was being rolled back", self.dir),
-            RowState::Out(_) => format!("{} rolled back: the previous state is restored", self.dir),
-            RowState::Discarded => format!("{} can be built; what the dry run built is removed", self.dir),
-            RowState::Failed(trouble) if trouble.kind == ErrorKind::Stopped => {
-                format!("{} stopped, your previous data is untouched", self.dir)
-            }
-            RowState::Failed(trouble) => format!("{} failed: {}", self.dir, trouble.sentence()),
-            RowState::Waits | RowState::Works(_) => format!("{} not finished", self.dir),
-        }
-    }
-}
 
 const HEADS: [Head; 6] = [
     Head { title: "host", right: false, most: 20 },
@@ -152,7 +130,7 @@ fn sentence(model: &Model) -> (&'static str, Tone, String) {
 
 /// What is still between a dry run and its restore, as far as it was checked.
 fn in_the_way(model: &Model) -> Option<String> {
-    match review::gate(model) {
+    match gate(model) {
         Gate::Label | Gate::Asking(_) => None,
         Gate::Shut(_) => Some("A host is not ready for the restore; Review shows why.".into()),
         Gate::Consent(_) => {

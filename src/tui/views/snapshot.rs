@@ -1,13 +1,5 @@
 //! How the sources are drawn: the list, what the selected one holds, its details window.
 
-use super::super::{
-    app::Model,
-    widgets::{
-        layout::{Head, Page, Spot},
-        theme::Tone,
-    },
-};
-use crate::text::{columns, number};
 use crate::{
     domain::{
         model::observations::{FileFacts, Health},
@@ -17,11 +9,15 @@ use crate::{
             ranking::{Place, Source, SourceKind, SourceState},
         },
     },
-    text::{Shown, phrase::natural},
-};
-use crate::{
-    text::time,
-    tui::steps::snapshot::{Compared, selected},
+    text::{Shown, columns, number, phrase::natural, time},
+    tui::{
+        selectors::snapshot::selected,
+        state::{model::Model, snapshot::Compared},
+        widgets::{
+            layout::{Head, Page, Spot},
+            theme::Tone,
+        },
+    },
 };
 
 const HEADS: [Head; 7] = [
@@ -167,7 +163,7 @@ fn cells(model: &Model, source: &Source) -> Vec<Spot> {
         Place::File(_) => file.map(|f| f.bytes),
         Place::Member(endpoint) => {
             let row = model.detect.rows.iter().find(|r| &r.facts.endpoint == endpoint);
-            row.and_then(|r| crate::tui::steps::detect::says(&r.facts)).map(|s| s.db_bytes)
+            row.and_then(|r| crate::tui::state::detect::says(&r.facts)).map(|s| s.db_bytes)
         }
     };
     let age = match source.kind {

@@ -1,14 +1,15 @@
 //! How Proof is drawn: the verdict, a line for each member, the checks, and the next steps.
 
-use crate::text::columns;
 use ratatui::text::Span;
 
-use super::super::{
-    app::Model,
-    widgets::{layout::Page, theme::Tone},
+use crate::{
+    domain::verify::{Check, Outcome, Verification, VerifyResult},
+    text::{columns, time},
+    tui::{
+        state::model::Model,
+        widgets::{layout::Page, theme::Tone},
+    },
 };
-use crate::domain::verify::{Check, Outcome, Verification, VerifyResult};
-use crate::text::time;
 
 /// The columns of a check's heading.
 const TITLE: usize = 11;

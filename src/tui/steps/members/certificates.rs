@@ -1,18 +1,9 @@
 //! The certificates that the table names: read again whenever other ones are named.
 
-use crate::domain::members::certificates;
-use crate::tui::{app::Model, messages::Effect};
-
-/// What is known of the certificates that the table names.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Certificates {
-    /// What was asked for last.
-    pub named: Vec<certificates::Named>,
-    /// The effect that reads it.
-    pub reading: Option<u64>,
-    /// What was read.
-    pub seen: certificates::CertificateFacts,
-}
+use crate::{
+    domain::members::certificates,
+    tui::state::{members::Certificates, messages::Effect, model::Model},
+};
 
 /// What has to be read now: called after every message, for cells change in many ways.
 pub(in crate::tui) fn look_at_certificates(model: &mut Model) -> Option<Effect> {

@@ -1,16 +1,23 @@
 //! What is pasted or typed in one go: an `--initial-cluster` value or a member list becomes the
 //! table's rows, a paste only after a question.
 
-use super::{State, propose_rest, with_fix};
-use crate::tui::app::Model;
 use crate::{
     domain::members::{
         cell::{Origin, Row},
-        import::{self, Pasted},
+        import,
         table::Column,
     },
     text::time,
-    tui::{app::Overlay, dialogs::Ask, widgets::theme::Tone},
+    tui::{
+        selectors::members::with_fix,
+        state::{
+            members::State,
+            model::{Model, Overlay},
+            prompt::Ask,
+        },
+        steps::members::propose_rest,
+        widgets::theme::Tone,
+    },
 };
 
 /// The typed value replaces the table: its Enter was the confirmation.
@@ -47,38 +54,6 @@ pub(in crate::tui) fn pasted(model: &mut Model, pasted: &str) -> bool {
         }
     }
     true
-}
-
-/// The question's heading and lines.
-pub(in crate::tui) fn paste_words(model: &Model) -> (String, Vec<String>) {
-    let title = "Replace the table by what was pasted?".to_string();
-    let Some(Pasted { form, rows, notes }) = &model.members.pasted else { return (title, Vec::new()) };
-    let count = if rows.len() == 1 { "1 member".into() } else { format!("{} members", rows.len()) };
-    let mut lines = vec![format!("It was read as {}: {count}.", form.words()), String::new()];
-    lines.extend(rows.iter().map(|row| {
-        let name = if row.text(Column::Name).is_empty() { "(no name)" } else { row.text(Column::Name) };
-        let (peer, client) = (row.text(Column::Peer), row.text(Column::Client));
-        format!("{name}  {peer}{}{client}", if client.is_empty() { "" } else { "  clients " })
-    }));
-    let known = |name: &str| rows.iter().any(|r| r.text(Column::Name) == name);
-    let gone: Vec<String> = model
-        .members
-        .rows
-        .iter()
-        .map(|r| r.text(Column::Name).to_string())
-        .filter(|name| !name.is_empty() && !known(name))
-        .collect();
-    lines.push(String::new());
-    lines.extend(notes.iter().map(|note| format!("! {}", time::sentence(note))));
-    if !gone.is_empty() {
-        let verb = if gone.len() == 1 { "is" } else { "are" };
-        lines.push(format!(
-            "! {} {verb} not in it and will be removed from the table.",
-            crate::text::phrase::all(&gone)
-        ));
-    }
-    lines.push("Other known values of a member are kept. u undoes the change.".into());
-    (title, lines)
 }
 
 /// Yes to the question.

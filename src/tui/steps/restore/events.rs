@@ -1,18 +1,5 @@
 //! The events while a plan is carried out, and how that ended.
 
-use super::{
-    super::{
-        super::{
-            app::{Model, Overlay, leave_when_safe, trouble_said},
-            exit_summary::WrittenPath,
-            messages::Effect,
-            widgets::theme::Tone,
-        },
-        Step, hosts, review,
-    },
-    Arrived, At, RowState, State,
-};
-use crate::tui::widgets::progress_meter::Meter;
 use crate::{
     domain::{members::table::Severity, preflight::host_report::Running},
     engine::{
@@ -25,6 +12,17 @@ use crate::{
         events::{ExecutionEvent, HostEvent},
         executor::Goal,
     },
+    tui::{
+        state::{
+            leaving::WrittenPath,
+            messages::Effect,
+            model::{Model, Overlay},
+            restore::{Arrived, At, RowState, State},
+            step::Step,
+        },
+        steps::{blockers::on_blockers, hosts, leaving::leave_when_safe, review},
+        widgets::{progress_meter::Meter, theme::Tone},
+    },
 };
 
 pub(in crate::tui) fn on_event(model: &mut Model, id: u64, told: ExecutionEvent) {
@@ -33,7 +31,7 @@ pub(in crate::tui) fn on_event(model: &mut Model, id: u64, told: ExecutionEvent)
     let Some(plan) = state.plan.as_ref().filter(|_| state.id == Some(id)) else { return };
     let (host, event) = match told {
         ExecutionEvent::Host(host, event) => (host, event),
-        ExecutionEvent::Fences(found) => return review::on_blockers(model, found),
+        ExecutionEvent::Fences(found) => return on_blockers(model, found),
         ExecutionEvent::Barrier(text) => return state.barrier = Some(text),
     };
     let line = event.line(plan);
@@ -182,7 +180,7 @@ pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> 
         ),
         (Some(Goal::Undone), Some(trouble)) => {
             let trouble = trouble.clone();
-            trouble_said(model, &undo_hint(model, trouble));
+            model.say_error(&undo_hint(model, trouble));
         }
         _ => {}
     }
@@ -203,7 +201,7 @@ fn not_let_through(model: &mut Model, trouble: &Error) -> Vec<Effect> {
     model.step = Step::Review;
     let effects = review::ask(model);
     // Its hint is about the command line; what to do here is shown on Review.
-    trouble_said(model, &Error { hint: String::new(), ..trouble.clone() });
+    model.say_error(&Error { hint: String::new(), ..trouble.clone() });
     let leaving = leave_when_safe(model);
     if leaving.is_empty() { effects } else { leaving }
 }

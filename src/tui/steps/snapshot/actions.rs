@@ -2,14 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    super::{
-        detect,
-        snapshot_tasks::{compare, search, search_own},
-    },
-    choice::choose,
-    relist, selected, selected_path,
-};
 use crate::{
     domain::{
         model::{
@@ -20,10 +12,19 @@ use crate::{
     },
     text::Shown,
     tui::{
-        app::{Model, Overlay, moved},
-        dialogs::Ask,
-        keymap::Action,
-        messages::Effect,
+        keymap::moved,
+        selectors::snapshot::{selected, selected_path},
+        state::{
+            key::Action,
+            messages::Effect,
+            model::{Model, Overlay},
+            prompt::Ask,
+        },
+        steps::{
+            detect,
+            snapshot::{choice::choose, list::relist},
+            snapshot_tasks::{compare, search, search_own},
+        },
     },
 };
 

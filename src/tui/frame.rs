@@ -1,7 +1,6 @@
 //! The frame around every step: header, stepper, notes, field, status line, footer, windows.
 //! Drawing reads the model and changes nothing.
 
-use crate::text::columns;
 use ratatui::{
     Frame,
     buffer::Buffer,
@@ -9,18 +8,28 @@ use ratatui::{
     widgets::{Block, Clear, Widget},
 };
 
-use crate::tui::{
-    app::{Model, Overlay, can},
-    dialogs::{self, Ask, Prompt},
-    exit_summary::Leaving,
-    keymap::{self, Action},
-    steps::{self, Step},
-    widgets::{layout::Page, theme::Tone},
-};
 use crate::{
     domain::{model::plan::Plan, sources::ranking::Place},
     execute::executor::Goal,
-    text::Shown,
+    text::{Shown, columns},
+    tui::{
+        dialogs, keymap,
+        selectors::{
+            review::{Gate, command_key, gate},
+            snapshot::selected,
+        },
+        state::{
+            key::{self, Action},
+            leaving::Leaving,
+            members::Choice,
+            model::{Model, Overlay},
+            prompt::{Ask, Prompt},
+            step::Step,
+        },
+        steps::{self, can},
+        views::{self, questions, resume},
+        widgets::{layout::Page, theme::Tone},
+    },
 };
 
 /// Below this nothing useful fits.
@@ -53,7 +62,7 @@ fn picture(model: &Model, buffer: &mut Buffer, area: Rect) {
     let head = Rect { height: 3, ..area };
     header(model, &mut Page::new(buffer, head, model.look));
     let middle = Rect { y: area.y + 3, height: area.height.saturating_sub(3 + foot), ..area };
-    steps::draw(model, &mut Page::new(buffer, middle, model.look));
+    views::draw(model, &mut Page::new(buffer, middle, model.look));
     let bottom = Rect { y: middle.bottom(), height: area.height.saturating_sub(3 + middle.height), ..area };
     let mut page = Page::new(buffer, bottom, model.look);
     for line in body.into_iter().chain(status).chain(keys) {
@@ -207,9 +216,7 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
                 (Action::Next, Some(after)) => format!("next: {}", after.title()),
                 (Action::Open, _) => open_label(model).unwrap_or(b.label).to_string(),
                 (Action::Submit, _) => submit_label(model).to_string(),
-                (Action::Yes, _) if model.overlay == Some(Overlay::Unfinished) => {
-                    steps::resume::key_words(model).to_string()
-                }
+                (Action::Yes, _) if model.overlay == Some(Overlay::Unfinished) => resume::key_words(model).to_string(),
                 _ => b.label.to_string(),
             };
             (shown_key(model, b), label, b.action)
@@ -244,8 +251,8 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
 fn shown_key(model: &Model, binding: &keymap::Binding) -> String {
     let mut letters = binding.show.chars();
     match (letters.next(), letters.next()) {
-        (Some(letter), None) if model.place() == keymap::Place::Review && binding.is_letter(letter) => {
-            steps::review::command_key(model, letter)
+        (Some(letter), None) if model.place() == key::Place::Review && binding.is_letter(letter) => {
+            command_key(model, letter)
         }
         _ => model.look.key(binding.show),
     }
@@ -254,7 +261,7 @@ fn shown_key(model: &Model, binding: &keymap::Binding) -> String {
 /// What Enter does in the open field.
 fn submit_label(model: &Model) -> &'static str {
     match model.prompt.as_ref().map(|p| &p.ask) {
-        Some(Ask::Confirm) if steps::review::gate(model) != steps::review::Gate::Label => "not yet",
+        Some(Ask::Confirm) if gate(model) != Gate::Label => "not yet",
         Some(Ask::Confirm) => "start the restore",
         Some(Ask::Undo) => "roll back",
         Some(Ask::Consent) => "agree",
@@ -268,21 +275,16 @@ fn submit_label(model: &Model) -> &'static str {
 
 /// What Enter does, where that depends on what is selected.
 fn open_label(model: &Model) -> Option<&'static str> {
-    use crate::tui::steps::{
-        members,
-        review::{self, Gate},
-        snapshot,
-    };
     match model.step {
-        Step::Snapshot => match snapshot::selected(model)?.place {
+        Step::Snapshot => match selected(model)?.place {
             Place::Member(_) => Some("save snapshot"),
             Place::File(_) => Some("choose"),
         },
         Step::Members => match model.members.choice()? {
-            members::Choice::Target | members::Choice::Compacted | members::Choice::Extra(_) => Some("change"),
+            Choice::Target | Choice::Compacted | Choice::Extra(_) => Some("change"),
             _ => Some("edit"),
         },
-        Step::Review => match review::gate(model) {
+        Step::Review => match gate(model) {
             Gate::Label | Gate::Asking(_) => None,
             Gate::Consent(_) => Some("agree to stop"),
             Gate::Override(..) => Some("override"),
@@ -341,7 +343,7 @@ fn window(model: &Model, buffer: &mut Buffer, area: Rect) {
     {
         keys.push(page.span(format!("{} ", model.look.key(binding.show)), Tone::Strong));
         let label = match (model.overlay, binding.action) {
-            (Some(Overlay::Unfinished), Action::Yes) => steps::resume::key_words(model),
+            (Some(Overlay::Unfinished), Action::Yes) => resume::key_words(model),
             _ => binding.label,
         };
         keys.push(page.span(format!("{label}   "), Tone::Plain));
@@ -355,15 +357,15 @@ fn window(model: &Model, buffer: &mut Buffer, area: Rect) {
 fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
     match model.overlay {
         Some(Overlay::Help) => (format!("Keys on {}", model.step.title()), help(model, room)),
-        Some(Overlay::Details) => steps::details(model),
+        Some(Overlay::Details) => views::details(model),
         Some(Overlay::Quit) => ("Quit?".into(), quit_words(model)),
-        Some(Overlay::Unhashed) => steps::snapshot::asked(model),
-        Some(Overlay::Pasted) => steps::members::paste_words(model),
-        Some(Overlay::Canary) => ("Write one key, and delete it again?".into(), steps::verify::canary_words(model)),
-        Some(Overlay::Start) => steps::launch_start::start_words(model),
-        Some(Overlay::Rehearse) => ("Dry run of this plan?".into(), steps::review::rehearsal(model)),
-        Some(Overlay::Unfinished) => steps::resume::words(model),
-        Some(Overlay::Token) => steps::members::token_words(model),
+        Some(Overlay::Unhashed) => questions::accept_words(model),
+        Some(Overlay::Pasted) => questions::paste_words(model),
+        Some(Overlay::Canary) => ("Write one key, and delete it again?".into(), questions::canary_words(model)),
+        Some(Overlay::Start) => questions::start_words(model),
+        Some(Overlay::Rehearse) => ("Dry run of this plan?".into(), questions::dry_run_words(model)),
+        Some(Overlay::Unfinished) => resume::words(model),
+        Some(Overlay::Token) => questions::token_words(model),
         Some(Overlay::Sure(action)) => steps::question(model, action)
             .unwrap_or_else(|| ("No longer needed".into(), vec!["What this question was about has ended.".into()])),
         Some(Overlay::Held(action)) => held_words(model, action),
@@ -425,7 +427,7 @@ fn help(model: &Model, room: usize) -> Vec<String> {
     let named = |b: &&keymap::Binding| !b.help.is_empty() && (b.action != Action::Note || model.options.accompanied);
     for binding in keymap::bindings_for(model.step.place()).filter(named) {
         let mut about = columns::wrap(binding.help, room.saturating_sub(KEYS + 1));
-        if let Err(why) = steps::can(model, binding.action) {
+        if let Err(why) = steps::can_in_step(model, binding.action) {
             about.extend(columns::wrap(&format!("Not now: {why}"), room.saturating_sub(KEYS + 1)));
         }
         for (i, line) in about.iter().enumerate() {

@@ -1,52 +1,22 @@
-//! The token and the revision bump: typed, or the bump as it is proposed.
+//! The revision bump: what is proposed and why, what it means, and what is known of the old cluster for it.
 
-use crate::domain::sources::known_revisions;
-use crate::tui::app::Model;
 use crate::{
     domain::{
         model::revisions::Revisions,
         preflight::old_cluster::Old,
         quorum::scope::Belongs,
-        sources::revision_bump::{self as bumps, Known, Proposal},
+        sources::{
+            known_revisions,
+            revision_bump::{self as bumps, Known, Proposal},
+        },
     },
     text::time,
+    tui::state::model::Model,
 };
-
-pub(in crate::tui) fn set_token(model: &mut Model, text: &str) -> Result<(), String> {
-    if text.is_empty() {
-        return Err("A token is needed; g makes a new one.".into());
-    }
-    if model.members.token != text {
-        model.members.token = text.to_string();
-        model.members.token_typed = true;
-    }
-    Ok(())
-}
-
-pub(in crate::tui) fn set_bump(model: &mut Model, typed: &str) -> Result<(), String> {
-    take_bump(model, number(typed)?);
-    model.members.bump_typed = true;
-    Ok(())
-}
-
-/// Sets the bump. Watchers would wait for revisions that never were: it comes with the mark as compacted.
-fn take_bump(model: &mut Model, revisions: u64) {
-    model.members.bump = revisions;
-    model.members.mark_compacted = revisions > 0;
-}
-
-/// Sets the bump that is proposed, unless one was chosen.
-pub(super) fn settle_bump(model: &mut Model) {
-    if !model.members.bump_typed
-        && let Some(proposed) = proposal(model)
-    {
-        take_bump(model, proposed.revisions);
-    }
-}
 
 /// The bump that is one key away: none where one is set, else the one that is proposed, or that of etcd's
 /// documentation.
-pub(super) fn other_bump(model: &Model) -> u64 {
+pub(in crate::tui) fn other_bump(model: &Model) -> u64 {
     match (model.members.bump, proposal(model)) {
         (0, Some(Proposal { revisions: revisions @ 1.., .. })) => revisions,
         (0, _) => bumps::DOCUMENTED,
@@ -54,14 +24,8 @@ pub(super) fn other_bump(model: &Model) -> u64 {
     }
 }
 
-pub(super) fn switch_bump(model: &mut Model) {
-    let other = other_bump(model);
-    take_bump(model, other);
-    model.members.bump_typed = true;
-}
-
 /// `1,000,000,000`, `1_000_000_000`, `1e9` or nothing.
-fn number(typed: &str) -> Result<u64, String> {
+pub(in crate::tui) fn number(typed: &str) -> Result<u64, String> {
     let plain: String = typed.chars().filter(|c| !matches!(c, ',' | '_' | ' ')).collect();
     if plain.is_empty() {
         return Ok(0);
@@ -101,7 +65,7 @@ pub(in crate::tui) fn proposal(model: &Model) -> Option<Proposal> {
 }
 
 /// What the plan keeps of it.
-pub(super) fn revisions(model: &Model) -> Revisions {
+pub(in crate::tui) fn revisions(model: &Model) -> Revisions {
     // A plan that came as a file knows more than a look at what is here now, where nothing was found.
     let loaded = model.options.plan.as_ref().map(|plan| plan.revisions.clone()).unwrap_or_default();
     match known(model).map(|known| known_revisions::revisions(&known)) {
@@ -126,7 +90,7 @@ pub(in crate::tui) fn seen(model: &Model) -> Vec<crate::domain::model::observati
 }
 
 /// What is known of the old cluster besides what the snapshot holds.
-pub(super) fn old(model: &Model, created: Option<i64>) -> Old {
+pub(in crate::tui) fn old(model: &Model, created: Option<i64>) -> Old {
     let mut old = Old::new(None, &seen(model), &[]);
     model.detect.dirs.iter().filter_map(|dir| dir.state.says()).for_each(|says| old.in_dir(says, created));
     old

@@ -1,55 +1,27 @@
-//! What the wizard starts from, and everything that it knows.
+//! Everything that the wizard knows.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use super::super::{
-    dialogs::{Ask, Prompt},
-    exit_summary::{Leaving, WrittenPath},
-    keymap::{Action, Place},
-    steps::{Step, detect, hosts, launch, members, restore, resume, review, snapshot, verify},
-    widgets::{
+use super::{
+    detect, hosts,
+    key::{Action, Place},
+    launch,
+    leaving::{Leaving, WrittenPath},
+    members,
+    options::Options,
+    prompt::{Ask, Prompt},
+    restore, resume, review, snapshot,
+    step::Step,
+    verify,
+};
+use crate::{
+    domain::model::observations::Answer,
+    error::Error,
+    tui::widgets::{
         text_input::Field,
         theme::{Look, Tone},
     },
 };
-use crate::{
-    domain::model::{observations::Answer, plan::Plan},
-    etcd::version::Minor,
-    system::DataDir,
-};
-
-/// What the wizard starts from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Options {
-    /// Client URLs to ask, as given.
-    pub endpoints: Vec<String>,
-    /// Files and directories in which snapshots are looked for.
-    pub places: Vec<PathBuf>,
-    /// Data directories to look at, besides those that configurations name.
-    pub data_dirs: Vec<DataDir>,
-    /// What the operator calls the cluster, where it was given.
-    pub label: Option<String>,
-    /// Where new data directories, saved snapshots and files are proposed; absolute.
-    pub base_dir: PathBuf,
-    /// The current directory, absolute: relative paths that are typed are meant from here.
-    pub here: PathBuf,
-    /// Where journals are kept; absolute.
-    pub journals: PathBuf,
-    /// The etcd version that will run on the result, where it was given.
-    pub target: Option<Minor>,
-    /// The operator's inventory: who shall be in the new cluster.
-    pub inventory: Vec<crate::domain::members::inventory::InventoryHost>,
-    /// A plan to start from: its source, table, token and label are taken over.
-    pub plan: Option<Plan>,
-    /// Lines to show at the foot of a step.
-    pub notes: Vec<(Step, String)>,
-    /// True where a coach is connected who can be asked for more of them.
-    pub accompanied: bool,
-    /// Draw with ASCII only.
-    pub ascii: bool,
-    /// Draw without colours.
-    pub mono: bool,
-}
 
 /// A window over the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,6 +208,17 @@ impl Model {
     /// Puts a sentence above the footer.
     pub(in crate::tui) fn say(&mut self, tone: Tone, text: impl Into<String>) {
         self.status = Some(Status { tone, text: text.into() });
+    }
+
+    /// Shows an error above the footer.
+    pub(in crate::tui) fn say_error(&mut self, error: &Error) {
+        let mut text = error.what.clone();
+        for more in [&error.why, &error.hint] {
+            if !more.is_empty() {
+                text = format!("{text}: {more}");
+            }
+        }
+        self.say(Tone::Bad, text);
     }
 
     /// Opens a text field with `text` in it.

@@ -1,19 +1,16 @@
 //! A host in words: one sentence for its row, and all that was seen of it.
 
-use super::super::widgets::theme::Tone;
-use crate::text::number;
-use crate::tui::steps::hosts::size_and_age;
 use crate::{
     domain::{
         members::table::{Column, Severity},
         model::{
-            host_address,
             observations::host::{HostFacts, PlaceState, Root},
             plan::Plan,
         },
         preflight::{host_report::Look, hosts},
     },
-    text::{Foreign, Shown},
+    text::{Foreign, Shown, number, time},
+    tui::{state::hosts::display_name, widgets::theme::Tone},
 };
 
 /// Whether the host of a member can take it, in one sentence, with its mark.
@@ -52,11 +49,6 @@ pub(crate) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
         true => ("✔", Tone::Good, words.join("; ")),
         false => ("!", Tone::Warn, words.join("; ")),
     }
-}
-
-/// A host as a sentence names it.
-pub(crate) fn display_name(host: &str) -> &str {
-    if host_address::is_local(host) { "this machine" } else { host }
 }
 
 /// As whom the work is done: `as ops, root by sudo`.
@@ -127,4 +119,12 @@ fn place(look: &Look, column: Column, dir: &std::path::Path, now: i64) -> Option
     let free = place.free.map(|free| format!(", {} free on {}", number::size(free), place.mount)).unwrap_or_default();
     let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
     Some(format!("  {}: {state}; {}{owner}{free}", dir.shown(), place.there.shown()))
+}
+
+/// What a text says of sizes and ages of what is in a directory, where it was looked at closely: `41 MB, written 3 h
+/// ago`.
+pub(crate) fn size_and_age(look: &Look, dir: &std::path::Path, now: i64) -> Option<String> {
+    let says = look.found.iter().find(|found| found.data_dir == dir)?.state.says()?;
+    let age = says.written.map(|at| format!(", written {} ago", time::age(now.saturating_sub(at)))).unwrap_or_default();
+    Some(format!("{}{age}", number::size(says.database.bytes)))
 }

@@ -1,8 +1,5 @@
 //! The plan in sentences, host by host and in order, with what is known of each host; and what of it is in the way.
 
-use super::super::super::{app::Model, widgets::theme::Tone};
-use crate::text::time;
-use crate::{domain::render::plan_steps, text::number};
 use crate::{
     domain::{
         members::table::Severity,
@@ -11,11 +8,16 @@ use crate::{
             plan::{Member, Plan},
         },
         preflight::{host_report::Look, hosts, token::Shared},
+        render::plan_steps,
     },
-    text::{Shown, number::thousands, phrase::plural},
+    text::{Shown, number, phrase::plural, time},
     tui::{
-        steps::hosts::size_and_age,
-        views::hosts::{self as hosts_view, display_name},
+        selectors::{
+            hosts::{self as hosts_view, size_and_age},
+            review::old,
+        },
+        state::{hosts::display_name, model::Model},
+        widgets::theme::Tone,
     },
 };
 
@@ -129,7 +131,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
             out.push(format!("{}{on}: {}", member.name, exchange(member, look, model.now())));
         }
     }
-    out.extend(plan_steps::outcome(plan, &Shared::of_plan(plan, &super::old(model))));
+    out.extend(plan_steps::outcome(plan, &Shared::of_plan(plan, &old(model))));
     out.push(
         "Everything else on these machines stays untouched: the snapshot, other directories, other processes. Nothing \
          that requorum did not make is deleted"
@@ -164,21 +166,4 @@ fn exchange(member: &Member, look: Option<&Look>, now: i64) -> String {
             old.join(" and ")
         ),
     }
-}
-
-/// What a dry run does, for its question.
-pub(in crate::tui) fn rehearsal(model: &Model) -> Vec<String> {
-    let Some(plan) = &model.review.plan else { return Vec::new() };
-    let bytes = plan.source.bytes.saturating_mul(plan.members.len() as u64);
-    vec![
-        "Every member is built in staging on its host and verified, the old cluster is asked again, and then what was \
-         built is removed. None of your directories is moved and nothing is stopped."
-            .into(),
-        String::new(),
-        format!(
-            "It writes about {} in all ({} bytes for each member) and sends the snapshot to hosts that do not have it.",
-            number::size(bytes),
-            thousands(plan.source.bytes)
-        ),
-    ]
 }

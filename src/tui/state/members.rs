@@ -1,9 +1,9 @@
 //! What the step knows: the table, the lines below it, and what a restore can do besides.
 
-use super::{super::super::app::Options, Certificates};
+use super::options::Options;
 use crate::{
     domain::{
-        members::{build_plan, cell::Row, import::Pasted, prefill, table::Column},
+        members::{build_plan, cell::Row, certificates, import::Pasted, prefill, table::Column},
         model::{observations::Content, options::Options as Extras},
     },
     etcd::version::Minor,
@@ -45,7 +45,8 @@ pub enum Extra {
 }
 
 impl Extra {
-    pub(super) const ALL: [Extra; 5] = [Extra::Alarms, Extra::Downgrade, Extra::Auth, Extra::Versions, Extra::Compact];
+    pub(in crate::tui) const ALL: [Extra; 5] =
+        [Extra::Alarms, Extra::Downgrade, Extra::Auth, Extra::Versions, Extra::Compact];
 
     /// Its switch.
     pub fn of(self, options: &mut Extras) -> &mut bool {
@@ -59,7 +60,7 @@ impl Extra {
     }
 
     /// Whether the snapshot has what it is about.
-    pub(super) fn applies(self, content: &Content, target: Option<Minor>) -> bool {
+    pub(in crate::tui) fn applies(self, content: &Content, target: Option<Minor>) -> bool {
         match self {
             Extra::Alarms => !content.alarms.is_empty(),
             Extra::Downgrade => content.downgrading,
@@ -71,6 +72,17 @@ impl Extra {
             Extra::Compact => true,
         }
     }
+}
+
+/// What is known of the certificates that the table names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Certificates {
+    /// What was asked for last.
+    pub named: Vec<certificates::Named>,
+    /// The effect that reads it.
+    pub reading: Option<u64>,
+    /// What was read.
+    pub seen: certificates::CertificateFacts,
 }
 
 /// The step's state.
@@ -153,7 +165,7 @@ impl State {
     }
 
     /// Puts the learners of the snapshot into the table, or takes them out of it again.
-    pub(super) fn turn_learners(&mut self) {
+    pub(in crate::tui) fn turn_learners(&mut self) {
         let keeps = self.keeps_learners();
         self.keep();
         let learners = std::mem::take(&mut self.learners);
@@ -164,11 +176,11 @@ impl State {
         self.learners = learners;
     }
 
-    pub(super) fn lines(&self) -> usize {
+    pub(in crate::tui) fn lines(&self) -> usize {
         self.rows.len() + self.choices.len()
     }
 
-    pub(in crate::tui::steps) fn keep(&mut self) {
+    pub(in crate::tui) fn keep(&mut self) {
         self.undo.push(self.rows.clone());
         if self.undo.len() > UNDO {
             self.undo.remove(0);

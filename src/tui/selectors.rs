@@ -1,0 +1,9 @@
+//! What follows from the model: pure functions of it that several steps and views share.
+
+pub mod hosts;
+pub(in crate::tui) mod launch;
+pub mod members;
+pub(in crate::tui) mod restore;
+pub(in crate::tui) mod review;
+pub(in crate::tui) mod revision_bump;
+pub(in crate::tui) mod snapshot;
