@@ -1,7 +1,7 @@
-//! Work on one machine's files, synchronous: know what a file is, read its status, restore a data
-//! directory from it. No terminal, no network, no clock it was not handed.
+//! Synchronous work on one machine's files: identify a file, read its status, restore a data directory from it. Uses no
+//! terminal and no network, and no clock that is not passed in.
 
-// Overflow and indices are checked where bytes of others are read; a test's own mistakes may panic.
+// Untrusted bytes are read here, so overflow and indexing are linted; tests may panic.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod bench;

@@ -136,7 +136,7 @@ impl Swapped {
 /// What the entry at `path` is; none where there is nothing.
 fn identity(path: &Path) -> Option<Identity> {
     let (above, name) = Disk::default().above(path).ok()?;
-    above.identity_of(name).ok()?
+    above.entry_identity(name).ok()?
 }
 
 /// One directory that was exchanged.

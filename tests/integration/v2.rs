@@ -42,7 +42,7 @@ fn incomplete_and_foreign_directories_are_refused() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, error) = run(copy.path());
-    assert!(code == Some(1) && error.contains("Name the data directory"), "{error}");
+    assert!(code == Some(1) && error.contains("Specify the data directory"), "{error}");
     // A list that ends at the damage would look like a whole one.
     let wal = copy.path().join("member/wal");
     fs::create_dir_all(&wal).unwrap();

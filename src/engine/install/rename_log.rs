@@ -69,7 +69,7 @@ impl<'a> Ground<'a> {
     /// What tells the entry at `path` from every other.
     pub(super) fn identity(&self, path: &Path) -> io::Result<Identity> {
         let (dir, name) = self.entry(path)?;
-        dir.identity_of(name)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+        dir.entry_identity(name)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn sync(&self, path: &Path) -> Result<()> {
@@ -411,7 +411,7 @@ fn made(ground: &Ground<'_>, dir: &Path) -> Result<()> {
 /// A name that nothing has: this one, or with a number behind it.
 fn free_name(dir: &Dir, name: &str) -> String {
     let names = std::iter::once(name.to_string()).chain((2..).map(|n| format!("{name}-{n}")));
-    names.into_iter().find(|name| matches!(dir.look(name), Ok(None) | Err(_))).unwrap_or_else(|| name.into())
+    names.into_iter().find(|name| matches!(dir.entry_metadata(name), Ok(None) | Err(_))).unwrap_or_else(|| name.into())
 }
 
 /// The entries of a directory that are etcd's or somebody's: not the filesystem's own, ours, or those put aside before.

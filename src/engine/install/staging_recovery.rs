@@ -108,7 +108,7 @@ impl Shell {
 
     /// Whether a note of this name is in it, whosever it is.
     pub fn has(&self, name: &str) -> bool {
-        !matches!(self.dir.look(name), Ok(None))
+        !matches!(self.dir.entry_metadata(name), Ok(None))
     }
 
     /// Whether something is still in it that is to be put in place.
@@ -182,7 +182,7 @@ impl Content {
     /// # Errors
     /// When more than one entry is in it, or as the system says.
     pub fn of(dir: &Dir, name: &OsStr) -> io::Result<Content> {
-        let meta = dir.look(name)?.ok_or(io::ErrorKind::NotFound)?;
+        let meta = dir.entry_metadata(name)?.ok_or(io::ErrorKind::NotFound)?;
         let (file, (bytes, head)) = match meta.is_dir() {
             false => (None, head(dir.read(name)?)?),
             true => {
@@ -226,7 +226,7 @@ pub fn is_ours(dir: &Dir, name: &OsStr) -> bool {
     if !bytes.starts_with(PREFIX.as_bytes()) {
         return false;
     }
-    let Ok(Some(meta)) = dir.look(name) else { return false };
+    let Ok(Some(meta)) = dir.entry_metadata(name) else { return false };
     match meta.is_dir() {
         true => Shell::find(dir, name).is_some(),
         false => (bytes.ends_with(b".journal") || bytes.ends_with(b"lock")) && is_private(&meta),
@@ -236,7 +236,7 @@ pub fn is_ours(dir: &Dir, name: &OsStr) -> bool {
 /// What was found of a note that decides: as [`Trusted`], with the path for a message.
 pub fn strange(shell: &Shell, name: &str) -> Option<String> {
     match shell.dir.read_trusted(name, NOTE) {
-        Ok(Trusted::Strange(why)) => Some(format!("{} {why}", shell.path().join(name).shown())),
+        Ok(Trusted::Untrusted(why)) => Some(format!("{} {why}", shell.path().join(name).shown())),
         _ => None,
     }
 }

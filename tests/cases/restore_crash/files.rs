@@ -124,7 +124,7 @@ pub fn a_source_that_changes_is_caught() {
             Flow::Go
         });
         let told = outcome.unwrap_err().to_string();
-        assert!(flipped && told.contains("not what was hashed"), "{told}");
+        assert!(flipped && told.contains("differs from what was hashed"), "{told}");
         assert_eq!(names(dir.path()), ["s.db"]);
     }
 }
