@@ -1,7 +1,7 @@
-//! Synchronous work on one machine's files: identify a file, read its status, restore a data directory from it. Uses no
-//! terminal and no network, and no clock that is not passed in.
+//! Synchronous work on the files of one machine: identify a file, read its status, restore a data directory from it. No
+//! terminal, no network, no clock except one that is passed in.
 
-// Untrusted bytes are read here, so overflow and indexing are linted; tests may panic.
+// Overflow and indices are checked, since untrusted bytes are read; tests may panic.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod bench;

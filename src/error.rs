@@ -61,6 +61,18 @@ pub enum Remedy {
 pub enum Fault {
     /// A filesystem has not enough free space.
     NoSpace,
+    /// Something is already where a directory is to be made.
+    Taken,
+    /// A process uses the directory or the file.
+    InUse,
+    /// The member was not built, so nothing can be installed.
+    NotBuilt,
+    /// It is no longer what was read or installed before.
+    Changed,
+    /// The journal names other directories than the member's.
+    NotItsPlace,
+    /// A run of another plan has not finished there.
+    OtherRun,
 }
 
 /// One error: what failed, why, and a hint that says what to do.

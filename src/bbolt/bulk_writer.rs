@@ -86,7 +86,7 @@ impl<W: WriteAt> Build<W> {
         let fail = |offset| move |source| Error::Write { offset, source };
         out.set_len(len).map_err(fail(len))?;
         out.sync_data().map_err(fail(len))?;
-        // As in a snapshot: both say the same, the first one is the newer.
+        // As in a snapshot: both are equal, and the first one is the newer.
         out.write_all_at(&meta.encode(0), 0).map_err(fail(0))?;
         let second = u64::from(self.page_size);
         out.write_all_at(&Meta { txid: before, ..meta }.encode(1), second).map_err(fail(second))?;
@@ -154,7 +154,7 @@ impl Tree {
             if level.size <= pages.page_size().saturating_mul(3) {
                 return Ok(());
             }
-            // The first group is settled once two more have begun: the last two may still share their entries.
+            // The first group is final once two more have begun: the last two may still share their entries.
             let groups = branch_groups(&level.entries, pages.page_size());
             let (3.., Some(first)) = (groups.len(), groups.first()) else { return Ok(()) };
             let group: Vec<ChildRef> = level.entries.drain(..*first).collect();
@@ -172,7 +172,7 @@ impl Tree {
         }
         let (mut entries, top) = (Vec::new(), self.levels.len());
         for (depth, level) in (1..).zip(self.levels) {
-            // What comes from the level below lies to the right of what this one has.
+            // Entries from the level below come after those of this level.
             entries = level.entries.into_iter().chain(entries).collect();
             if depth < top {
                 entries = pages.append_branches(&entries)?;

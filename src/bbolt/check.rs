@@ -36,8 +36,8 @@ pub struct Report {
     pub in_trees: u64,
     /// How far the freelist can be trusted.
     pub free_list: FreeList,
-    /// Whether bbolt would fail on the freelist, or allocate pages from it that are in use. Pages that are neither in use
-    /// nor in the freelist are merely never allocated, and bbolt sorts the list when it reads it.
+    /// Whether bbolt would fail on the freelist, or allocate pages from it that are in use. Pages that are neither in
+    /// use nor in the freelist are merely never allocated, and bbolt sorts the list when it reads it.
     pub list_harms: bool,
 }
 
@@ -99,7 +99,7 @@ pub fn check_rows<R: ReadAt>(
     while let Some(task) = waiting.pop() {
         checker.bucket(&task, &mut waiting, &mut window)?;
     }
-    // After the trees, so that a list that claims their pages does not make them look as if they were used twice.
+    // After the trees, so that a freelist that contains their pages does not make them appear to be used twice.
     checker.part = Part::FreeList;
     checker.freelist()?;
     checker.finish()
@@ -190,7 +190,7 @@ impl<R: ReadAt> Checker<'_, R> {
         for (id, meta) in (0u64..).zip(self.view.metas()) {
             self.seen.add(id);
             match meta {
-                // etcd adds to it with its first write. What it says is in force, so this is about the trees.
+                // etcd adds to it with its first write. It is the meta page in use, so this concerns the trees.
                 Ok(Meta { txid: u64::MAX, .. }) => {
                     self.part = Part::Tree;
                     self.problem(Error::at(id, b"", Fault::Txid));
@@ -242,7 +242,7 @@ impl<R: ReadAt> Checker<'_, R> {
             self.problem(Error::at(id, b"", fault));
             return Ok(());
         }
-        // 65535 and more do not fit the header's count: then the first entry is the count.
+        // 65535 and more do not fit in the header's count: the first entry is the count then.
         let (first, count) = match header.count {
             u16::MAX => (24usize, page::u64_at(&bytes, 16).unwrap_or(0)),
             count => (16, u64::from(count)),
@@ -299,7 +299,7 @@ impl<R: ReadAt> Checker<'_, R> {
             unaccounted.add(page);
             lost = lost.saturating_add(1);
             self.problem(Error::at(page, b"", Fault::Lost));
-            // One page in all is read: those that overlap could be read again and again.
+            // The total is limited: overlapping pages could otherwise be read again and again.
             if !of_trees && self.read <= self.report.pages {
                 let loaded = self.view.load(page, b"", &mut bytes);
                 let pages = wide(bytes.len()).checked_div(u64::from(self.view.page_size())).unwrap_or(1);
@@ -348,8 +348,8 @@ impl<R: ReadAt> Checker<'_, R> {
             } else if let Some((bytes, shape)) = self.page(task, page, window)? {
                 let bounds = (lower.as_deref(), upper.as_deref());
                 if shape.leaf {
-                    // Only the list of buckets may be an empty page: an empty bucket stands inline, and an empty leaf
-                    // is taken out of its tree.
+                    // Only the root bucket may be an empty page: an empty bucket is stored inline, and an empty leaf is
+                    // removed from its tree.
                     if shape.count == 0 && (task.depth > 0 || !path.is_empty()) {
                         self.problem(task.fault(Some(page), Fault::NoRows));
                     }
@@ -388,7 +388,7 @@ impl<R: ReadAt> Checker<'_, R> {
             );
             return Ok(None);
         }
-        // Pages that overlap could be read again and again.
+        // Overlapping pages could otherwise be read again and again.
         if self.read > self.report.pages {
             self.problem(task.fault(Some(id), Fault::Endless));
             return Ok(None);

@@ -90,7 +90,7 @@ impl Pack {
                 out.extend_from_slice(&element.key.to_le_bytes());
                 out.extend_from_slice(&element.child.to_le_bytes());
             }
-            // From this element to its data, so one element less with each, and the data before it more.
+            // The offset from this element to its data: one element less each time, plus the data before it.
             pos = pos.saturating_sub(16).saturating_add(element.key).saturating_add(element.value);
         }
         out.extend_from_slice(&self.data);
@@ -147,7 +147,7 @@ pub(super) fn branch_groups(entries: &[ChildRef], page_size: usize) -> Vec<usize
         size = size.saturating_add(more);
     }
     match groups.last_mut() {
-        // A last one alone takes a neighbour's last child, or joins it.
+        // A single last child takes the last child of the neighbour, or joins it.
         Some(before) if count == 1 && *before > 2 => {
             *before = before.saturating_sub(1);
             count = 2;

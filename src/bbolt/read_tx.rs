@@ -133,7 +133,7 @@ impl<R: ReadAt> View<R> {
                 return Err(Error::NoMeta { first: Box::new(first), second: Box::new(second) });
             }
         };
-        // Before anything is sized by the mark: a mark of 2^60 must cost nothing.
+        // Before anything is allocated by the high-water mark: one of 2^60 must cost nothing.
         let impossible = || Error::at(0, b"", Fault::HighWater(meta.hwm));
         let needs = meta.hwm.checked_mul(u64::from(page_size)).ok_or_else(impossible)?;
         if needs > has {
@@ -166,8 +166,8 @@ impl<R: ReadAt> View<R> {
         self.fell_back
     }
 
-    /// Whether the damaged one of two meta pages names the same root and the same high-water mark as the other: that both
-    /// do is usual for a copy (`snapshot save` writes one state into both), and no transaction is lost with it.
+    /// Whether the damaged one of two meta pages names the same root and the same high-water mark as the other: that
+    /// both do is usual for a copy (`snapshot save` writes one state into both), and no transaction is lost with it.
     pub fn damaged_meta_agrees(&self) -> bool {
         let Some(id) = (0u64..).zip(&self.metas).find(|(_, meta)| meta.is_err()).map(|(id, _)| id) else {
             return false;
@@ -227,7 +227,7 @@ impl<R: ReadAt> View<R> {
         }
         let size = page::narrow(self.page_size);
         if bytes.is_empty() {
-            // Zeroed by the allocator: a look-up begins with a new buffer, and filling it by hand would be half its work.
+            // Zeroed by the allocator: a lookup starts with a new buffer, and filling it here would be half its work.
             *bytes = vec![0; size];
         } else {
             bytes.resize(size, 0);

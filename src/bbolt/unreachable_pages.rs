@@ -71,8 +71,8 @@ pub fn stray_branches<R: ReadAt>(
 /// Called with a row: its page, its bucket if known, its key and value; returns whether to continue.
 pub type VisitRow<'v> = dyn FnMut(u64, Option<&[u8]>, &[u8], &[u8]) -> bool + 'v;
 
-/// Passes the rows of every intact leaf page in `pages` to `visit`, with the page's number and, where the page holds an inline
-/// bucket, that bucket's name; the bucket of any other page is not known. `visit` returns whether to continue.
+/// Passes the rows of every intact leaf page in `pages` to `visit`, with the page's number and, where the page holds an
+/// inline bucket, that bucket's name; the bucket of any other page is not known. `visit` returns whether to continue.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -88,7 +88,7 @@ pub fn stray_rows<R: ReadAt>(view: &View<R>, pages: &PageSet, visit: &mut VisitR
                 Err(error @ Error::Read { .. }) => return Err(error),
                 _ => continue,
             };
-            // What follows in its own pages is no page of its own.
+            // Its overflow pages are not separate pages.
             let own = wide(bytes.len()).checked_div(u64::from(view.page_size())).unwrap_or(1).max(1);
             id = page.saturating_add(own);
             for row in (0..shape.count).map_while(|index| page::leaf_row(&bytes, index).ok()) {

@@ -282,7 +282,7 @@ impl<F: ReadAt + WriteAt> Spill<'_, F> {
                 return Ok(pack.inline_bucket(bucket.sequence));
             }
         }
-        // A tree that lost all its rows is no page of its own any more either.
+        // A tree that lost all its rows has no page of its own any more.
         if self.at_least(&bucket.tree) == 0 {
             return Ok(Pack::new(true).inline_bucket(bucket.sequence));
         }
@@ -293,8 +293,8 @@ impl<F: ReadAt + WriteAt> Spill<'_, F> {
     fn tree(&mut self, bucket: &[u8], tree: Node) -> Result<u64, Error> {
         let entries = match tree {
             Node::Page(id) => return Ok(id),
-            // A branch left with one child cannot be written: see `branch_groups`. That is rare, so all branches
-            // are then made anew over the leaves that there are.
+            // A branch with one child left cannot be written, see `branch_groups`. That is rare, so all branches are
+            // then rebuilt over the existing leaves.
             Node::Branch(children) if children.iter().any(|(_, child)| self.lonely(child)) => {
                 let mut leaves = Vec::new();
                 self.leaves(bucket, Vec::new(), Node::Branch(children), 0, &mut leaves)?;

@@ -1,5 +1,5 @@
-//! What a plan's snapshot tells of the cluster that was started from it: the HashKV that its members must give, and what
-//! the data will make happen next.
+//! What a plan's snapshot predicts of the cluster that was started from it: the HashKV of its members, its other rows,
+//! and the events that the data will cause.
 
 use std::collections::BTreeSet;
 
@@ -25,13 +25,14 @@ use crate::{
     text::Shown,
 };
 
-/// HashKV at the plan's revision of a member that was restored from the plan and compacted up to `compacted` since.
+/// Computes HashKV at the plan's revision, of a member that was restored from the plan and later compacted at
+/// `compacted`.
 ///
 /// # Errors
-/// When the snapshot cannot be read, is not the plan's, or was compacted beyond that revision.
+/// If the snapshot cannot be read, is not the plan's, or is compacted beyond that revision.
 pub fn planned_hash(plan: &Plan, compacted: i64, watch: &mut ProgressFn<'_>) -> Result<PlannedHash> {
     let source = Source::open(&plan.source.path)?;
-    same(plan, &source.digest(watch)?.file_sha256)?;
+    check_source(plan, &source.digest(watch)?.file_sha256)?;
     let main = plan.expected_revision();
     let bump = (plan.bump_revision > 0).then_some(Revision { main, sub: 0 });
     let hash = hash_kv_after(&source.view()?, main, After { bump, compacted }, watch)
@@ -39,15 +40,17 @@ pub fn planned_hash(plan: &Plan, compacted: i64, watch: &mut ProgressFn<'_>) -> 
     Ok(PlannedHash { hash: hash.hash, compacted: hash.compacted })
 }
 
-/// What the plan's snapshot holds besides keys, as the plan's restore puts it there.
+/// Reads the rows outside bucket `key` as the plan's restore writes them.
 ///
 /// # Errors
-/// When the snapshot cannot be read, or is not the plan's.
+/// If the snapshot cannot be read, or is not the plan's.
 pub fn planned_rows(plan: &Plan, watch: &mut ProgressFn<'_>) -> Result<StoredRows> {
     let source = Source::open(&plan.source.path)?;
-    same(plan, &source.digest(watch)?.file_sha256)?;
+    check_source(plan, &source.digest(watch)?.file_sha256)?;
     let mut rows = stored_rows::read(&source.view()?)
-        .map_err(|why| Error::new(ErrorKind::Input, format!("{} cannot be read", plan.source.path.shown())).why(why))?
+        .map_err(|why| {
+            Error::new(ErrorKind::Input, format!("{}: cannot read its rows", plan.source.path.shown())).why(why)
+        })?
         .rows;
     if plan.options.disable_auth {
         rows.insert(RowKey::AuthEnabled, stored_rows::enabled_in_words(false).into());
@@ -55,29 +58,29 @@ pub fn planned_rows(plan: &Plan, watch: &mut ProgressFn<'_>) -> Result<StoredRow
     if plan.options.clear_alarms {
         rows.retain(|row, _| row.part() != Part::Alarms);
     }
-    // the restore writes the rest itself
+    // the restore sets the other parts itself
     let parts = Part::ALL.into_iter().filter(|part| !matches!(part, Part::Members | Part::Versions | Part::Compaction));
     let parts: BTreeSet<Part> = parts.collect();
     rows.retain(|row, _| parts.contains(&row.part()));
     Ok(StoredRows { rows, parts, ..StoredRows::default() })
 }
 
-/// Reads what the restored data will make happen.
+/// Reads what the restored data will cause: leases that expire, Kubernetes objects, clients.
 ///
 /// # Errors
-/// When the snapshot cannot be read, or is not the plan's.
+/// If the snapshot cannot be read, or is not the plan's.
 pub fn data(plan: &Plan, watch: &mut ProgressFn<'_>) -> Result<Data> {
     let source = Source::open(&plan.source.path)?;
     let contents = contents(&source, 1, watch)?;
-    same(plan, &contents.sha256)?;
+    check_source(plan, &contents.sha256)?;
     Ok(to_observations(contents))
 }
 
-fn same(plan: &Plan, sha256: &str) -> Result<()> {
+fn check_source(plan: &Plan, sha256: &str) -> Result<()> {
     if sha256 == plan.source.sha256 {
         return Ok(());
     }
-    let what = format!("{} is not the file that the plan was made for", plan.source.path.shown());
+    let what = format!("{}: not the file that the plan was made from", plan.source.path.shown());
     Err(Error::new(ErrorKind::Input, what)
         .why(format!("the plan pins SHA-256 {}, the file has {sha256}", plan.source.sha256)))
 }
@@ -140,8 +143,8 @@ mod tests {
         build_plan::build(&draft).unwrap().plan
     }
 
-    /// The hash that is reckoned from the snapshot is that of the directory that is made of it, and of that directory
-    /// once it was compacted further.
+    /// The hash that is computed from the snapshot is that of the restored directory, and of that directory once it is
+    /// compacted further.
     #[test]
     fn the_snapshot_predicts_the_restored_hash() {
         let dir = tempfile::tempdir().unwrap();
@@ -181,9 +184,10 @@ mod tests {
     fn another_file_under_the_same_name_is_refused() {
         let mut plan = plan(&fixture("3.4.23-small.db"), 0);
         plan.source.path = fixture("3.5.16-lease.db");
-        for told in [planned_hash(&plan, -1, &mut |_| Flow::Go).map(|_| ()), data(&plan, &mut |_| Flow::Go).map(|_| ())]
+        for refused in
+            [planned_hash(&plan, -1, &mut |_| Flow::Go).map(|_| ()), data(&plan, &mut |_| Flow::Go).map(|_| ())]
         {
-            assert!(told.unwrap_err().kind == ErrorKind::Input);
+            assert!(refused.unwrap_err().kind == ErrorKind::Input);
         }
     }
 

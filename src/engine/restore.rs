@@ -1,15 +1,15 @@
-//! One member's data directory built from a snapshot in staging and read back; [`super::install`] installs it.
+//! Builds one member's data directory from a snapshot in staging and verifies it; [`super::install`] installs it.
 //!
-//! What it makes is what `etcdutl snapshot restore` makes (the same WAL, `.snap` and bucket
-//! contents, byte for byte), and everything is durable when it is built:
+//! The result is that of `etcdutl snapshot restore` (the same WAL, `.snap` and bucket contents, byte for byte), and it
+//! is durable once it is built:
 //! ```text
 //! DATA-DIR/member/snap/db                      the snapshot, with the new membership in it
 //! DATA-DIR/member/snap/TERM-INDEX.snap         the membership again, for 3.4 and 3.5
 //! DATA-DIR/member/wal/0…0-0…0.wal              the membership as the first entries of the log
 //! ```
-//! Its order: read the source, hash it, check every page and row, and meanwhile copy; edit the copy; write the log; sync;
-//! compare the copy with what was hashed, and all that is new with what was planned. Any failure removes what was made. A
-//! source that was read for one member is not read again for the next.
+//! The steps: read the source, hash it, check every page and row, and copy at the same time; edit the copy; write the
+//! log; sync; compare the copy with what was hashed, and everything new with the plan. On failure all of it is removed.
+//! A source that was read for one member is not read again for the next.
 //!
 //! ```
 //! use requorum::{
@@ -80,43 +80,43 @@ use crate::{
     text::Shown,
 };
 
-/// What to restore, and as whom.
+/// What to restore, and as which member.
 #[derive(Debug, Clone)]
 pub struct RestoreSpec<'a> {
     /// The snapshot file.
     pub source: &'a Path,
-    /// SHA-256 of the whole file, hex, where a plan pins it.
+    /// SHA-256 of the whole file, hex, if a plan pins it.
     pub pinned_sha256: Option<&'a str>,
-    /// Take a file without a trailer, or with a wrong one. Its pages and rows are checked all the same.
+    /// Accept a file without a trailer, or with a wrong one. Its pages and rows are still checked.
     pub skip_hash_check: bool,
     /// All members of the new cluster, with their IDs.
     pub genesis: &'a InitialLog,
-    /// Which of them this is.
+    /// The name of the member to restore.
     pub name: &'a str,
     /// `--data-dir`.
     pub data_dir: &'a Path,
-    /// `--wal-dir`, where it is not inside the data directory.
+    /// `--wal-dir`, if it is not inside the data directory.
     pub wal_dir: Option<&'a Path>,
-    /// The etcd version whose forms are written.
+    /// The etcd version whose formats are written.
     pub target: Minor,
-    /// How many revisions later the restored store starts; 0 for none.
+    /// The number of revisions that are skipped; 0 for none.
     pub bump_revision: u64,
-    /// What is done beyond a plain restore.
+    /// Options beyond a plain restore.
     pub options: &'a Options,
 }
 
-/// What a restore works with.
+/// The disk, cache and settings of a restore.
 #[derive(Debug, Default)]
 pub struct Tools {
     /// The disk.
     pub disk: Disk,
-    /// Where the source that was read is kept for the next member.
+    /// The cache that keeps a source that was read for the next member.
     pub shelf: SourceCache,
-    /// Leave out the comparison of the whole copy with what was hashed. What is new is read back all the same.
+    /// Skip the comparison of the whole copy with what was hashed. What is new is still read back.
     pub skip_proof: bool,
 }
 
-/// What stands on the disk after a restore, as it was read back.
+/// A restored member, as read back from the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
     /// The member's name.
@@ -131,31 +131,31 @@ pub struct Restored {
     pub revision: i64,
     /// Live keys in the restored database.
     pub keys: u64,
-    /// Bytes of the database file.
+    /// The length of the database in bytes.
     pub bytes: u64,
     /// The IDs of all members in the restored database, ascending.
     #[serde(default)]
     pub members: Vec<Id>,
-    /// SHA-256 of the whole snapshot that it was made from, hex, as this machine read it.
+    /// SHA-256 of the whole snapshot, hex, as this machine read it.
     #[serde(default)]
     pub source_sha256: String,
-    /// SHA-256 of the beginning of the log, hex, see [`super::restore::expected::log_sha256`].
+    /// SHA-256 of the start of the log, hex, see [`super::restore::expected::log_sha256`].
     #[serde(default)]
     pub log_sha256: String,
 }
 
-/// Builds one member in staging and reads it back. What is where it belongs is not touched.
+/// Builds one member in staging and verifies it. Existing directories are not changed.
 ///
 /// # Errors
-/// When the source is not whole, nothing can be built there, or the machine refuses; nothing is left then. `Stopped` when
-/// `watch` says so.
+/// If the source is damaged, nothing can be built there, or the system refuses; nothing is left in staging then.
+/// `Stopped` if `watch` requests it.
 pub fn build(job: &RestoreSpec<'_>, tools: &Tools, watch: &mut ProgressFn<'_>) -> Result<Built> {
     let member = job.genesis.id_of(job.name).ok_or_else(|| {
         let names: Vec<&str> = job.genesis.members.iter().map(|m| m.name.as_str()).collect();
-        Error::new(ErrorKind::Input, format!("no member is called {:?}", job.name))
-            .why(format!("the table names {}", names.join(", ")))
+        Error::new(ErrorKind::Input, format!("unknown member {:?}", job.name))
+            .why(format!("the members are {}", names.join(", ")))
     })?;
-    // Looked at before the source is read through, so that a taken target is said at once.
+    // Checked before the source is read, so that a target that is not free is reported at once.
     [Some(job.data_dir), job.wal_dir]
         .into_iter()
         .flatten()
@@ -170,13 +170,13 @@ pub fn build(job: &RestoreSpec<'_>, tools: &Tools, watch: &mut ProgressFn<'_>) -
         Some(prepared) => {
             trust.evaluate(&prepared.checked.source, &prepared.digest)?;
             trust.accepts(&prepared.checked)?;
-            let laid = StagedFiles::out(job, tools, &prepared.checked, watch)?;
+            let laid = StagedFiles::create(job, tools, &prepared.checked, watch)?;
             prepared.unchanged()?;
             (prepared, laid)
         }
         None => {
             let (prepared, laid) = VerifiedSource::read(job.source, &trust, watch, |checked, watch| {
-                StagedFiles::out(job, tools, checked, watch)
+                StagedFiles::create(job, tools, checked, watch)
             })?;
             (Arc::new(prepared), laid)
         }
@@ -197,17 +197,22 @@ struct StagedFiles {
 }
 
 impl StagedFiles {
-    /// Makes the directories and copies the pages.
-    fn out(job: &RestoreSpec<'_>, tools: &Tools, checked: &Checked, watch: &mut ProgressFn<'_>) -> Result<StagedFiles> {
-        starts(job, &checked.walk)?;
-        let bump = bumped(&checked.walk, job.bump_revision)?;
+    /// Creates the directories and copies the pages.
+    fn create(
+        job: &RestoreSpec<'_>,
+        tools: &Tools,
+        checked: &Checked,
+        watch: &mut ProgressFn<'_>,
+    ) -> Result<StagedFiles> {
+        check_start(job, &checked.walk)?;
+        let bump = bumped_revision(&checked.walk, job.bump_revision)?;
         let disk = &tools.disk;
         let data = StagingDir::begin(disk, job.data_dir)?;
         let wal = job.wal_dir.map(|dir| StagingDir::begin(disk, dir)).transpose()?;
         enough_space(&data, db_copy::live_bytes(checked), rewritten(job, &checked.walk), wal.as_ref())?;
 
         let make =
-            |dir: &Dir, name: &str| dir.make(name).map_err(|e| creation_trouble("make", &dir.path().join(name), &e));
+            |dir: &Dir, name: &str| dir.make(name).map_err(|e| creation_trouble("create", &dir.path().join(name), &e));
         let member = make(data.content(), "member")?;
         let snap_dir = make(&member, "snap")?;
         let wal_dir = match &wal {
@@ -216,7 +221,7 @@ impl StagedFiles {
         };
         let db =
             snap_dir.create("db", 0o600).map_err(|e| creation_trouble("write", &snap_dir.path().join("db"), &e))?;
-        // As etcd holds it; where locks do not work there is nobody to keep out.
+        // Locked as etcd does it; without working locks there is no etcd to keep out.
         let _ = db.flock();
         match rewritten(job, &checked.walk) {
             true => db_copy::compact(checked, &db, watch)?,
@@ -225,7 +230,7 @@ impl StagedFiles {
         Ok(StagedFiles { data, wal, member, snap_dir, wal_dir, db, bump })
     }
 
-    /// Edits the database, writes the log and proves all of it.
+    /// Edits the database, writes the log and verifies all of it.
     fn finish(
         self,
         job: &RestoreSpec<'_>,
@@ -242,7 +247,7 @@ impl StagedFiles {
         let list = restore_edits::changes(view, job.genesis, job.options, job.target, bump);
         let list: Vec<Change> = list.map_err(|e| prepared.checked.source.damaged(&e))?;
         restore_edits::apply(&list, &db).map_err(|e| {
-            Error::new(ErrorKind::Failed, format!("cannot write the new members into {}", db.path().shown())).why(e)
+            Error::new(ErrorKind::Failed, format!("{}: cannot write the new members", db.path().shown())).why(e)
         })?;
         let (snap_name, snap_bytes) = job.genesis.snap(job.target);
         snap_dir
@@ -252,47 +257,47 @@ impl StagedFiles {
         write_wal(&wal_dir, &segment, &job.genesis.wal(member, job.target))
             .map_err(|e| creation_trouble("write", &wal_dir.path().join(&segment), &e))?;
         for stage in wal.iter().chain([&data]) {
-            owner.give(disk, stage)?;
+            owner.apply(disk, stage)?;
         }
         db.sync().map_err(|e| creation_trouble("write", db.path(), &e))?;
         for dir in [&wal_dir, &snap_dir, &member_dir] {
-            dir.sync().map_err(|e| io_trouble("make durable", dir.path(), &e))?;
+            dir.sync().map_err(|e| io_trouble("sync", dir.path(), &e))?;
         }
 
         let made =
             readback::BuiltMember { db: &db, snap_dir: &snap_dir, wal_dir: &wal_dir, member, bump, changes: &list };
-        let mut restored = readback::prove(job, &made, prepared, tools.skip_proof, watch)?;
+        let mut restored = readback::verify(job, &made, prepared, tools.skip_proof, watch)?;
         restored.data_dir = job.data_dir.into();
         Ok(Built { data, wal, wal_dir, segment: segment.into(), restored, _db: db })
     }
 }
 
-/// A member that is built and verified in staging; dropped, it is removed.
+/// A member that is built and verified in staging; removed on drop.
 #[derive(Debug)]
 pub struct Built {
     /// The data directory.
     pub data: StagingDir,
-    /// The WAL directory, where it is not in the data directory.
+    /// The WAL directory, if it is not in the data directory.
     pub wal: Option<StagingDir>,
     wal_dir: Dir,
     segment: OsString,
     /// What was read back.
     pub restored: Restored,
-    // Held as etcd holds it, until it is in place.
+    // Locked as etcd does it, until it is installed.
     _db: DiskFile,
 }
 
 impl Built {
-    /// Leaves all of it as it is.
+    /// Keeps all of it as it is.
     pub fn leave(self) {
         self.data.leave();
         self.wal.into_iter().for_each(StagingDir::leave);
     }
 
-    /// Holds its log as etcd does, for as long as the file is open: an etcd that is started too early waits or says so.
+    /// Locks its log as etcd does while the file is open: an etcd that is started too early waits or fails.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// If it cannot be opened.
     pub fn hold_log(&self) -> Result<File> {
         let log = self.wal_dir.write(&self.segment);
         let log = log.map_err(|e| io_trouble("lock", &self.wal_dir.path().join(&self.segment), &e))?;
@@ -301,37 +306,38 @@ impl Built {
     }
 }
 
-/// Whether the database is written anew from its rows: compacted, or since a part of the file is damaged, which a copy of
-/// its pages would keep.
+/// Returns whether the database is rebuilt from its rows: to compact it, or because a part of the file is damaged,
+/// which a copy of its pages would keep.
 pub fn rewritten(job: &RestoreSpec<'_>, walk: &RowScan) -> bool {
     job.options.compact || !walk.limited.is_empty()
 }
 
-/// Refuses a snapshot on which the etcd that it is written for would not start.
-fn starts(job: &RestoreSpec<'_>, walk: &RowScan) -> Result<()> {
+/// Checks that the etcd version that is written for would start on the snapshot.
+///
+/// # Errors
+/// `Refused` with the first problem.
+fn check_start(job: &RestoreSpec<'_>, walk: &RowScan) -> Result<()> {
     let problems = build_plan::brought(&walk.content, Some(job.target), job.options);
     match problems.into_iter().find(|problem| problem.severity == Severity::Error) {
-        Some(problem) => {
-            Err(Error::new(ErrorKind::Refused, "the snapshot cannot be restored as it is").why(problem.text))
-        }
+        Some(problem) => Err(Error::new(ErrorKind::Refused, "cannot restore the snapshot as it is").why(problem.text)),
         None => Ok(()),
     }
 }
 
-/// The revision of the bump row; `None` without a bump.
+/// Returns the revision of the bump row; `None` without a bump.
 ///
 /// # Errors
-/// When the revision would leave the range of int64.
-fn bumped(walk: &RowScan, bump: u64) -> Result<Option<Revision>> {
+/// If the revision would exceed int64.
+fn bumped_revision(walk: &RowScan, bump: u64) -> Result<Option<Revision>> {
     if bump == 0 {
         return Ok(None);
     }
     let main =
         i64::try_from(bump).ok().and_then(|bump| walk.last.main.checked_add(bump)).filter(|main| *main < i64::MAX);
     let main = main.ok_or_else(|| {
-        Error::new(ErrorKind::Input, format!("the revision cannot be bumped by {bump}"))
-            .why(format!("the snapshot ends at {}, and revisions end at {}", walk.last.main, i64::MAX))
-            .hint("1000000000 is the customary amount.")
+        Error::new(ErrorKind::Input, format!("cannot bump the revision by {bump}"))
+            .why(format!("the last revision is {}, the highest possible is {}", walk.last.main, i64::MAX))
+            .hint("The usual amount is 1000000000.")
     })?;
     Ok(Some(Revision { main, sub: 0 }))
 }
@@ -344,12 +350,12 @@ fn enough_space(data: &StagingDir, live: u64, compact: bool, wal: Option<&Stagin
     };
     needs.into_iter().try_for_each(|(stage, needed)| {
         let place = stage.content();
-        let free = place.free().map_err(|e| io_trouble("look at", place.path(), &e))?;
+        let free = place.free().map_err(|e| io_trouble("read", place.path(), &e))?;
         space::check(stage.target(), free, needed)
     })
 }
 
-/// Writes the WAL segment at the size to which etcd preallocates its own.
+/// Writes the WAL segment with the size that etcd preallocates.
 fn write_wal(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
     let file = dir.create(name, 0o600)?;
     file.reserve(wal::SEGMENT_BYTES)?;
@@ -357,7 +363,10 @@ fn write_wal(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
     file.sync()
 }
 
-/// Names the `.snap` file of a restore; for those who look at the result.
+/// Returns the paths of the `.snap` files in a directory, sorted.
+///
+/// # Errors
+/// If the directory cannot be read.
 pub fn snap_files(snap_dir: &Path) -> Result<Vec<PathBuf>> {
     let read = |e: io::Error| io_trouble("read", snap_dir, &e);
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Reading a whole database: its rows, its checksum, whether they make sense, and what they amount to.
+//! Reading a whole database: its rows, its checksums, whether they are consistent, and what they contain.
 
 pub(crate) mod clients;
 pub mod diff;

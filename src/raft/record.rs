@@ -102,14 +102,14 @@ impl Frame {
         if field == 0 {
             return None;
         }
-        // The sign bit tells that the top byte holds a padding; only its low three bits count.
+        // The sign bit means that the top byte contains the padding, of which only the low three bits count.
         let padding = if field >> 63 == 1 { (field >> 56) & 7 } else { 0 };
         Some(Frame { record: field & (u64::MAX >> 8), padding })
     }
 
     /// The record with its padding.
     pub fn whole(&self) -> u64 {
-        // 56 bits and three: it cannot be more.
+        // 56 bits and three: it cannot overflow.
         self.record.saturating_add(self.padding)
     }
 }

@@ -110,8 +110,8 @@ proptest! {
 fn a_log_cut_anywhere_is_a_reported_prefix() {
     let (whole, segments) = log(&[40, 0, 300, 7, 600], &[2]);
     let last = segments.last().unwrap();
-    // Where a record ends the log is whole, only shorter: a file that was never preallocated tells no more.
-    // (The first two records are the segment's beginning, without which it is none.)
+    // Where a record ends the log is whole, only shorter: nothing more can be known of a file that was never
+    // preallocated. (The first two records are the segment's header, without which it is not a segment.)
     let mut ends = vec![0];
     while let Some(field) = last.get(ends[ends.len() - 1]..).and_then(|rest| rest.first_chunk::<8>()) {
         let frame = super::record::Frame::parse(*field).unwrap();
@@ -154,7 +154,7 @@ fn a_flipped_bit_never_makes_another_snapshot() {
     for bit in 0..bytes.len() * 8 {
         let mut bytes = bytes.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        // The bits of the checksum's number beyond 32 mean nothing.
+        // Bits of the checksum beyond 32 have no meaning.
         match snap::decode(&bytes) {
             Ok(read) => assert_eq!(read, whole, "bit {bit}"),
             Err(why) => assert!(why.len() > 10, "bit {bit}: {why}"),

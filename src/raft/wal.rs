@@ -25,8 +25,8 @@ use super::{
 /// The size to which etcd preallocates a segment, in bytes.
 pub const SEGMENT_BYTES: u64 = 64_000_000;
 
-/// No segment is longer: etcd starts the next one after the record that exceeds [`SEGMENT_BYTES`], and no request is so long. A sparse file
-/// of terabytes would take hours to read.
+/// No segment is longer: etcd starts the next one after the record that exceeds [`SEGMENT_BYTES`], and no request is so
+/// long. A sparse file of terabytes would take hours to read.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// A disk writes a sector as a whole; a torn record has one that is all zero.
@@ -254,7 +254,7 @@ impl Reader<'_> {
                 Err(Bad::Wrong(what)) => return Err(Error::Damaged { path: path.into(), offset, what }),
             }
         }
-        // etcd gives a segment its name when its beginning is on the disk.
+        // etcd renames a segment once its start is on the disk.
         if self.nth < 2 { self.cut_off(path, offset, last) } else { Ok(()) }
     }
 
@@ -274,8 +274,8 @@ impl Reader<'_> {
         self.nth = self.nth.saturating_add(1);
         let kind = RecordKind::from_number(record.kind.unwrap_or_default())
             .ok_or_else(|| Bad::Wrong(format!("unknown record type {}", record.kind.unwrap_or_default())))?;
-        // The checksum does not cover a record's type: that a flipped bit in it makes no other log, the order of the
-        // records and the form of their content must tell.
+        // The checksum does not cover a record's type: a flipped bit in it is detected by the order of the records and
+        // the form of their content.
         if (nth == 0) != (kind == RecordKind::Crc) || (nth == 1) != (kind == RecordKind::Metadata) {
             return Err(Bad::Wrong("a segment must begin with one checksum record and one metadata record".into()));
         }

@@ -84,7 +84,7 @@ const PROBE_KEY: &str = "requorum/probe";
 const NO_TOKEN: &str = "no token was requested: authentication needs quorum; the rest was asked without a token";
 
 /// The note for a member that answers no unauthenticated request, where no token can be issued.
-const CLOSED: &str = "authentication is enabled; no token can be issued without quorum: what is shown comes from ports \
+pub const CLOSED: &str = "authentication is enabled; no token can be issued without quorum: what is shown comes from ports \
                       that need no token (metrics, peer port); a client certificate whose CN is a user works (if \
                       --client-cert-auth is on), and so do the files";
 

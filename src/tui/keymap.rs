@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn another_steps_key_says_where_it_works() {
         let t = KeyEvent::new(KeyCode::Char('t'), KeyModifiers::NONE);
-        assert!(elsewhere(Place::Detect, t).unwrap().contains("Restore"));
+        crate::text::messages::hold("tui-key-elsewhere", &[("t on Detect", elsewhere(Place::Detect, t).unwrap())]);
         assert_eq!(elsewhere(Place::Field, t), None);
     }
 }

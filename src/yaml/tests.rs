@@ -140,7 +140,7 @@ fn type_errors_are_named_by_line_and_field() {
         let near = error.line.is_some_and(|at| at.abs_diff(line) <= 1 || to.ends_with('['));
         assert!(near && error.field == field, "{to}: {error:?}");
     }
-    assert!(from_str::<Team>("").unwrap_err().why.contains("invalid type"));
+    crate::text::messages::hold("yaml", &[("nothing", from_str::<Team>("").unwrap_err().why)]);
 }
 
 #[test]

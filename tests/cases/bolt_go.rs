@@ -49,7 +49,7 @@ pub fn trials(_: bool) -> Vec<Trial> {
         let source = root.join(format!("tests/fixtures/snapshots/{snapshot}.db"));
         add(format!("snapshot_{snapshot}"), Box::new(move |checker, db| restored(checker, db, &source)));
     }
-    for damage in ["newer meta page", "list of free pages"] {
+    for damage in ["newer meta page", "freelist"] {
         let source = root.join("tests/fixtures/snapshots/3.6.14-tree.db");
         let name = format!("accepted_{}", damage.replace(' ', "_"));
         add(name, Box::new(move |checker, db| accepted_damage(checker, db, &source, damage)));
@@ -66,7 +66,7 @@ fn accepted_damage(checker: &Path, db: &Path, source: &Path, part: &str) -> Outc
     let page = View::open(&*bytes)?.page_size() as usize;
     let metas: &[usize] = if part == "newer meta page" { &[0] } else { &[0, page] };
     for meta in metas {
-        // A list of free pages that is a page of the tree; where the checksum does not fit, the meta page is not valid.
+        // A freelist that is a page of the tree; where the checksum does not fit, the meta page is not valid.
         bytes[meta + 48..meta + 56].copy_from_slice(&4u64.to_le_bytes());
         let sum = bytes[meta + 16..meta + 72]
             .iter()
@@ -100,7 +100,7 @@ fn accepted_damage(checker: &Path, db: &Path, source: &Path, part: &str) -> Outc
         want.insert(bucket.into(), rows);
     }
     if View::open(File::open(&made)?)?.keeps_free_list() {
-        return Err("it keeps the list of free pages".into());
+        return Err("it keeps the freelist".into());
     }
     accepted(checker, &made, &want)
 }

@@ -13,7 +13,7 @@ use std::{
 use crate::support::{PROGRAM, pty::Pty, requorum, servers::Server, succeed, wait_until};
 use libtest_mimic::{Completion, Failed, Trial};
 use requorum::{
-    domain::render::start,
+    domain::{render::start, verify::VerifyResult},
     drill::{
         Drill, autoplay, debrief,
         real_etcd::{Etcd, process::Process},
@@ -131,8 +131,8 @@ fn by_the_experts_path(name: &str, server: &Server) -> Result<(), Failed> {
         if walker.wizard.model().step != Step::Proof {
             walker.stride(&Stride::Next)?;
         }
-        let screen = walker.wizard.screen(120, 40);
-        assert!(screen.contains("PROVEN.") && !screen.contains("simulated"), "{screen}");
+        let proof = walker.wizard.model().proof.proof.as_ref().unwrap();
+        assert_eq!((proof.verdict, proof.simulated), (VerifyResult::Proven, false), "{proof:#?}");
     } else {
         assert!(!found.proven, "nothing was restored, so nothing is proven");
     }
@@ -182,13 +182,19 @@ fn after_a_signal(server: &Server) -> Result<(), Failed> {
 
 /// The same command without `--real`: no process, the other word, and no proof.
 fn without_real(server: &Server) -> Result<(), Failed> {
-    let play = |more: &[&str]| succeed(requorum(["drill", "--play"]).args(more).env("PATH", server.dir()));
-    let simulated = play(&[]);
-    assert!(simulated.contains("simulated members, read by requorum itself"), "{simulated}");
-    assert!(!simulated.contains("real etcd 3.") && !simulated.contains("PROVEN."), "{simulated}");
+    let dir = tempfile::tempdir().unwrap();
+    let play = |name: &str, more: &[&str]| -> serde_json::Value {
+        let debrief = dir.path().join(name);
+        let mut command = requorum(["drill", "--play", "--debrief"]);
+        succeed(command.arg(&debrief).args(more).env("PATH", server.dir()));
+        serde_json::from_slice(&std::fs::read(debrief).unwrap()).unwrap()
+    };
+    let simulated = play("simulated.json", &[]);
+    assert_eq!((&simulated["passed"], &simulated["proven"]), (&true.into(), &false.into()), "{simulated:#}");
     // found on the PATH
-    let real = play(&["--real"]);
-    assert!(real.contains(&format!("real etcd {}", server.full)) && real.contains("PROVEN."), "{real}");
-    assert!(!real.contains("simulated"), "{real}");
+    let real = play("real.json", &["--real"]);
+    assert_eq!((&real["passed"], &real["proven"]), (&true.into(), &true.into()), "{real:#}");
+    let members = |debrief: &serde_json::Value| debrief["members"].as_str().unwrap().to_string();
+    assert!(members(&real).ends_with(&server.full) && !members(&simulated).contains(&server.full), "{real:#}");
     Ok(())
 }

@@ -133,7 +133,7 @@ impl Planned {
             requorum(["plan", "--label", "prod", "--inventory", "inventory.json", "--hosts", &pairs.join(",")]);
         command.arg("--snapshot").arg(snapshot).args(["-o", "plan.yaml"]);
         let said = succeed(command.current_dir(dir));
-        assert!(said.contains("Next: requorum apply "), "{said}");
+        assert!(said.contains("requorum apply "), "{said}");
         let file = dir.join("plan.yaml");
         let plan = requorum::domain::model::plan_yaml::from_yaml(&fs::read_to_string(&file).unwrap()).unwrap();
         assert_eq!(initial_cluster(&places), plan.initial_cluster());

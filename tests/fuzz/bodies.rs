@@ -389,7 +389,7 @@ pub fn notes(data: &[u8]) {
     };
     let whose = MemberRef { plan: "p", run: "r", name: "m1", data_dir: &target, wal_dir: None, expected: &expected };
     let disk = Disk::default();
-    let _ = install::standing(&disk, &whose);
+    let _ = install::member_state(&disk, &whose);
     let _ = install::discard(&disk, &whose);
     install::clear(&disk, &target);
     assert_eq!(fs::read(other.join("victim")).ok().as_deref(), Some(&b"precious"[..]));

@@ -15,7 +15,7 @@ fn drill(home: &tempfile::TempDir, args: &[&str]) -> Pty {
 #[test]
 fn the_first_night_by_what_the_coach_says() {
     let home = tempfile::tempdir().unwrap();
-    let report = home.path().join("night.md");
+    let report = home.path().join("night.json");
     let mut pty = drill(&home, &["--debrief", report.to_str().unwrap()]);
     pty.wait("Press Enter when you have read this");
     pty.send("\r");
@@ -55,12 +55,13 @@ fn the_first_night_by_what_the_coach_says() {
     pty.send("y");
     assert_eq!(pty.exit_code(), 0);
     let written = std::fs::read_to_string(&report).unwrap();
-    assert!(written.starts_with("# The first night: passed"), "{written}");
-    assert!(written.contains("| Every key is back | yes | 119 of 119 keys"), "{written}");
-    assert!(written.contains("The members agree"), "the wizard's own proof is part of the path: {written}");
+    let written: serde_json::Value = serde_json::from_str(&written).unwrap();
+    assert_eq!((&written["passed"], &written["proven"]), (&true.into(), &false.into()), "{written:#}");
+    let met = written["objectives"].as_array().unwrap();
+    assert!(!met.is_empty() && met.iter().all(|objective| objective["met"] == true), "{written:#}");
     let mut names = names(home.path());
     names.sort();
-    assert_eq!(names, ["night.md", "requorum"]);
+    assert_eq!(names, ["night.json", "requorum"]);
     let progress = std::fs::read_to_string(home.path().join("requorum/drills.json")).unwrap();
     assert!(progress.contains("\"first-night\"") && progress.contains("\"passed\": 1"), "{progress}");
 }

@@ -8,7 +8,7 @@ use std::{
     process::Output,
 };
 
-use crate::support::{fixture, requorum, said};
+use crate::support::{fixture, messages, requorum, said};
 use prost::Message;
 use requorum::{
     bbolt::{Build, Edit, View, check},
@@ -146,7 +146,7 @@ fn free_pages_before_the_trailer_are_of_it() {
     let file = files.put("grown.db", &[&signed(&body)[..], b"bye\n"].concat());
     let (code, json, text) = status(&file);
     assert_eq!((code, &json["trailer"], &json["snapshotBytes"]), (0, &"ok".into(), &(MARK + 3 * PAGE + 32).into()));
-    assert!(text.contains("the text \"bye\""), "{text}");
+    assert!(text.contains("\"bye\""), "{text}");
     restores(&file, &[]);
 }
 
@@ -283,7 +283,7 @@ fn limited() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let (used, free) = pages();
     let hwm = (MARK / PAGE) as u64;
     let with = |ids: &[u64]| listed(|body| list(body, &[&free[..], ids].concat()));
-    let words = "list of free pages";
+    let words = "freelist";
     let body = good()[..MARK].to_vec();
     let meta = |change: &dyn Fn(&mut [u8])| {
         let mut bytes = body.clone();
@@ -389,11 +389,14 @@ fn devices_and_pipes_are_refused_unread() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe.db");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    for path in [Path::new("/dev/zero"), &pipe] {
+    let mut told = Vec::new();
+    for (what, path) in [("a device", Path::new("/dev/zero")), ("a pipe", &pipe)] {
         let (code, _, text) = status(path);
-        assert!(code == 1 && text.contains("not a regular file"), "{text}");
-        assert!(refuses(path, &["--skip-hash-check"], 1).contains("not a regular file"));
+        assert_eq!(code, 1, "{text}");
+        told.push((what, text));
+        told.push(("restored", refuses(path, &["--skip-hash-check"], 1)));
     }
+    messages::hold("cli-file-special", &told);
 }
 
 #[test]
@@ -464,7 +467,6 @@ fn an_incomplete_freelist_passes_damaged_rows_do_not() {
     let file = files.put("lost.db", &listed(lost));
     let (code, json, text) = status(&file);
     assert_eq!((code, &json["acceptableRevision"]), (1, &12.into()), "{text}");
-    assert!(text.contains("likely, but not shown"), "{text}");
     refuses(&file, &[], 1);
     restores(&file, &["--accept-damage=12"]);
     let file = files.put("both.db", &listed(both));
@@ -492,9 +494,9 @@ fn a_wrong_hash_precedes_further_bytes() {
                 continue;
             }
             assert_eq!((code, &json["trailer"]), (1, &"wrong".into()), "{name}: {text}");
-            assert!(text.contains("could be its SHA-256") && !text.contains("--skip-hash-check"), "{name}: {text}");
+            assert!(!text.contains("--skip-hash-check"), "{name}: {text}");
             let text = refuses(&file, &[], 1);
-            assert!(text.contains("could be its SHA-256") && !text.contains("--skip-hash-check"), "{name}: {text}");
+            assert!(!text.contains("--skip-hash-check"), "{name}: {text}");
         }
     }
     // What is shown of two hashes tells them apart.
@@ -600,7 +602,7 @@ fn a_hash_in_the_padding_is_found() {
         let (code, json, text) = status(&file);
         assert_eq!((code, &json["trailer"]), (i32::from(trailer == "wrong"), &trailer.into()), "{name}: {text}");
         match trailer {
-            "wrong" => assert!(text.contains("could be its SHA-256"), "{name}: {text}"),
+            "wrong" => drop(refuses(&file, &["--skip-hash-check"], 1)),
             "ok" => restores(&file, &[]),
             _ => restores(&file, &["--skip-hash-check"]),
         }
@@ -693,12 +695,12 @@ fn rows_outside_the_trees_are_named_or_refused() {
     let member = (b"8e9e05c52164694d".to_vec(), b"removed".to_vec());
     type Row = (Vec<u8>, Vec<u8>);
     let cases: Vec<(&str, Vec<Row>, bool, &str)> = vec![
-        ("lease", vec![lease.clone()], true, "1 lease is in them that the trees lack"),
-        ("user", vec![user.clone()], true, "1 user or role is in them that the trees lack"),
-        ("both", vec![lease, user], true, "1 lease and 1 user or role are in them that the trees lack"),
-        ("member", vec![member], true, "1 member is in them"),
-        ("old", vec![key_row(3, 9)], true, "likely, but not shown, so"),
-        ("lost", vec![key_row(8, 9)], false, "holds revision 8, which the tree lacks"),
+        ("lease", vec![lease.clone()], true, "contain 1 lease that the trees lack"),
+        ("user", vec![user.clone()], true, "contain 1 user or role that the trees lack"),
+        ("both", vec![lease, user], true, "contain 1 lease and 1 user or role that the trees lack"),
+        ("member", vec![member], true, "contain 1 member that the trees lack"),
+        ("old", vec![key_row(3, 9)], true, "not proven, so"),
+        ("lost", vec![key_row(8, 9)], false, "holds revision 8, which is not compacted"),
         ("newer", vec![key_row(13, 0)], false, "pages outside the tree hold rows up to revision 13"),
     ];
     for (name, rows, accepted, words) in cases {
@@ -707,7 +709,6 @@ fn rows_outside_the_trees_are_named_or_refused() {
         let words = words.trim_end_matches(", so");
         assert!(code == 1 && text.contains(words), "{name}: {text}");
         assert_eq!(json["acceptableRevision"].as_i64(), accepted.then_some(12), "{name}: {text}");
-        assert_eq!(text.contains("in them that the trees lack"), words.contains("in them"), "{name}: {text}");
         if accepted {
             let dir = tempfile::tempdir().unwrap();
             let output = restore(&file, dir.path(), &["--accept-damage=12"]);
@@ -735,13 +736,10 @@ fn an_encrypted_zip_archive_is_named() {
         let output = requorum(["snapshot", command]).arg(&zip).output().unwrap();
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(
-            text.contains("encrypted with a password") && text.contains("7z x ") && text.contains("unzip "),
-            "{text}"
-        );
+        assert!(text.contains("7z x ") && text.contains("unzip "), "{text}");
     }
     let text = refuses(&zip, &[], 1);
-    assert!(text.contains("encrypted with a password"), "{text}");
+    assert!(text.contains("7z x "), "{text}");
 }
 
 /// A tar archive with these members.
@@ -801,9 +799,8 @@ fn what_is_in_an_archive_is_named() {
 #[test]
 fn a_database_of_another_program_is_called_one() {
     let files = Files::new();
-    for (bucket, whose) in
-        [("v1", "perhaps containerd"), ("logs", "perhaps the raft log of"), ("mine", "another program:")]
-    {
+    let mut told = Vec::new();
+    for bucket in ["v1", "logs", "mine"] {
         let file = files.put(&format!("{bucket}.db"), b"");
         let open = fs::OpenOptions::new().read(true).write(true).open(&file).unwrap();
         let mut build = Build::begin(open, 4096).unwrap();
@@ -811,8 +808,9 @@ fn a_database_of_another_program_is_called_one() {
         build.put(b"a", b"b").unwrap();
         build.finish(1).unwrap();
         let (code, _, text) = status(&file);
-        assert!(code == 1 && text.contains("not a snapshot") && text.contains(whose), "{text}");
-        assert!(!text.contains("damaged"), "{text}");
+        assert_eq!(code, 1, "{text}");
+        told.push((bucket, text));
         refuses(&file, &["--skip-hash-check"], 1);
     }
+    messages::hold("cli-file-other-program", &told);
 }

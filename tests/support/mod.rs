@@ -11,6 +11,7 @@
 
 pub mod cluster;
 pub mod contents;
+pub mod messages;
 mod program;
 pub mod pty;
 pub mod secrets;

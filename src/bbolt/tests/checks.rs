@@ -69,7 +69,7 @@ fn damage_is_named() {
     has(&damage(&|b| b[at(3) + 16] = 4), Some(3), &Fault::ElementFlags { index: 0, flags: 4 });
     has(&damage(&|b| b[at(3) + 16 + 6] = 1), Some(3), &Fault::Element(0));
     has(&damage(&|b| b[at(root) + 10..at(root) + 12].fill(0)), Some(root), &Fault::NoChildren);
-    // The first key of leaf 3 stands behind its table.
+    // The first key of leaf 3 follows its table.
     let key = at(3) + 16 + 16 * usize::from(b_count(&intact, 3));
     has(&damage(&|b| b[key] = b'l'), Some(3), &Fault::Order(1));
     has(&damage(&|b| b[key] = b'l'), Some(3), &Fault::AboveParent(0));
@@ -124,13 +124,13 @@ fn a_damaged_freelist_differs_from_a_lost_tree() {
         let report = check_rows(&view, &mut |_, _| true, &mut |_, _| rows += 1).unwrap();
         assert_eq!((report.free_list, report.in_trees, rows), (worth, 0, 100), "{n}: {:?}", report.problems);
         assert_eq!(report.problems.is_empty(), worth == FreeList::Sound, "{n}");
-        // Pages that are in neither are only never used again, and the order of the list is nothing to bbolt.
+        // Pages that are in neither are merely never used again, and bbolt ignores the order of the freelist.
         let harmless = |e: &Error| matches!(e, Error::Damaged { fault: Fault::Lost | Fault::Unsorted, .. });
         assert_eq!(report.list_harms, !report.problems.iter().all(harmless), "{n}: {:?}", report.problems);
         assert!(report.parts.len() == report.problems.len() && report.parts.iter().all(|p| *p == Part::FreeList));
         assert!(report.in_use.has(3));
     }
-    // A damaged tree is one, whatever the list says.
+    // A damaged tree is damage, whatever the freelist contains.
     let bytes = with(&[hwm + 1, hwm + 2], &|bytes| (bytes[list + 8], bytes[3 * 512 + 8]) = (2, 0x40));
     let report = check(&View::open(&bytes).unwrap(), &mut |_, _| true).unwrap();
     assert!(report.in_trees > 0 && report.about(Part::FreeList).count() == 1, "{report:?}");
@@ -158,7 +158,7 @@ fn the_list_of_free_pages_is_checked() {
     let mut long = with(&[2, hwm + 1, hwm + 2]);
     long[hwm as usize * 512 + 10..][..2].fill(0xff); // then the first number is the count
     assert!(found(&long).is_empty());
-    // An edit gives the list up.
+    // An edit drops the freelist.
     let file = Mem::new(with(&[hwm + 1, hwm + 2]));
     let mut edit = Edit::begin(&file).unwrap();
     edit.put(b"b", b"k", b"v").unwrap();

@@ -125,7 +125,7 @@ fn assert_safe_at_every_moment(before: &[u8], log: &[Act]) {
             synced[*offset as usize..end].copy_from_slice(bytes);
             continue;
         }
-        // A meta page torn at any place: the state before is still there.
+        // A meta page torn at any offset: the previous state is still there.
         let page = *offset as usize;
         for torn in [20, 40, 60, 72] {
             let mut disk = synced.clone();

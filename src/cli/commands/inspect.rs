@@ -277,7 +277,7 @@ pub(in crate::cli) fn compare(args: &CompareArgs, format: Format) -> Result<()> 
     let mut written = Ok(());
     let mut tally = Tally::default();
     let mut tell = |differs: &Differs<'_>| {
-        tally.hear(differs);
+        tally.add(differs);
         let line = match format {
             Format::Json => Some(json_line(differs, args.values)),
             _ if args.keys => Some(text_line(differs)),

@@ -347,6 +347,7 @@ fn as_json(finding: &QuorumReport, facts: &[EndpointFacts], around: &MachineFact
         "sentence": finding.sentence,
         "rule": finding.rule,
         "advice": finding.advice,
+        "acts": finding.advice.iter().map(|advice| json!({ "act": advice.act, "on": advice.on })).collect::<Vec<_>>(),
         "cluster": scope.id(),
         "cluster_known_by": scope.by(),
         "cluster_not_known": scope.open(),

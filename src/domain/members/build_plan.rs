@@ -7,7 +7,7 @@ pub(crate) mod tests;
 use super::{
     cell::{Origin, Row},
     certificates, confusables, prefill,
-    table::{self, Column, Problem},
+    table::{self, About, Column, Problem},
 };
 use crate::domain::members::validate;
 use crate::etcd::version::Minor;
@@ -135,7 +135,7 @@ fn learners(draft: &Draft) -> Option<Problem> {
             phrase::all(many)
         ),
     };
-    Some(Problem::warning(None, None, text))
+    Some(Problem::warning(None, None, text).about(About::Learner))
 }
 
 /// What a plan keeps of the old cluster's revisions: nothing, where it matters to no client that is known and nothing is

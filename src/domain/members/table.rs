@@ -36,6 +36,8 @@ pub enum About {
     Space,
     /// Flags that name certificates.
     Certificates,
+    /// A learner of the old cluster.
+    Learner,
 }
 
 /// One thing that is wrong with the table, at its place.

@@ -340,9 +340,9 @@ pub enum DamagedPart {
     NewerMetaPage,
     /// One of the two meta pages; the one that is read is not known to be the older.
     MetaPage,
-    /// The list of free pages: an etcd stops at it, or writes over pages in use by it.
+    /// The freelist: etcd stops at it, or overwrites pages in use.
     FreeList,
-    /// The list of free pages: it lacks pages, or has them out of order, and an etcd starts on it.
+    /// The freelist: it lacks pages, or has them out of order, and etcd starts with it.
     LeakedPages,
 }
 

@@ -23,7 +23,7 @@ pub struct Options {
     /// Write a compacted database: no free pages, pages renumbered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compact: bool,
-    /// Restore a file of which a meta page or the list of free pages is damaged: the last revision of the state that can
+    /// Restore a file of which a meta page or the freelist is damaged: the last revision of the state that can
     /// be read, as the operator typed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_damage: Option<i64>,

@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn a_wrong_file_is_not_read_out() {
         let trouble = from_yaml(&"-----BEGIN secret words ".repeat(20)).unwrap_err();
-        assert!(trouble.why.contains("expected struct Plan") && !trouble.why.contains("secret"), "{}", trouble.why);
+        assert!(!trouble.why.contains("secret"), "{}", trouble.why);
+        crate::text::messages::hold("plan-file-foreign", &[("another file", trouble.to_string())]);
         // A short word is what has to be corrected, and is named.
         assert_eq!(brief("invalid value: string \"3.9\", expected 3.4"), "invalid value: string \"3.9\", expected 3.4");
     }
@@ -158,40 +159,42 @@ mod tests {
     #[test]
     fn what_is_refused_names_its_line() {
         let good = to_yaml(&plan());
-        for (text, words) in [
-            (good.replace("label:", "lable:"), "unknown field `lable`"),
-            (good.replace("token: spec-token", "token: a\ntoken: b"), "duplicate field `token`"),
-            (good.replace("- name: m2", "- name: m2\n  colour: red"), "unknown field `colour`"),
-            (good.replace("- name: m2", "- name: m2\n  name: m4"), "duplicate field `name`"),
-            (good.replace("  revision: 83799", "  revision: much"), "line "),
-            (good.replace("cluster_id: e88e3c40b93f9f54", "cluster_id: xyz"), "not a hexadecimal ID"),
-            (good.replace("token: spec-token\n", ""), "missing field `token`"),
-            ("members: [".into(), "line "),
-            (String::new(), "missing field"),
-            ("- a".into(), "invalid type"),
+        let mut messages = Vec::new();
+        for (what, text) in [
+            ("an unknown field", good.replace("label:", "lable:")),
+            ("a field twice", good.replace("token: spec-token", "token: a\ntoken: b")),
+            ("an unknown field of a member", good.replace("- name: m2", "- name: m2\n  colour: red")),
+            ("a field of a member twice", good.replace("- name: m2", "- name: m2\n  name: m4")),
+            ("no number", good.replace("  revision: 83799", "  revision: much")),
+            ("no ID", good.replace("cluster_id: e88e3c40b93f9f54", "cluster_id: xyz")),
+            ("no token", good.replace("token: spec-token\n", "")),
+            ("no YAML", "members: [".into()),
+            ("nothing", String::new()),
+            ("a list", "- a".into()),
         ] {
             let trouble = from_yaml(&text).unwrap_err();
-            let told = trouble.to_string();
-            assert!(told.contains(words), "{words:?} in {told:?}");
-            assert!(trouble.kind == ErrorKind::Input && !trouble.hint.is_empty());
-            if words.contains("field `") && !words.contains("missing") {
-                assert!(told.contains(" line "), "{told}");
-            }
+            assert!(trouble.kind == ErrorKind::Input && !trouble.hint.is_empty(), "{what}");
+            messages.push((what, trouble.to_string()));
         }
+        crate::text::messages::hold("plan-file-lines", &messages);
     }
 
     #[test]
     fn other_versions_and_long_texts_are_refused() {
         let next = to_yaml(&plan()).replace("version: 1", "version: 2\nnew_field: 3");
-        assert!(from_yaml(&next).unwrap_err().what.contains("version 2"));
-        assert!(from_yaml(&" ".repeat(MAX_BYTES + 1)).unwrap_err().what.contains("1,048,576 bytes"));
+        let refused = |text: &str| from_yaml(text).unwrap_err().to_string();
+        let messages = [
+            ("a later version", refused(&next)),
+            ("too long", refused(&" ".repeat(MAX_BYTES + 1))),
+            ("too deep", refused(&"[".repeat(100_000))),
+        ];
+        crate::text::messages::hold("plan-file-refused", &messages);
         // Nine levels of nine references each: a file of a few bytes that would fill the memory.
         let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
         for n in 1..9 {
             bomb += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(","));
         }
         assert!(from_yaml(&bomb).is_err());
-        assert!(from_yaml(&"[".repeat(100_000)).unwrap_err().what.contains("brackets"));
     }
 
     #[test]

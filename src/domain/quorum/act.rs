@@ -7,7 +7,8 @@ use serde::{Serialize, Serializer};
 use super::history::Lack;
 
 /// What a piece of advice asks for. Code and tests decide by this; the sentence may change at any time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Act {
     /// Wait for answers, or ask the same members again.
     Wait,

@@ -6,6 +6,8 @@
 //! All this holds for answers that came after the other states were read: whoever asks sees to that
 //! ([`Finding::ask_again`](super::Finding::ask_again)).
 
+use serde::Serialize;
+
 use super::known::{By, Compared, DEFAULT_CLUSTER, KnownState, Match, Newer, NewerAt, Unknown};
 use crate::{
     domain::model::observations::{
@@ -71,7 +73,8 @@ impl<'a> Serving<'a> {
 }
 
 /// What a directory lacks on which an etcd could start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lack {
     /// Its log ends with the bootstrap, and the store is empty: it was started with an empty directory.
     Everything,

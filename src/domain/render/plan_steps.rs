@@ -138,7 +138,7 @@ fn options(plan: &Plan) -> Vec<String> {
     say(chosen.compact, "Write the database compacted: live pages only, renumbered");
     if let Some(revision) = chosen.accept_damage {
         let text = format!(
-            "Take the state of revision {} though a meta page or the list of free pages of the file is damaged, and rebuild the database from its rows",
+            "Take the state of revision {} though a meta page or the freelist of the file is damaged, and rebuild the database from its rows",
             number(revision)
         );
         say(true, &text);

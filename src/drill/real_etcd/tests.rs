@@ -56,25 +56,21 @@ fn states_impossible_for_real_etcd_are_refused() {
 
     let ghosts = library::find("ghosts", None).unwrap();
     let refused = etcd("3.5.30").fit(ghosts.clone()).unwrap_err().to_string();
-    assert!(refused.contains("its plan is for etcd 3.6"), "{refused}");
+    let mut messages = vec![("ghosts", refused)];
     assert!(etcd("3.6.14").fit(ghosts).is_ok());
 
-    for (name, says) in [
-        ("game-day", "m2 and m3 run at different revisions"),
-        ("new-hosts", "hosts that connect from their own addresses"),
-        ("torn-pages", "m2 needs its torn meta page repaired"),
-    ] {
-        let refused = etcd("3.6.14").fit(library::find(name, None).unwrap()).unwrap_err().to_string();
-        assert!(refused.contains(says), "{refused}");
+    for name in ["game-day", "new-hosts", "torn-pages"] {
+        let refused = etcd("3.6.14").fit(library::find(name, None).unwrap()).unwrap_err();
+        messages.push((name, refused.to_string()));
     }
     let text = library::BUILT_IN.iter().find(|(name, _)| name.contains("first-night")).unwrap().1;
-    for (from, to, says) in [
-        ("m2, state: alone", "m2, state: alone, damage: page", "m2 runs on a database with a damaged page"),
-        ("  etcd: \"3.5\"", "  etcd: \"3.5\"\n  tls: true", "hosts that connect from their own addresses"),
-        ("  etcd: \"3.5\"", "  etcd: \"3.5\"\n  target: \"3.6\"", "it needs etcd 3.5 for m2"),
+    for (what, from, to) in [
+        ("a damaged page", "m2, state: alone", "m2, state: alone, damage: page"),
+        ("TLS", "  etcd: \"3.5\"", "  etcd: \"3.5\"\n  tls: true"),
+        ("another version", "  etcd: \"3.5\"", "  etcd: \"3.5\"\n  target: \"3.6\""),
     ] {
         let scenario = parse("x.yaml", &text.replacen(from, to, 1)).unwrap();
-        let refused = etcd("3.6.14").fit(scenario).unwrap_err().to_string();
-        assert!(refused.contains(says) && refused.contains("cannot run on real etcd"), "{refused}");
+        messages.push((what, etcd("3.6.14").fit(scenario).unwrap_err().to_string()));
     }
+    crate::text::messages::hold("drill-real", &messages);
 }

@@ -1,13 +1,12 @@
-//! A list of renames that is written down before the first one: whoever finds it can tell which of them are done, go on,
-//! or roll them back.
+//! The rename log: a list of renames that is durable before the first of them, so that a later run can see which are
+//! done and resume or roll back.
 //!
-//! It counts only where it is ours and everything in it lies where this member's directories lie ([`RenameLog::fits`]). Each
-//! rename is done between two directories that are open ([`Ground`]), and what is renamed is known by its inode.
+//! A log is used only if this user wrote it and every path in it belongs to this member's directories
+//! ([`RenameLog::fits`]). Each rename is done between two open directories ([`OpenDirs`]), and what is renamed is
+//! identified by its inode.
 
 use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     io,
     os::unix::ffi::OsStrExt,
     path::{Component, Path, PathBuf},
@@ -15,209 +14,158 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{MemberRef, Swapped};
+use super::{
+    MemberRef, Swapped,
+    open_dirs::{OLD, OpenDirs, UNDONE, is_aside, is_shell},
+};
 use crate::{
     engine::{
         durable_fs::{Dir, Disk, Identity},
         install::{
-            staging::{exchanged, parent},
-            staging_recovery::{self, Content, MOVES, PREFIX, Shell},
+            staging::{parent, replaced},
+            staging_recovery::{self, Content, MOVES, Shell},
         },
         source::{creation_trouble, io_trouble},
     },
-    error::{Error, ErrorKind, Remedy, Result},
+    error::{Error, ErrorKind, Fault, Remedy, Result},
     text::Shown,
 };
 
-/// How directories are called in a mounted one that hold what was there before, and what was taken out again.
-const OLD: &str = "requorum-old";
-const UNDONE: &str = "requorum-undone";
-
-/// The directories between which things are renamed: each opened once, and held.
-pub(super) struct Ground<'a> {
-    disk: &'a Disk,
-    open: RefCell<BTreeMap<PathBuf, Dir>>,
-}
-
-impl<'a> Ground<'a> {
-    pub(super) fn new(disk: &'a Disk) -> Ground<'a> {
-        Ground { disk, open: RefCell::default() }
-    }
-
-    /// Opens a directory. One that is ours by its name has to be ours, and what is in it is reached through it.
-    pub(super) fn dir(&self, path: &Path) -> io::Result<Dir> {
-        if let Some(known) = self.open.borrow().get(path) {
-            return Ok(known.clone());
-        }
-        let name = path.file_name().unwrap_or_default();
-        let dir = if is_shell(name) || is_aside(name) {
-            self.dir(parent(path))?.open_private(name)?
-        } else if parent(path).file_name().is_some_and(is_shell) {
-            self.dir(parent(path))?.open(name)?
-        } else {
-            self.disk.dir(path)?
-        };
-        self.open.borrow_mut().insert(path.into(), dir.clone());
-        Ok(dir)
-    }
-
-    fn entry(&self, path: &Path) -> io::Result<(Dir, OsString)> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        Ok((self.dir(parent(path))?, name.into()))
-    }
-
-    /// What tells the entry at `path` from every other.
-    pub(super) fn identity(&self, path: &Path) -> io::Result<Identity> {
-        let (dir, name) = self.entry(path)?;
-        dir.entry_identity(name)?.ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn sync(&self, path: &Path) -> Result<()> {
-        self.dir(path).and_then(|dir| dir.sync()).map_err(|e| io_trouble("make durable", path, &e))
-    }
-}
-
-fn is_shell(name: &OsStr) -> bool {
-    name.as_bytes().starts_with(PREFIX.as_bytes())
-}
-
-fn is_aside(name: &OsStr) -> bool {
-    let bytes = name.as_bytes();
-    [OLD, UNDONE].iter().any(|word| bytes.strip_prefix(word.as_bytes()).is_some_and(|rest| rest.starts_with(b"-")))
-}
-
-/// One rename, and what is renamed.
+/// One rename and the identity of the renamed entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rename {
     pub(super) from: PathBuf,
     pub(super) to: PathBuf,
     pub(super) identity: Identity,
-    /// What it holds, where whoever rolls it back has to know that nobody wrote to it since.
+    /// The content at the time of the rename, where a rollback needs to know that it was not written to since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) content: Option<Content>,
 }
 
 impl Rename {
-    /// Of `from` into the directory `into`, by its own name.
-    pub(super) fn new(ground: &Ground<'_>, from: &Path, into: &Path) -> Result<Rename> {
-        let identity = ground.identity(from).map_err(|e| io_trouble("look at", from, &e))?;
+    /// Returns the rename of `from` into the directory `into`, under its own name.
+    pub(super) fn new(dirs: &OpenDirs<'_>, from: &Path, into: &Path) -> Result<Rename> {
+        let identity = dirs.identity(from).map_err(|e| io_trouble("read", from, &e))?;
         let to = into.join(from.file_name().unwrap_or_default());
         Ok(Rename { from: from.into(), to, identity, content: None })
     }
 
-    fn is_at(&self, ground: &Ground<'_>, path: &Path) -> bool {
-        ground.identity(path).is_ok_and(|found| found == self.identity)
+    fn is_at(&self, dirs: &OpenDirs<'_>, path: &Path) -> bool {
+        dirs.identity(path).is_ok_and(|found| found == self.identity)
     }
 
-    fn done(&self, ground: &Ground<'_>) -> bool {
-        self.is_at(ground, &self.to)
+    fn done(&self, dirs: &OpenDirs<'_>) -> bool {
+        self.is_at(dirs, &self.to)
     }
 
-    /// Notes what it holds.
-    pub(super) fn with_content(self, ground: &Ground<'_>) -> Result<Rename> {
-        let content = ground.entry(&self.from).and_then(|(dir, name)| Content::of(&dir, &name));
+    /// Records the content of the entry.
+    pub(super) fn with_content(self, dirs: &OpenDirs<'_>) -> Result<Rename> {
+        let content = dirs.entry(&self.from).and_then(|(dir, name)| Content::of(&dir, &name));
         let content = content.map_err(|e| io_trouble("read", &self.from, &e))?;
         Ok(Rename { content: Some(content), ..self })
     }
 
-    /// Whether nobody used what was renamed since.
-    fn untouched(&self, ground: &Ground<'_>) -> bool {
-        let still = |content: &Content| ground.entry(&self.to).is_ok_and(|(dir, name)| content.is_still(&dir, &name));
+    /// Returns whether the entry is unchanged and not in use since the rename.
+    fn untouched(&self, dirs: &OpenDirs<'_>) -> bool {
+        let still = |content: &Content| dirs.entry(&self.to).is_ok_and(|(dir, name)| content.is_still(&dir, &name));
         self.content.as_ref().is_none_or(still)
     }
 
-    /// Does it, unless it is done.
-    fn settle(&self, ground: &Ground<'_>) -> Result<()> {
-        if self.done(ground) {
+    /// Does the rename unless it is already done.
+    fn settle(&self, dirs: &OpenDirs<'_>) -> Result<()> {
+        if self.done(dirs) {
             return Ok(());
         }
-        if !self.is_at(ground, &self.from) {
-            return Err(Error::new(ErrorKind::Failed, format!("{} is not where it was", self.from.shown()))
-                .why("somebody else moved it meanwhile"));
+        if !self.is_at(dirs, &self.from) {
+            return Err(Error::new(ErrorKind::Failed, format!("{}: no longer where it was", self.from.shown()))
+                .why("another process moved it in the meantime"));
         }
-        self.rename(ground, &self.from, &self.to)
+        self.rename(dirs, &self.from, &self.to)
     }
 
-    fn rename(&self, ground: &Ground<'_>, from: &Path, to: &Path) -> Result<()> {
-        let renamed = ground.entry(from).and_then(|(dir, name)| {
-            let (into, new) = ground.entry(to)?;
+    fn rename(&self, dirs: &OpenDirs<'_>, from: &Path, to: &Path) -> Result<()> {
+        let renamed = dirs.entry(from).and_then(|(dir, name)| {
+            let (into, new) = dirs.entry(to)?;
             dir.rename(name, &into, new)
         });
         renamed.map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Failed, format!("{} is taken", to.shown()))
-                .why("something appeared there in the middle of the exchange"),
+            io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Failed, format!("{}: already exists", to.shown()))
+                .fault(Fault::Taken)
+                .why("it appeared while directories were being renamed"),
             _ => io_trouble("rename", from, &e),
         })?;
-        if !self.is_at(ground, to) {
-            return Err(exchanged(to));
+        if !self.is_at(dirs, to) {
+            return Err(replaced(to));
         }
-        [parent(from), parent(to)].into_iter().try_for_each(|dir| ground.sync(dir))
+        [parent(from), parent(to)].into_iter().try_for_each(|dir| dirs.sync(dir))
     }
 }
 
-/// What stands when all of them are done.
+/// The result once all renames are done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
+#[allow(clippy::large_enum_variant, reason = "there is only one at a time")]
 pub(super) enum Outcome {
-    /// A member is in place.
+    /// A member is installed.
     Swapped(Swapped),
-    /// It is out of its place again.
+    /// A member is rolled back.
     Undone,
 }
 
-/// The whole list.
+/// The whole log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RenameLog {
     pub(super) plan: String,
     pub(super) run: String,
     pub(super) name: String,
-    /// Directories that are made before.
+    /// Directories to create before the renames.
     makes: Vec<PathBuf>,
     pub(super) renames: Vec<Rename>,
-    /// Directories of ours that are empty afterwards, and go.
+    /// Directories of ours that are empty afterwards and are removed.
     pub(super) empty: Vec<PathBuf>,
-    /// Staging directories that go afterwards, besides the one that this lies in.
+    /// Staging directories to remove afterwards, in addition to the one that holds this log.
     pub(super) shells: Vec<PathBuf>,
     pub(super) outcome: Outcome,
-    /// Whether it is of a restore without a plan: there is no journal to resume it by, so the next run rolls it back.
+    /// Whether it belongs to a restore without a plan: no journal exists to resume it from, so the next run rolls it
+    /// back.
     #[serde(default)]
     pub(super) once: bool,
 }
 
 impl RenameLog {
-    pub(super) fn new(whose: &MemberRef<'_>, outcome: Outcome) -> RenameLog {
-        let (plan, run, name) = (whose.plan.into(), whose.run.into(), whose.name.into());
+    pub(super) fn new(member: &MemberRef<'_>, outcome: Outcome) -> RenameLog {
+        let (plan, run, name) = (member.plan.into(), member.run.into(), member.name.into());
         let (makes, renames, empty, shells) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         RenameLog { plan, run, name, makes, renames, empty, shells, outcome, once: false }
     }
 
-    /// Adds the rename of a whole directory to a dated name beside it, which is returned.
+    /// Adds the rename of a whole directory to a dated name next to it, and returns that path.
     pub(super) fn aside_whole(
         &mut self,
-        ground: &Ground<'_>,
+        dirs: &OpenDirs<'_>,
         target: &Path,
         word: &str,
         stamp: &str,
     ) -> Result<PathBuf> {
-        let fail = |e: io::Error| io_trouble("look at", target, &e);
-        let identity = ground.identity(target).map_err(fail)?;
+        let fail = |e: io::Error| io_trouble("read", target, &e);
+        let identity = dirs.identity(target).map_err(fail)?;
         let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let beside = ground.dir(parent(target)).map_err(fail)?;
-        let to = parent(target).join(free_name(&beside, &format!("{name}.{word}-{stamp}")));
+        let above = dirs.dir(parent(target)).map_err(fail)?;
+        let to = parent(target).join(free_name(&above, &format!("{name}.{word}-{stamp}")));
         self.renames.push(Rename { from: target.into(), to: to.clone(), identity, content: None });
         Ok(to)
     }
 
-    /// Adds the renames of a directory's entries into a dated directory in it, which is returned; none where it has none.
+    /// Adds the renames of a directory's entries into a dated directory inside it, and returns that path; `None` if it
+    /// has no entries.
     pub(super) fn aside_entries(
         &mut self,
-        ground: &Ground<'_>,
+        dirs: &OpenDirs<'_>,
         target: &Path,
         undone: bool,
         stamp: &str,
     ) -> Result<Option<PathBuf>> {
-        let dir = ground.dir(target).map_err(|e| io_trouble("read", target, &e))?;
+        let dir = dirs.dir(target).map_err(|e| io_trouble("read", target, &e))?;
         let old = entries(&dir)?;
         if old.is_empty() {
             return Ok(None);
@@ -225,7 +173,7 @@ impl RenameLog {
         let word = if undone { UNDONE } else { OLD };
         let to = target.join(free_name(&dir, &format!("{word}-{stamp}")));
         for name in old {
-            self.renames.push(Rename::new(ground, &target.join(name), &to)?);
+            self.renames.push(Rename::new(dirs, &target.join(name), &to)?);
         }
         self.makes.push(to.clone());
         Ok(Some(to))
@@ -233,113 +181,115 @@ impl RenameLog {
 
     pub(super) fn write(&self, shell: &Shell) -> Result<()> {
         let text = serde_json::to_vec(self)
-            .map_err(|e| Error::new(ErrorKind::Input, "a path cannot be written down").why(e))?;
-        shell.put(MOVES, &text).map_err(|e| io_trouble("write in", shell.path(), &e))
+            .map_err(|e| Error::new(ErrorKind::Input, "cannot record a path that is not UTF-8").why(e))?;
+        shell.put(MOVES, &text).map_err(|e| io_trouble("write to", shell.path(), &e))
     }
 
-    /// The list in a staging directory of ours.
+    /// Reads the log in a staging directory of ours.
     pub(super) fn read(shell: &Shell) -> Option<RenameLog> {
         serde_json::from_slice(&shell.note(MOVES)?).ok()
     }
 
-    /// Whether it moves this directory, or something in it.
+    /// Returns whether it renames this directory, or something in it.
     pub(super) fn touches(&self, target: &Path) -> bool {
         self.renames.iter().any(|rename| rename.from.starts_with(target) || rename.to.starts_with(target))
     }
 
-    /// Whether everything in it lies where a member with these directories has it, and is what the plan says.
+    /// Checks that every path in it belongs to a member with these directories, and that the member is as planned.
     ///
     /// # Errors
-    /// The first thing that is not so, in a clause.
-    pub(super) fn fits(&self, whose: &MemberRef<'_>, targets: &[PathBuf]) -> std::result::Result<(), String> {
+    /// A clause that names the first difference.
+    pub(super) fn fits(&self, member: &MemberRef<'_>, targets: &[PathBuf]) -> std::result::Result<(), String> {
         let renames = self.renames.iter().flat_map(|rename| [&rename.from, &rename.to]);
         let mut all = renames.chain(&self.makes).chain(&self.empty).chain(&self.shells);
         if let Some(outside) = all.find(|path| !within(targets, path)) {
-            return Err(format!("{} is no place of {}", outside.shown(), whose.name));
+            return Err(format!("{} does not belong to {}", outside.shown(), member.name));
         }
         match &self.outcome {
             Outcome::Swapped(swapped) => {
                 swapped.is_of(targets)?;
-                whose.expected.differs(&swapped.restored).map_or(Ok(()), Err)
+                member.expected.differs(&swapped.restored).map_or(Ok(()), Err)
             }
             Outcome::Undone => Ok(()),
         }
     }
 
-    /// Whether one of them is done.
-    pub(super) fn begun(&self, ground: &Ground<'_>) -> bool {
-        self.renames.iter().any(|rename| rename.done(ground))
+    /// Returns whether at least one rename is done.
+    pub(super) fn begun(&self, dirs: &OpenDirs<'_>) -> bool {
+        self.renames.iter().any(|rename| rename.done(dirs))
     }
 
-    /// Does all that is not done yet.
+    /// Does all renames that are not done yet.
     ///
     /// # Errors
-    /// When one cannot be done; all of them are taken back then.
-    pub(super) fn carry(&self, ground: &Ground<'_>, shell: &Shell) -> Result<()> {
+    /// If one fails; all of them are rolled back then.
+    pub(super) fn execute(&self, dirs: &OpenDirs<'_>, shell: &Shell) -> Result<()> {
         let outcome = self
             .makes
             .iter()
-            .try_for_each(|dir| made(ground, dir))
-            .and_then(|()| self.renames.iter().try_for_each(|rename| rename.settle(ground)));
+            .try_for_each(|dir| made(dirs, dir))
+            .and_then(|()| self.renames.iter().try_for_each(|rename| rename.settle(dirs)));
         outcome.or_else(|trouble| {
-            self.take_back(ground, shell)
-                .map_err(|worse| Error { what: format!("{}, and then {}", trouble.what, worse.what), ..worse })?;
-            Err(trouble.hint("All is where it was before. Look at it, then try again."))
+            self.roll_back(dirs, shell).map_err(|worse| Error {
+                what: format!("{}; rolling back also failed: {}", trouble.what, worse.what),
+                ..worse
+            })?;
+            Err(trouble.hint("All directories are back where they were. Resolve the cause, then try again."))
         })
     }
 
-    /// Rolls back what is done, and forgets the list.
+    /// Rolls back the renames that are done and removes the log.
     ///
     /// # Errors
-    /// The first rename that cannot be rolled back, after the rest was tried; then the list stays.
-    pub(super) fn take_back(&self, ground: &Ground<'_>, shell: &Shell) -> Result<()> {
-        let done: Vec<&Rename> = self.renames.iter().rev().filter(|rename| rename.done(ground)).collect();
-        let failed = done.into_iter().map(|rename| self.back(ground, rename)).filter_map(Result::err);
+    /// The first rename that cannot be rolled back, after all others were tried; the log is kept then.
+    pub(super) fn roll_back(&self, dirs: &OpenDirs<'_>, shell: &Shell) -> Result<()> {
+        let done: Vec<&Rename> = self.renames.iter().rev().filter(|rename| rename.done(dirs)).collect();
+        let failed = done.into_iter().map(|rename| self.back(dirs, rename)).filter_map(Result::err);
         if let Some(trouble) = failed.collect::<Vec<_>>().into_iter().next() {
             return Err(trouble);
         }
         for dir in &self.makes {
-            let _ = ground.entry(dir).and_then(|(above, name)| above.remove_dir(name));
+            let _ = dirs.entry(dir).and_then(|(above, name)| above.remove_dir(name));
         }
         let gone = shell.dir.remove_file(MOVES).and_then(|()| shell.dir.sync());
-        gone.map_err(|e| io_trouble("write in", shell.path(), &e))?;
+        gone.map_err(|e| io_trouble("write to", shell.path(), &e))?;
         if matches!(self.outcome, Outcome::Undone) {
             shell.remove();
         }
         Ok(())
     }
 
-    fn back(&self, ground: &Ground<'_>, rename: &Rename) -> Result<()> {
-        rename.rename(ground, &rename.to, &rename.from).map_err(|trouble| {
+    fn back(&self, dirs: &OpenDirs<'_>, rename: &Rename) -> Result<()> {
+        rename.rename(dirs, &rename.to, &rename.from).map_err(|trouble| {
             let (to, from) = (rename.to.shown(), rename.from.shown());
-            let hint = match (rename.is_at(ground, &rename.from), self.once) {
-                (true, _) => format!("{from} is back in its place; only the sync after that failed."),
-                (false, true) => format!("{to} is removed by the next restore there."),
-                (false, false) => format!("What belongs at {from} is at {to}."),
+            let hint = match (rename.is_at(dirs, &rename.from), self.once) {
+                (true, _) => format!("{from} is restored; only the sync after the rename failed."),
+                (false, true) => format!("The next restore there removes {to}."),
+                (false, false) => format!("The content of {from} is at {to}."),
             };
             let trouble = trouble.hint(hint);
             if self.once { trouble } else { trouble.remedies(&[Remedy::Resume]) }
         })
     }
 
-    /// Settles the list of a restore without a plan whose run was killed: where its last rename is done, all that it was to
-    /// do is done; else what nobody used since is rolled back. Then all of it goes.
+    /// Finishes the log of a killed restore without a plan: if its last rename is done, so are all others; otherwise
+    /// the renames whose entries were not used since are rolled back. Then the staging directories are removed.
     pub(super) fn settle(&self, disk: &Disk, shell: &Shell) {
-        let ground = Ground::new(disk);
+        let dirs = OpenDirs::new(disk);
         if !self.is_around(disk, shell) {
             return shell.remove();
         }
         if shell.waits() {
-            let done = self.renames.iter().rev().filter(|rename| rename.done(&ground) && rename.untouched(&ground));
-            if done.map(|rename| self.back(&ground, rename)).filter_map(Result::err).count() > 0 {
+            let done = self.renames.iter().rev().filter(|rename| rename.done(&dirs) && rename.untouched(&dirs));
+            if done.map(|rename| self.back(&dirs, rename)).filter_map(Result::err).count() > 0 {
                 return;
             }
         }
-        self.clear(&ground, shell);
+        self.clear(&dirs, shell);
     }
 
-    /// Whether all that it moves belongs to targets beside which it lies: each has a staging directory of ours beside it,
-    /// this one or one that refers to this one.
+    /// Returns whether all its paths belong to targets that this log is next to: each has a staging directory of ours
+    /// next to it, either this one or one that refers to this one.
     fn is_around(&self, disk: &Disk, shell: &Shell) -> bool {
         let Outcome::Swapped(swapped) = &self.outcome else { return false };
         let targets: Vec<PathBuf> = swapped.places.iter().map(|place| place.target.clone()).collect();
@@ -355,20 +305,20 @@ impl RenameLog {
             && renames.chain(&self.shells).all(|path| within(&targets, path))
     }
 
-    /// Removes what is empty of ours; the list last, so that a kill in between leaves what the next run knows.
-    pub(super) fn clear(&self, ground: &Ground<'_>, shell: &Shell) {
+    /// Removes our empty directories; the log last, so that the next run recognises what a kill in between left.
+    pub(super) fn clear(&self, dirs: &OpenDirs<'_>, shell: &Shell) {
         for dir in &self.empty {
-            let _ = ground.entry(dir).and_then(|(above, name)| above.remove_dir(name));
+            let _ = dirs.entry(dir).and_then(|(above, name)| above.remove_dir(name));
         }
         for other in self.shells.iter().filter(|other| *other != shell.path()) {
-            let other = ground.entry(other).ok().and_then(|(place, name)| Shell::find(&place, &name));
+            let other = dirs.entry(other).ok().and_then(|(place, name)| Shell::find(&place, &name));
             other.iter().for_each(Shell::remove);
         }
         shell.remove();
     }
 }
 
-/// Whether a path in a list is one that a member with these directories may have there.
+/// Returns whether a path in a log can belong to a member with these directories.
 pub(super) fn within(targets: &[PathBuf], path: &Path) -> bool {
     let below = |base: &Path| -> Option<Vec<OsString>> {
         let parts = path.strip_prefix(base).ok()?.components();
@@ -390,34 +340,34 @@ pub(super) fn within(targets: &[PathBuf], path: &Path) -> bool {
             let rest = found.as_bytes().strip_prefix(name);
             rest.is_some_and(|rest| rest.starts_with(b".old-") || rest.starts_with(b".undone-"))
         };
-        let beside = target.parent().and_then(below).is_some_and(|parts| match parts.as_slice() {
+        let next_to = target.parent().and_then(below).is_some_and(|parts| match parts.as_slice() {
             [one] if dated(one) => true,
             other => in_shell(other),
         });
-        inside || beside
+        inside || next_to
     })
 }
 
-fn made(ground: &Ground<'_>, dir: &Path) -> Result<()> {
-    let fail = |e: io::Error| creation_trouble("make", dir, &e);
-    let (above, name) = ground.entry(dir).map_err(fail)?;
+fn made(dirs: &OpenDirs<'_>, dir: &Path) -> Result<()> {
+    let fail = |e: io::Error| creation_trouble("create", dir, &e);
+    let (above, name) = dirs.entry(dir).map_err(fail)?;
     match above.make(&name) {
-        // One that an earlier run made has to be ours: it is opened so when something goes into it.
+        // An existing one must be ours: that is checked when it is opened to move something into it.
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(fail(e)),
         _ => above.sync().map_err(fail),
     }
 }
 
-/// A name that nothing has: this one, or with a number behind it.
+/// Returns a name that is not in use: this one, or this one with a number appended.
 fn free_name(dir: &Dir, name: &str) -> String {
     let names = std::iter::once(name.to_string()).chain((2..).map(|n| format!("{name}-{n}")));
     names.into_iter().find(|name| matches!(dir.entry_metadata(name), Ok(None) | Err(_))).unwrap_or_else(|| name.into())
 }
 
-/// The entries of a directory that are etcd's or somebody's: not the filesystem's own, ours, or those put aside before.
+/// Returns the entries of a directory, sorted, without `lost+found`, our own and earlier backups.
 ///
 /// # Errors
-/// As the system says.
+/// If the directory cannot be read.
 pub(super) fn entries(dir: &Dir) -> Result<Vec<OsString>> {
     let mut names = dir.names().map_err(|e| io_trouble("read", dir.path(), &e))?;
     names.retain(|name| name != "lost+found" && !is_aside(name) && !staging_recovery::is_ours(dir, name));
@@ -426,43 +376,4 @@ pub(super) fn entries(dir: &Dir) -> Result<Vec<OsString>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_places_of_the_member_are_within() {
-        let targets = [PathBuf::from("/var/lib/etcd/m1"), "/log/wal".into()];
-        for right in [
-            "/var/lib/etcd/m1",
-            "/var/lib/etcd/m1.old-20261122-031205",
-            "/var/lib/etcd/m1.undone-20261122-031205-2",
-            "/var/lib/etcd/m1/member",
-            "/var/lib/etcd/m1/requorum-old-2026/member",
-            "/var/lib/etcd/.requorum-0a1b2c3d",
-            "/var/lib/etcd/.requorum-0a1b2c3d/new",
-            "/var/lib/etcd/m1/.requorum-0a1b2c3d/new/member",
-            "/log/.requorum-0a1b2c3d/new",
-            "/log/wal/0.wal",
-        ] {
-            assert!(within(&targets, Path::new(right)), "{right}");
-        }
-        for wrong in [
-            "/etc/passwd",
-            "/var/lib/etcd",
-            "/var/lib/etcd/m2",
-            "/var/lib/etcd/m10",
-            "/var/lib/etcd/m1x.old-1",
-            "/var/lib/etcd/m1/member/snap",
-            "/var/lib/etcd/m1/../../../../etc/passwd",
-            "/var/lib/etcd/m1/..",
-            "/var/lib/etcd/.requorum-0a1b2c3d/old",
-            "/var/lib/etcd/.requorum-0a1b2c3d/../passwd",
-            "/var/lib/etcd/.requorum-0a1b2c3d/new/a/b",
-            "/var/lib/.requorum-0a1b2c3d/new",
-            "var/lib/etcd/m1",
-            "",
-        ] {
-            assert!(!within(&targets, Path::new(wrong)), "{wrong}");
-        }
-    }
-}
+mod tests;

@@ -1,9 +1,10 @@
-//! The place in staging where a directory is built.
+//! The staging directory in which a new directory is built.
 //!
-//! Where the target does not exist, the new directory is built in `.requorum-XXXXXX/new` beside it. Where it exists and is
+//! If the target does not exist, the new directory is built in `.requorum-XXXXXX/new` next to it. If it exists and is
 //! empty (often a mount point) it is kept, with its owner and mode: the new entries are built in `.requorum-XXXXXX/new`
-//! inside it. Either way the renames that install it ([`super`]) stay on one filesystem. Dropped, a stage removes all
-//! that it made and nothing else; one that is [kept](StagingDir::keep) waits for its plan.
+//! inside it. Either way the renames that install it ([`super`]) stay on one filesystem. On drop a staging directory
+//! removes everything that it created and nothing else; one that is [kept](StagingDir::keep) is installed later by its
+//! plan.
 
 mod target;
 
@@ -24,7 +25,7 @@ use crate::{
     text::Shown,
 };
 
-/// How often another name is tried when a second requorum cleared ours away as an empty leftover.
+/// How many names are tried when another requorum removes ours as an empty leftover.
 const TRIES: u32 = 5;
 
 /// A directory under construction.
@@ -32,23 +33,23 @@ const TRIES: u32 = 5;
 pub struct StagingDir {
     target: PathBuf,
     inside: bool,
-    /// With the directory whose entries the renames change.
+    /// The staging directory, with its parent directory.
     shell: Shell,
     content: Dir,
     parents: Vec<NewDir>,
     kept: bool,
-    // Closed last, so that nobody takes the directory for a leftover before it is gone.
+    // Closed last, so that no other run removes the directory as a leftover while it still exists.
     _lock: Locked,
 }
 
-/// A directory that was made for the target to lie in.
+/// A parent directory of the target that was created, by its own parent and name.
 type NewDir = (Dir, OsString);
 
 impl StagingDir {
-    /// Begins a directory that is to become `target`, or to be exchanged for what is there.
+    /// Creates the staging directory for a directory that is to become `target`, or to replace it.
     ///
     /// # Errors
-    /// When something is there that is no directory, or nothing can be made there.
+    /// If `target` exists and is not a directory, or nothing can be created there.
     pub fn begin(disk: &Disk, target: &Path) -> Result<StagingDir> {
         let inside = inside(target)?;
         let place = if inside { target } else { parent(target) };
@@ -66,67 +67,66 @@ impl StagingDir {
             }
             Err(e) => {
                 remove_empty(&parents);
-                Err(io_trouble("write in", place, &e))
+                Err(io_trouble("write to", place, &e))
             }
         }
     }
 
-    /// The directory to build in: it stands for the target.
+    /// Returns the directory to build in: it becomes the target.
     pub fn content(&self) -> &Dir {
         &self.content
     }
 
-    /// The target.
+    /// Returns the target.
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Whether the target is an empty directory that was there before and is kept.
+    /// Returns whether the target is an existing empty directory, which is kept.
     pub fn inside(&self) -> bool {
         self.inside
     }
 
-    /// Its staging directory.
+    /// Returns the staging directory itself.
     pub fn shell(&self) -> &Shell {
         &self.shell
     }
 
-    /// Makes what was built last.
+    /// Syncs the directory in which the target is built.
     ///
     /// # Errors
-    /// As the system says.
+    /// If the system refuses.
     pub fn sync(&self) -> Result<()> {
-        self.content.sync().map_err(|e| io_trouble("make durable", self.content.path(), &e))
+        self.content.sync().map_err(|e| io_trouble("sync", self.content.path(), &e))
     }
 
-    /// Leaves what was built where it is, with `note` to tell what it is by; it outlives this run. The directory that
-    /// holds it.
+    /// Keeps what was built beyond this run, with `note` to identify it, and returns the path of the staging directory.
     ///
     /// # Errors
-    /// As the system says; then it is removed.
+    /// If the note cannot be written; what was built is removed then.
     pub fn keep(self, note: &[u8]) -> Result<PathBuf> {
         let kept = self.content.sync().and_then(|()| self.shell.put(staging_recovery::STAGED, note));
-        kept.map_err(|e| io_trouble("write in", self.shell.path(), &e))?;
+        kept.map_err(|e| io_trouble("write to", self.shell.path(), &e))?;
         let path = self.shell.path().into();
         self.leave();
         Ok(path)
     }
 
-    /// Leaves all as it is.
+    /// Keeps everything as it is.
     pub fn leave(mut self) {
         self.kept = true;
     }
 }
 
-/// Somebody who may write around the target did so.
-pub fn exchanged(path: &Path) -> Error {
-    Error::new(ErrorKind::Failed, format!("{} is not what was put there", path.shown()))
-        .why("a user who may write in the directory around it exchanged it at that moment")
-        .hint("Look at who may write there and what that user is doing, then try again.")
+/// Returns the error for a path that another user replaced after it was put there.
+pub fn replaced(path: &Path) -> Error {
+    Error::new(ErrorKind::Failed, format!("{}: replaced by another process", path.shown()))
+        .why("it is not the file or directory that requorum put there; another user may write in its parent directory")
+        .hint("Check who can write in that directory and what they are running, then try again.")
 }
 
 impl Drop for StagingDir {
-    /// Removes what was made.
+    /// Removes what was created.
     fn drop(&mut self) {
         if self.kept {
             return;
@@ -136,10 +136,10 @@ impl Drop for StagingDir {
     }
 }
 
-/// Makes and locks a staging directory in `place`, marked as ours before anything else is in it.
+/// Creates and locks a staging directory in `place`; its marker is written before anything else.
 ///
 /// # Errors
-/// As the system says.
+/// If it cannot be created.
 pub fn shell(place: &Dir) -> io::Result<(Shell, Locked)> {
     let mut tries = 0;
     loop {
@@ -163,7 +163,7 @@ pub fn shell(place: &Dir) -> io::Result<(Shell, Locked)> {
             Ok(()) => {}
         }
         let marker = Locked::new(shell.dir.read(MARKER)?);
-        // The lock only tells other runs that this one lives; where locks don't work, nothing is cleared.
+        // The lock only shows other runs that this one is alive; where locks do not work, nothing is cleared.
         let locked = marker.try_take();
         let swept = matches!(locked, Ok(false)) || matches!(shell.dir.entry_metadata(MARKER), Ok(None));
         if !swept || tries == TRIES {
@@ -177,7 +177,7 @@ fn make_parents(disk: &Disk, target: &Path) -> Result<Vec<NewDir>> {
         target.ancestors().skip(1).take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
     let mut made: Vec<NewDir> = Vec::new();
     let Some(first) = missing.last() else { return Ok(made) };
-    let mut at = disk.dir(parent(first)).map_err(|e| creation_trouble("make", first, &e))?;
+    let mut at = disk.dir(parent(first)).map_err(|e| creation_trouble("create", first, &e))?;
     for dir in missing.into_iter().rev() {
         let done = dir.file_name().ok_or_else(|| io::ErrorKind::InvalidInput.into()).and_then(|name| {
             let new = at.make(name)?;
@@ -189,14 +189,14 @@ fn make_parents(disk: &Disk, target: &Path) -> Result<Vec<NewDir>> {
             Ok(new) => at = new,
             Err(e) => {
                 remove_empty(&made);
-                return Err(creation_trouble("make", dir, &e));
+                return Err(creation_trouble("create", dir, &e));
             }
         }
     }
     Ok(made)
 }
 
-/// Removes the directories that are empty, the deepest first.
+/// Removes those directories that are empty, deepest first.
 fn remove_empty(dirs: &[NewDir]) {
     for (above, name) in dirs.iter().rev() {
         let _ = above.remove_dir(name);

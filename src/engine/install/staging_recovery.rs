@@ -1,16 +1,16 @@
-//! Staging directories: how one of ours is known, what is in it, and how it is removed.
+//! Staging directories on the disk: how ours are recognised, what they contain, and how they are removed.
 //!
-//! A staging directory `.requorum-XXXXXX` holds
+//! A staging directory `.requorum-XXXXXX` contains
 //! ```text
-//! requorum-staging   the marker; locked while its run lives
+//! requorum-staging   the marker; locked while its run is alive
 //! new                what is being built
-//! partner            in the WAL's: the path of the data directory's staging directory
-//! staged             it is built and verified, and waits to be installed by its plan, see super::swap
-//! moves              in the data directory's: the renames by which it is being installed
+//! partner            in that of the WAL directory: the path of that of the data directory
+//! staged             it is built and verified, and is to be installed by its plan, see super::install
+//! moves              in that of the data directory: the renames that install it
 //! ```
-//! Anybody who may write beside a target can make such a directory. So one counts only when it, its marker and each note
-//! in it are this user's own ([`crate::engine::durable_fs`]). What does not count is left alone; in a target it is an entry as any
-//! other. What a killed run left is rolled back and cleared by [`super::clear`].
+//! Any user who can write next to a target can create such a directory. So one is used only if it, its marker and each
+//! note in it belong to this user ([`crate::engine::durable_fs`]). Any other is left alone; in a target it counts as an
+//! ordinary entry. What a killed run left is rolled back and removed by [`super::clear`].
 
 use crate::text::Shown;
 use std::{
@@ -28,39 +28,40 @@ use crate::engine::{
     durable_fs::{Dir, Disk, Trusted, is_private, parent},
 };
 
-/// How the names of our staging directories begin.
+/// The name prefix of our staging directories.
 pub const PREFIX: &str = ".requorum-";
-/// The file in a staging directory that says whose it is; locked while the work goes on.
+/// The file that marks a staging directory as ours; locked while its run is alive.
 pub const MARKER: &str = "requorum-staging";
-/// The file that says that what was built is whole and waits.
+/// The note that what was built is complete and is to be installed.
 pub const STAGED: &str = "staged";
-/// The file with the renames that put it in place.
+/// The rename log.
 pub const MOVES: &str = "moves";
 /// A note that is being written.
 const PART: &str = "note.part";
-/// A note of earlier versions, which the moves took the place of.
+/// A note of earlier versions, which the rename log replaced.
 const PROMISE: &str = "promise";
 const PARTNER: &str = "partner";
-/// How much of a WAL file tells whether somebody wrote to it: a restore writes a few KiB.
+/// How many bytes of a WAL file are compared to see whether it was written to: a restore writes a few KiB.
 const HEAD: u64 = 1 << 20;
-/// No note is longer.
+/// The longest note that is read, in bytes.
 const NOTE: u64 = 4 << 20;
-/// No path is.
+/// The longest path that is read, in bytes.
 const PATH: u64 = 4096;
 
 /// A staging directory that is ours.
 #[derive(Debug, Clone)]
 pub struct Shell {
-    /// The directory that it lies in.
+    /// Its parent directory.
     pub place: Dir,
     /// Its name there.
     pub name: OsString,
-    /// Itself.
+    /// The directory itself.
     pub dir: Dir,
 }
 
 impl Shell {
-    /// The one called `name` in `place`, if it is a staging directory and ours; it may be empty, as it is for a moment.
+    /// Returns the entry `name` of `place` if it is a staging directory of ours; it may be empty, as it is briefly
+    /// after it is created.
     pub fn find(place: &Dir, name: &OsStr) -> Option<Shell> {
         if !name.as_bytes().starts_with(PREFIX.as_bytes()) {
             return None;
@@ -70,29 +71,29 @@ impl Shell {
         (shell.marker().is_some() || shell.is_empty()).then_some(shell)
     }
 
-    /// The one at `path`.
+    /// Returns the staging directory at `path`.
     pub fn at(disk: &Disk, path: &Path) -> Option<Shell> {
         let (place, name) = disk.above(path).ok()?;
         Shell::find(&place, &name)
     }
 
-    /// Those in a directory.
+    /// Returns all staging directories in a directory.
     pub fn all(place: &Dir) -> Vec<Shell> {
         place.names().unwrap_or_default().iter().filter_map(|name| Shell::find(place, name)).collect()
     }
 
-    /// Those that may be a target's: beside it, and in it where it exists.
+    /// Returns those that may belong to a target: next to it, and inside it if it exists.
     pub fn around(disk: &Disk, target: &Path) -> Vec<Shell> {
         let places = [parent(target), target].into_iter().filter_map(|place| disk.dir(place).ok());
         places.flat_map(|place| Shell::all(&place)).collect()
     }
 
-    /// Where it was found.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// Its marker.
+    /// Opens its marker.
     pub fn marker(&self) -> Option<File> {
         self.dir.trusted(MARKER, false).ok()?.ours()
     }
@@ -101,31 +102,31 @@ impl Shell {
         self.dir.names().is_ok_and(|names| names.is_empty())
     }
 
-    /// A note in it, if there is one that is ours.
+    /// Reads a note in it, if it exists and is ours.
     pub fn note(&self, name: &str) -> Option<Vec<u8>> {
         self.dir.read_trusted(name, NOTE).ok()?.ours()
     }
 
-    /// Whether a note of this name is in it, whosever it is.
+    /// Returns whether a note of this name is in it, ours or not.
     pub fn has(&self, name: &str) -> bool {
         !matches!(self.dir.entry_metadata(name), Ok(None))
     }
 
-    /// Whether something is still in it that is to be put in place.
+    /// Returns whether it still contains something to install.
     pub fn waits(&self) -> bool {
         self.dir.open("new/member").is_ok()
     }
 
-    /// The data directory's staging directory, as the WAL's names it.
+    /// Returns the path of the data directory's staging directory, as noted in that of the WAL directory.
     pub fn partner(&self) -> Option<PathBuf> {
         let bytes = self.dir.read_trusted(PARTNER, PATH).ok()?.ours()?;
         Some(PathBuf::from(OsString::from_vec(bytes)))
     }
 
-    /// Puts a note of this name into it, whole or not at all.
+    /// Writes a note of this name into it, atomically.
     ///
     /// # Errors
-    /// When one is there, or as the system says.
+    /// If it exists already, or cannot be written.
     pub fn put(&self, name: &str, text: &[u8]) -> io::Result<()> {
         if self.has(PART) {
             self.dir.remove_file(PART)?;
@@ -135,21 +136,21 @@ impl Shell {
         self.dir.sync()
     }
 
-    /// Notes in the WAL's staging directory where the data directory's is, which holds the renames.
+    /// Notes the path of the data directory's staging directory, which contains the rename log, in that of the WAL.
     ///
     /// # Errors
-    /// As the system says.
+    /// If it cannot be written.
     pub fn refer(&self, partner: &Shell) -> io::Result<()> {
         let partner = std::path::absolute(partner.path())?;
         self.dir.write_new(PARTNER, partner.as_os_str().as_bytes(), 0o600)?;
         self.dir.sync()
     }
 
-    /// Removes it. What is told of what goes before it, and the marker last, so that a kill in between leaves what the
-    /// next run still knows.
+    /// Removes it: the notes first and the marker last, so that the next run still recognises what a kill in between
+    /// left.
     pub fn remove(&self) {
         let gone = |name: &str| !self.has(name) || self.dir.remove_tree(name).is_ok();
-        // Synced, since after a power cut the marker's end might otherwise come before the others'.
+        // Synced, since after a power cut the marker might otherwise be gone before the rest.
         if [STAGED, MOVES, PART, PROMISE, PARTNER, "new"].into_iter().all(gone)
             && self.dir.sync().is_ok()
             && gone(MARKER)
@@ -158,7 +159,7 @@ impl Shell {
         }
     }
 
-    /// Removes it where it is empty, if it still has its name.
+    /// Removes it if it is empty and still has its name.
     pub fn vanish(&self) {
         if self.dir.identity().is_ok_and(|own| self.place.is(&self.name, own)) {
             let _ = self.place.remove_dir(&self.name);
@@ -166,10 +167,10 @@ impl Shell {
     }
 }
 
-/// What is in a WAL directory or file that a restore made: whoever wrote to it since made it another.
+/// The content of a WAL directory or file as a restore wrote it; it differs once anything writes to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
-    /// The file in it, where it is a directory.
+    /// The name of its only file, if it is a directory.
     file: Option<Vec<u8>>,
     /// The file's length and the CRC-32C of its first MiB.
     bytes: u64,
@@ -177,10 +178,10 @@ pub struct Content {
 }
 
 impl Content {
-    /// That of the entry `name`.
+    /// Reads the content of the entry `name`.
     ///
     /// # Errors
-    /// When more than one entry is in it, or as the system says.
+    /// If it is a directory with more than one entry, or cannot be read.
     pub fn of(dir: &Dir, name: &OsStr) -> io::Result<Content> {
         let meta = dir.entry_metadata(name)?.ok_or(io::ErrorKind::NotFound)?;
         let (file, (bytes, head)) = match meta.is_dir() {
@@ -195,7 +196,7 @@ impl Content {
         Ok(Content { file: file.map(OsString::into_vec), bytes, head })
     }
 
-    /// Whether the entry `name` still has it, and nobody holds it.
+    /// Returns whether the entry `name` still has this content, and no process has it locked.
     pub fn is_still(&self, dir: &Dir, name: &OsStr) -> bool {
         let file = match &self.file {
             None => dir.read(name),
@@ -205,7 +206,7 @@ impl Content {
     }
 }
 
-/// The one entry of a directory, none if it is empty; an error if there are more.
+/// Returns the only entry of a directory, `None` if it is empty; an error if there are more.
 fn only_entry(dir: &Dir) -> io::Result<Option<OsString>> {
     let mut names = dir.names()?.into_iter();
     let first = names.next();
@@ -219,8 +220,7 @@ fn head(file: File) -> io::Result<(u64, u32)> {
     Ok((length, crc32c::crc32c(&bytes)))
 }
 
-/// Whether an entry is ours: a staging directory, marked, or named so and empty, as it is for a moment; a journal or a
-/// lock.
+/// Returns whether an entry is ours: a staging directory (marked, or still empty), a journal or a lock file.
 pub fn is_ours(dir: &Dir, name: &OsStr) -> bool {
     let bytes = name.as_bytes();
     if !bytes.starts_with(PREFIX.as_bytes()) {
@@ -233,7 +233,7 @@ pub fn is_ours(dir: &Dir, name: &OsStr) -> bool {
     }
 }
 
-/// What was found of a note that decides: as [`Trusted`], with the path for a message.
+/// Returns why a note cannot be trusted, with its path, if it exists and is not ours (see [`Trusted`]).
 pub fn strange(shell: &Shell, name: &str) -> Option<String> {
     match shell.dir.read_trusted(name, NOTE) {
         Ok(Trusted::Untrusted(why)) => Some(format!("{} {why}", shell.path().join(name).shown())),

@@ -1,8 +1,8 @@
-//! The database copied page run by page run, and the proof that the copy is what was hashed.
+//! Copies the database in runs of pages, and verifies that the copy is what was hashed.
 //!
-//! Free pages are not copied: they become holes, so that a half-free database costs its live pages
-//! only, and every page keeps its number. The proof puts each block together again from the copy's
-//! live pages and the source's other bytes; its checksum must be the one taken while hashing.
+//! Free pages are not copied: they become holes, so that a half-free database costs only its live pages, and every page
+//! keeps its number. The verification assembles each block from the copy's live pages and the source's other bytes; its
+//! checksum must be the one that was computed while hashing.
 
 use std::{io, os::unix::fs::FileExt};
 
@@ -20,18 +20,18 @@ use crate::{
     error::Result,
 };
 
-/// Bytes that are copied in one call, between two steps.
+/// Bytes that are copied in one call, between two progress steps.
 const STRIDE: u64 = 16 << 20;
 
-/// How many bytes a copy of the live pages takes, at most.
+/// Returns the size of a copy of the live pages in bytes, at most.
 pub fn live_bytes(checked: &Checked) -> u64 {
     checked.walk.in_use.count().saturating_mul(u64::from(checked.view.page_size())).min(checked.view.used_bytes())
 }
 
-/// Copies the pages in use to the same places; what lies between them stays a hole.
+/// Copies the pages in use to the same offsets; the rest are holes.
 ///
 /// # Errors
-/// When reading or writing fails, the source is shorter than it was, or `watch` says stop.
+/// If reading or writing fails, the source is shorter than before, or `watch` requests a stop.
 pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Result<()> {
     let (view, source) = (&checked.view, &checked.source);
     let fail = |e: io::Error| match e.kind() {
@@ -40,57 +40,57 @@ pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Res
     };
     let (page, used) = (u64::from(view.page_size()), view.used_bytes());
     let total = live_bytes(checked);
-    // A database is opened only where all its pages up to the mark are in the file: no place of one of them overflows.
+    // A database is opened only if all its pages up to the high-water mark are in the file: no page offset overflows.
     let place = |id: u64| id.saturating_mul(page);
-    // Where blocks can be shared, the copy costs nothing, free pages or not.
+    // If the filesystem can share blocks, the copy costs nothing, free pages or not.
     let shared = db.share(source.file(), source.bytes).map_err(fail)?;
     db.set_len(used).map_err(fail)?;
-    let (mut done, mut told) = (0u64, 0u64);
-    for (first, behind) in checked.walk.in_use.runs(0, view.meta().hwm, true).filter(|_| !shared) {
-        let (mut at, end) = (place(first), place(behind));
+    let (mut done, mut reported) = (0u64, 0u64);
+    for (first, end_page) in checked.walk.in_use.runs(0, view.meta().hwm, true).filter(|_| !shared) {
+        let (mut at, end) = (place(first), place(end_page));
         while at < end {
             let length = end.saturating_sub(at).min(STRIDE);
             db.copy(source.file(), at, length).map_err(fail)?;
             (at, done) = (at.saturating_add(length), done.saturating_add(length));
-            if done.saturating_sub(told) >= STRIDE / 4 {
-                told = done;
+            if done.saturating_sub(reported) >= STRIDE / 4 {
+                reported = done;
                 step(watch, Phase::Copy, done, total)?;
             }
         }
     }
-    // On the disk while the hash still runs.
+    // Written to the disk while the hash is still running.
     db.sync_data().map_err(fail)?;
     step(watch, Phase::Copy, total, total)
 }
 
-/// Compares the copy's live pages, but for the two meta pages, with what was hashed.
+/// Compares the copy's live pages, except the two meta pages, with what was hashed.
 ///
 /// # Errors
-/// When they differ, that is when the source changed between hashing and copying, or the disk lies.
-pub fn prove(prepared: &VerifiedSource, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Result<()> {
+/// If they differ: the source changed between hashing and copying, or the disk returns wrong data.
+pub fn verify(prepared: &VerifiedSource, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Result<()> {
     let Checked { source, view, walk, .. } = &prepared.checked;
     let (page, used) = (u64::from(view.page_size()), view.used_bytes());
-    // Pages of up to 64 KiB divide a piece; those behind the mark are not in use.
+    // A piece is a multiple of the page size (at most 64 KiB); pages after the high-water mark are not in use.
     let pages = |from: u64, to: u64| (from.checked_div(page).unwrap_or(0), to.div_ceil(page));
     let mut buffer = vec![0; PIECE_BYTES];
     for (number, expected) in (0u64..).zip(&prepared.digest.blocks) {
         let start = number.saturating_mul(BLOCK_BYTES as u64);
         let end = start.saturating_add(BLOCK_BYTES as u64).min(source.body_bytes());
-        let (first, behind) = pages(start, end);
-        if start >= used || walk.in_use.runs(first.max(2), behind, true).next().is_none() {
+        let (first, end_page) = pages(start, end);
+        if start >= used || walk.in_use.runs(first.max(2), end_page, true).next().is_none() {
             continue;
         }
         let (mut at, mut sum) = (start, 0);
         while at < end {
             let until = at.saturating_add(PIECE_BYTES as u64).min(end);
-            let (first, behind) = pages(at, until);
+            let (first, end_page) = pages(at, until);
             let piece = buffer.split_at_mut(until.saturating_sub(at) as usize).0;
-            let whole = until <= used && first >= 2 && walk.in_use.runs(first, behind, false).next().is_none();
+            let whole = until <= used && first >= 2 && walk.in_use.runs(first, end_page, false).next().is_none();
             if whole {
                 db.read_exact_at(piece, at).map_err(|e| io_trouble("read back", db.path(), &e))?;
             } else {
                 FileExt::read_exact_at(source.file(), piece, at).map_err(|e| io_trouble("read", &source.path, &e))?;
-                for (from, to) in walk.in_use.runs(first.max(2), behind, true) {
+                for (from, to) in walk.in_use.runs(first.max(2), end_page, true) {
                     let [from, to] = [from, to].map(|id| id.saturating_mul(page).min(until).saturating_sub(at));
                     let pages = piece.get_mut(from as usize..to as usize).unwrap_or_default();
                     db.read_exact_at(pages, at.saturating_add(from))
@@ -111,7 +111,7 @@ pub fn prove(prepared: &VerifiedSource, db: &DiskFile, watch: &mut ProgressFn<'_
 /// Writes a compacted copy: the rows of every bucket, and no free pages.
 ///
 /// # Errors
-/// When reading or writing fails, or `watch` says stop.
+/// If reading or writing fails, or `watch` requests a stop.
 pub fn compact(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Result<()> {
     let (view, RowScan { rows, .. }) = (&checked.view, &checked.walk);
     let mut stopped = None;
@@ -123,7 +123,10 @@ pub fn compact(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> 
             let mut cursor = view.cursor(&bucket);
             while let Some(row) = cursor.next()? {
                 if row.is_bucket {
-                    return Err(Error::Refused { bucket: name, what: "it holds a bucket, which etcd never makes" });
+                    return Err(Error::Refused {
+                        bucket: name,
+                        what: "it contains a bucket, which etcd never creates",
+                    });
                 }
                 build.put(row.key, row.value)?;
                 written = written.saturating_add(1);

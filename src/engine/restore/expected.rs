@@ -1,5 +1,5 @@
-//! What a plan says a member must be once it is built, and whether a claim about one fits: asked on the host of what was
-//! read back there, and again by the operator's side of what the host reports.
+//! A member as the plan defines it, and the comparison with a built one: done on the host with what was read back
+//! there, and again on the operator's machine with what the host reports.
 
 use std::io::Read;
 
@@ -15,10 +15,10 @@ use crate::{
     raft::wal,
 };
 
-/// How much of a log is compared: its records stand at its beginning, and nothing but zeros follows.
+/// How many bytes of a log are compared: its records are at the start, and only zeros follow.
 pub const LOG_BYTES: usize = manual::LOG_BYTES;
 
-/// The SHA-256, hex, of the beginning of a log's first file.
+/// Returns the SHA-256, hex, of the start of a log's first file.
 pub fn log_sha256(begin: &[u8]) -> String {
     let mut sha = Sha256::new();
     sha.update(begin);
@@ -33,7 +33,7 @@ pub struct Expected {
     pub name: String,
     /// Its ID.
     pub member_id: Id,
-    /// The new cluster's.
+    /// The new cluster's ID.
     pub cluster_id: Id,
     /// The IDs of all members, ascending.
     pub members: Vec<Id>,
@@ -43,11 +43,11 @@ pub struct Expected {
     pub keys: u64,
     /// SHA-256 of the snapshot, hex.
     pub source_sha256: String,
-    /// SHA-256 of the log's beginning, hex.
+    /// SHA-256 of the start of the log, hex.
     pub log_sha256: String,
 }
 
-/// What a snapshot holds, as a plan pins it.
+/// The content of a snapshot, as a plan pins it.
 #[derive(Debug, Clone, Copy)]
 pub struct Pinned<'a> {
     /// SHA-256 of the whole file, hex.
@@ -56,13 +56,13 @@ pub struct Pinned<'a> {
     pub revision: i64,
     /// Its live keys.
     pub keys: u64,
-    /// How many revisions later the restored store starts.
+    /// The number of revisions that are skipped.
     pub bump: u64,
 }
 
 impl Expected {
-    /// The member called `name` of a table, restored from this snapshot in the forms of `target`; none where the table has
-    /// no such member.
+    /// Returns the member `name` of a table, restored from this snapshot in the formats of `target`; `None` if the
+    /// table has no such member.
     pub fn new(genesis: &InitialLog, name: &str, target: Minor, pinned: Pinned<'_>) -> Option<Expected> {
         let member_id = genesis.id_of(name)?;
         Some(Expected {
@@ -78,10 +78,10 @@ impl Expected {
         })
     }
 
-    /// A plan's member.
+    /// Returns a plan's member.
     ///
     /// # Errors
-    /// `Usage` when the plan has none of that name.
+    /// `Usage` if the plan has no member of that name.
     pub fn from_plan(plan: &Plan, name: &str) -> Result<Expected> {
         plan.member(name)?;
         let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
@@ -90,13 +90,13 @@ impl Expected {
             Pinned { sha256: &source.sha256, revision: source.revision, keys: source.keys, bump: plan.bump_revision };
         let found =
             Expected::new(&InitialLog::new(table, &plan.token), name, plan.target.unwrap_or(Minor::V3_5), pinned);
-        found.ok_or_else(|| Error::new(ErrorKind::Bug, format!("{name} is in the plan and not in its table")))
+        found.ok_or_else(|| Error::new(ErrorKind::Bug, format!("{name}: in the plan but not in its member table")))
     }
 
-    /// The first thing in which a claim about the member differs from the plan, in a clause; none where all of it fits.
+    /// Returns the first difference between a reported member and the plan, in a clause; `None` if there is none.
     pub fn differs(&self, claim: &Restored) -> Option<String> {
         let differs = |what: &str, found: &dyn std::fmt::Display, planned: &dyn std::fmt::Display| {
-            Some(format!("{what} is {found}, planned is {planned}"))
+            Some(format!("{what} is {found}, but the plan has {planned}"))
         };
         match () {
             () if claim.name != self.name => differs("its name", &claim.name, &self.name),
@@ -117,11 +117,11 @@ impl Expected {
         }
     }
 
-    /// Reads, by the handles of its directories, what was put in place: the log from its beginning, the members and the
-    /// last revision in the database.
+    /// Reads an installed member through its open directories and compares it: the start of the log, and the members
+    /// and the last revision in the database.
     ///
     /// # Errors
-    /// The first thing that is not as planned, in a clause.
+    /// The first difference from the plan, in a clause.
     pub fn read_back(&self, data: &Dir, log: Option<&Dir>) -> std::result::Result<(), String> {
         let fail = |e: std::io::Error| e.to_string();
         let segment = wal::file_name(0, 0);
@@ -130,24 +130,24 @@ impl Expected {
             None => (data, format!("member/wal/{segment}")),
         };
         let mut bytes = Vec::new();
-        let file = dir.read(&below).map_err(|e| format!("its log cannot be read: {e}"))?;
+        let file = dir.read(&below).map_err(|e| format!("cannot read its WAL: {e}"))?;
         file.take(LOG_BYTES as u64).read_to_end(&mut bytes).map_err(fail)?;
         let found = log_sha256(&bytes);
         if found != self.log_sha256 {
             return Err(match wal::parse(&[&bytes]) {
                 Ok(log) => format!("it is member {} of cluster {}", Id(log.node_id), Id(log.cluster_id)),
-                Err(e) => format!("its log does not read back: {e}"),
+                Err(e) => format!("its WAL is damaged: {e}"),
             });
         }
-        let db = data.read("member/snap/db").map_err(|e| format!("its database cannot be read: {e}"))?;
-        let view = View::open(db).map_err(|e| format!("its database does not open: {e}"))?;
+        let db = data.read("member/snap/db").map_err(|e| format!("cannot read its database: {e}"))?;
+        let view = View::open(db).map_err(|e| format!("cannot open its database: {e}"))?;
         let members = members(&view).map_err(|e| e.to_string())?;
         if members != self.members {
-            return Err(format!("its database lists the members {}", ids(&members)));
+            return Err(format!("its database has the members {}", ids(&members)));
         }
         let revision = datadir::last_revision(&view).map_err(|e| e.to_string())?;
         if revision != self.revision {
-            return Err(format!("its database ends at revision {revision}, planned is {}", self.revision));
+            return Err(format!("its database ends at revision {revision}, but the plan has {}", self.revision));
         }
         Ok(())
     }
@@ -160,7 +160,7 @@ fn ids(ids: &[Id]) -> String {
     }
 }
 
-/// The IDs in the bucket `members`, ascending.
+/// Reads the IDs in the bucket `members`, ascending.
 pub(in crate::engine) fn members<R: crate::bbolt::ReadAt>(
     view: &View<R>,
 ) -> std::result::Result<Vec<Id>, crate::bbolt::Error> {
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
     use crate::domain::members::build_plan;
 
-    /// What is claimed of m2 when all is right.
+    /// The report for m2 if everything is right.
     fn right(expected: &Expected) -> Restored {
         Restored {
             name: expected.name.clone(),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn every_claim_is_compared() {
+    fn every_field_of_a_report_is_compared() {
         let plan = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
         let expected = Expected::from_plan(&plan, "m2").unwrap();
         assert_eq!((expected.member_id, expected.cluster_id), (plan.members[1].id, plan.cluster_id));

@@ -1,5 +1,5 @@
-//! The log that a new cluster begins with: one WAL segment and one `.snap` file that say who its
-//! members are, as `etcdutl snapshot restore` writes them.
+//! The log that a new cluster starts with: one WAL segment and one `.snap` file that define its members, as
+//! `etcdutl snapshot restore` writes them.
 //!
 //! The WAL depends only on the member's ID, the table and the token; the `.snap` only on the
 //! table and the token. Source: etcd `etcdutl/snapshot/v3_snapshot.go` (`saveWALAndSnap`).
@@ -19,20 +19,20 @@ use crate::{
     },
 };
 
-/// The raft term of everything that a restore writes.
+/// The raft term in everything that a restore writes.
 pub const TERM: u64 = 1;
 
 /// The members of a new cluster with their IDs, in ascending order of ID: the order of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitialLog {
-    /// As they go into the log and into the `members` bucket.
+    /// The members as written into the log and the `members` bucket.
     pub members: Vec<Member>,
     /// The cluster's ID.
     pub cluster_id: Id,
 }
 
 impl InitialLog {
-    /// Makes the IDs for a table of names and peer URLs (in the form in which etcd prints them).
+    /// Computes the IDs for a table of names and peer URLs (in the form in which etcd prints them).
     pub fn new<'a>(table: impl IntoIterator<Item = (&'a str, &'a [String])>, token: &str) -> InitialLog {
         let mut members: Vec<Member> = table
             .into_iter()
@@ -47,24 +47,24 @@ impl InitialLog {
         InitialLog { members, cluster_id: cluster_id(&ids) }
     }
 
-    /// The ID of the member called `name`.
+    /// Returns the ID of the member `name`.
     pub fn id_of(&self, name: &str) -> Option<Id> {
         self.members.iter().find(|m| m.name == name).map(|m| Id(m.id))
     }
 
-    /// The raft index of the last entry, which is also the commit and the consistent index.
+    /// Returns the raft index of the last entry, which is also the commit index and the consistent index.
     pub fn index(&self) -> u64 {
         self.members.len() as u64
     }
 
-    /// The records of the WAL segment of the member `node`, without the preallocated zeros.
+    /// Encodes the records of the WAL segment of member `node`, without the preallocated zeros.
     pub fn wal(&self, node: Id, target: Minor) -> Vec<u8> {
         let mut log = Encoder::begin();
         log.record(RecordKind::Metadata, &Metadata { node_id: Some(node.0), cluster_id: Some(self.cluster_id.0) });
         log.record(RecordKind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
         for (index, member) in (1u64..).zip(&self.members) {
             let change = ConfChange {
-                // 3.7 leaves zeros out of this message, though not the type (it is proto2 there).
+                // 3.7 omits zeros in this message, but not the type (it is proto2 there).
                 id: zero_before(Minor::V3_7, target),
                 kind: Some(0),
                 node_id: Some(member.id),
@@ -81,7 +81,7 @@ impl InitialLog {
         log.into_bytes()
     }
 
-    /// The `.snap` file's name and bytes.
+    /// Returns the name and the bytes of the `.snap` file.
     pub fn snap(&self, target: Minor) -> (String, Vec<u8>) {
         let members: Vec<(Id, Vec<String>)> = self.members.iter().map(|m| (Id(m.id), m.peer_urls.clone())).collect();
         let metadata =

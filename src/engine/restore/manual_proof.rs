@@ -1,5 +1,5 @@
-//! What a code that a host sends home proves: the sheet of `domain::render::manual` was followed to its end there, with the plan's
-//! snapshot, and the log that was made is that of this member.
+//! The code at the end of a manual restore (`domain::render::manual`): it proves that the sheet was followed to its end
+//! with the plan's snapshot, and that the log is that of this member.
 
 use sha2::{Digest, Sha256};
 
@@ -14,19 +14,20 @@ use crate::{
     etcd::version::Minor,
 };
 
-/// The code of a member as the plan's own version writes it.
+/// Returns the code of a member for the plan's own etcd version.
 ///
 /// # Errors
-/// `Usage` when the plan has no such member.
+/// `Usage` if the plan has no such member.
 pub fn expected_code(plan: &Plan, name: &str) -> Result<String> {
     let member = plan.member(name)?;
     Ok(code(plan, member, plan.target.unwrap_or(Minor::V3_5)))
 }
 
-/// What a code says, in a sentence, when it proves the member.
+/// Verifies a code, and returns a sentence on what it proves.
 ///
 /// # Errors
-/// `Input` with what it proves instead, where that can be told; `Usage` when the plan has no such member.
+/// `Input` if it does not prove the member, with what it proves instead if that is known; `Usage` if the plan has no
+/// such member.
 pub fn verify_code(plan: &Plan, name: &str, typed: &str) -> Result<String> {
     let member = plan.member(name)?;
     let is = |member: &Member, form: Minor| manual::same_code(typed, &code(plan, member, form));
@@ -40,33 +41,32 @@ pub fn verify_code(plan: &Plan, name: &str, typed: &str) -> Result<String> {
             plan.cluster_id
         ));
     }
-    let wrong = |why: String, hint: &str| {
-        Err(Error::new(ErrorKind::Input, format!("the code does not prove {name}")).why(why).hint(hint))
-    };
+    let wrong =
+        |why: String, hint: &str| Err(Error::new(ErrorKind::Input, format!("{name}: wrong code")).why(why).hint(hint));
     let others = plan.members.iter().filter(|other| other.name != name);
     if let Some(other) = others.into_iter().find(|other| allowed().any(|form| is(other, form))) {
         return wrong(
-            format!("it is that of {}", other.name),
-            "Was the sheet of that member followed on this host? Each host needs its own.",
+            format!("it is the code of {}", other.name),
+            "Perhaps the sheet of that member was followed on this host. Each host needs its own.",
         );
     }
     if Minor::ALL.into_iter().any(|form| is(member, form)) {
         let tools: Vec<String> = manual::tools(plan).iter().map(ToString::to_string).collect();
         return wrong(
             "the log was written by a tool of another etcd version".into(),
-            &format!("Follow the sheet again with requorum, or a tool of etcd {}.", tools.join(", ")),
+            &format!("Follow the sheet again with requorum, or with a tool of etcd {}.", tools.join(", ")),
         );
     }
     wrong(
-        format!("it is none that plan {} leads to", plan.short_id()),
-        "Was it copied whole, and does the sheet bear the ID of this plan? Otherwise follow the sheet again.",
+        format!("plan {} has no such code", plan.short_id()),
+        "Check that the whole code was copied and that the sheet has the ID of this plan. Otherwise follow the sheet again.",
     )
 }
 
 fn code(plan: &Plan, member: &Member, form: Minor) -> String {
     let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
     let records = InitialLog::new(table, &plan.token).wal(member.id, form);
-    // The file is preallocated: zeros follow. Its beginning tells all.
+    // The file is preallocated, so zeros follow; its start has all records.
     let mut begin = vec![0; manual::LOG_BYTES.max(records.len())];
     for (byte, record) in begin.iter_mut().zip(&records) {
         *byte = *record;
@@ -81,27 +81,27 @@ mod tests {
     use crate::domain::members::build_plan;
 
     #[test]
-    fn what_codes_prove() {
+    fn a_code_proves_one_member_of_one_plan() {
         let mut plan = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
         let own = expected_code(&plan, "m2").unwrap();
         assert_eq!((own.len(), own.matches('-').count()), (19, 3), "{own}");
         assert!(verify_code(&plan, "m2", &own).unwrap().contains("m2 is as planned"));
         assert!(verify_code(&plan, "m2", &format!(" {} ", own.replace('-', "").to_uppercase())).is_ok());
         for (typed, words) in [
-            (expected_code(&plan, "m1").unwrap(), "it is that of m1"),
+            (expected_code(&plan, "m1").unwrap(), "it is the code of m1"),
             (code(&plan, &plan.members[1], Minor::V3_7), "another etcd version"),
             (code(&plan, &plan.members[1], Minor::V3_4), "another etcd version"),
-            (own[..18].to_string(), "none that plan"),
-            (String::new(), "none that plan"),
+            (own[..18].to_string(), "has no such code"),
+            (String::new(), "has no such code"),
         ] {
-            let told = verify_code(&plan, "m2", &typed).unwrap_err();
-            assert!(told.kind == ErrorKind::Input && told.to_string().contains(words), "{typed}: {told}");
+            let refused = verify_code(&plan, "m2", &typed).unwrap_err();
+            assert!(refused.kind == ErrorKind::Input && refused.to_string().contains(words), "{typed}: {refused}");
         }
         assert_eq!(expected_code(&plan, "m9").unwrap_err().kind, ErrorKind::Usage);
-        // Forms of earlier tools are right for later servers, and only those.
+        // Formats of earlier tools are valid for later servers, and only those.
         plan.target = Some(Minor::V3_7);
         assert!(verify_code(&plan, "m2", &code(&plan, &plan.members[1], Minor::V3_5)).is_ok());
         assert!(verify_code(&plan, "m2", &expected_code(&plan, "m2").unwrap()).is_ok());
-        assert!(verify_code(&plan, "m2", &own).is_err(), "the sheet of the plan as it was before");
+        assert!(verify_code(&plan, "m2", &own).is_err(), "the code of the previous plan");
     }
 }

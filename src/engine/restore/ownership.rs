@@ -1,7 +1,7 @@
-//! To whom a restored directory belongs.
+//! Owner, group, mode and SELinux context of a restored directory.
 //!
-//! A restore mostly runs as root, while etcd runs as its own user, which then cannot open what root
-//! made. What was made is given away before it is renamed into place.
+//! A restore mostly runs as root, while etcd runs as its own user, which cannot open what root created. So the owner is
+//! changed before the directory is installed.
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
@@ -16,53 +16,54 @@ use crate::{
     text::Shown,
 };
 
-/// Owner, group and mode for what is made.
+/// Owner, group and mode of a restored directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Owner {
-    /// User and group by number; as made where absent.
+    /// User and group ID; unchanged if absent.
     pub ids: Option<(u32, u32)>,
-    /// The mode of the directory itself; what is in it keeps etcd's own.
+    /// The mode of the directory itself; its content keeps etcd's own modes.
     pub mode: Option<u32>,
 }
 
 impl Owner {
-    /// What the options ask for.
+    /// Resolves the options.
     ///
     /// # Errors
-    /// When a user, group, mode or directory is not there.
+    /// If a user, group or directory does not exist, or the mode is invalid.
     pub fn from_options(options: &Options) -> Result<Owner> {
         let mut owner = Owner::default();
         if let Some(like) = &options.like {
-            let meta = fs::metadata(like).map_err(|e| io_trouble("take the owner of", like, &e))?;
+            let meta = fs::metadata(like).map_err(|e| io_trouble("read the owner of", like, &e))?;
             owner = Owner { ids: Some((meta.uid(), meta.gid())), mode: Some(meta.mode() & 0o777) };
         }
         if let Some(text) = &options.owner {
             let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
             let ids = parse(text, &read("/etc/passwd"), &read("/etc/group"));
             owner.ids = Some(ids.map_err(|why| {
-                Error::new(ErrorKind::Input, format!("--owner={text} is not right"))
+                Error::new(ErrorKind::Input, format!("--owner={text}: invalid owner"))
                     .why(why)
-                    .hint("Give USER or USER:GROUP, by name as in /etc/passwd and /etc/group, or by number.")
+                    .hint("Use USER or USER:GROUP, by name as in /etc/passwd and /etc/group, or by number.")
             })?);
         }
-        let mode = options.mode_bits().map_err(|why| Error::new(ErrorKind::Input, "--mode is not right").why(why))?;
+        let mode = options.mode_bits().map_err(|why| Error::new(ErrorKind::Input, "--mode: invalid mode").why(why))?;
         owner.mode = mode.or(owner.mode);
         Ok(owner)
     }
 
-    /// Gives what the stage holds to its owner. Where a directory was there before, things come as that one's own
-    /// unless told otherwise, with its mode and its SELinux context.
+    /// Sets owner, mode and SELinux context of what was built. The defaults are those of the existing directory, if
+    /// there is one.
     ///
     /// # Errors
-    /// When the system refuses: only root gives files away.
-    pub fn give(&self, disk: &Disk, stage: &StagingDir) -> Result<()> {
+    /// If the system refuses: only root can change the owner.
+    pub fn apply(&self, disk: &Disk, stage: &StagingDir) -> Result<()> {
         let content = stage.content();
-        let found = content.metadata().map_err(|e| io_trouble("look at", content.path(), &e))?;
+        let found = content.metadata().map_err(|e| io_trouble("read", content.path(), &e))?;
         let before = disk.dir(stage.target()).ok();
         let kept = before.as_ref().and_then(|dir| dir.metadata().ok());
         let root = rustix::process::geteuid().is_root();
         let ids = self.ids.or_else(|| kept.as_ref().filter(|_| root).map(|kept| (kept.uid(), kept.gid())));
-        // All of it is done by handles, while nobody else reaches it; the owner last, after which it is no longer ours.
+        // Done through open directories, while no other user can reach it; the owner last, as it is no longer ours
+        // then.
         if let Some(before) = &before {
             contexts(before, content)?;
         }
@@ -74,10 +75,12 @@ impl Owner {
             content.give(user, group).map_err(|e| {
                 Error::new(
                     ErrorKind::Failed,
-                    format!("cannot give {} to user {user}, group {group}", stage.target().shown()),
+                    format!("{}: cannot change the owner to user {user}, group {group}", stage.target().shown()),
                 )
                 .why(e)
-                .hint("Only root may give files away: run requorum with sudo, or as that user and without --owner.")
+                .hint(
+                    "Only root can change the owner of files: run requorum with sudo, or as that user without --owner.",
+                )
             })?;
         }
         Ok(())
@@ -87,8 +90,8 @@ impl Owner {
 /// The extended attribute that holds a file's SELinux context.
 const SELINUX: &str = "security.selinux";
 
-/// Gives each new file the SELinux context of the one that it takes the place of, or, where there is none, that of the
-/// directory there before: one that is put in place by a rename gets none by itself.
+/// Sets the SELinux context of each new file to that of the file that it replaces, otherwise to that of the previous
+/// directory: a renamed file does not get the context of its new directory.
 fn contexts(before: &Dir, content: &Dir) -> Result<()> {
     let Some(of_all) = before.attribute(Path::new(""), SELINUX) else { return Ok(()) };
     for below in content.tree().map_err(|e| io_trouble("read", content.path(), &e))? {
@@ -102,7 +105,7 @@ fn contexts(before: &Dir, content: &Dir) -> Result<()> {
     Ok(())
 }
 
-/// User and group of `USER[:GROUP]`; without a group the user's own.
+/// Parses `USER[:GROUP]`; without a group it is the user's own.
 fn parse(text: &str, passwd: &str, group: &str) -> std::result::Result<(u32, u32), String> {
     let (user_name, group_name) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
     let line = |file: &str, name: &str| -> Option<Vec<String>> {
@@ -113,13 +116,12 @@ fn parse(text: &str, passwd: &str, group: &str) -> std::result::Result<(u32, u32
     let number = |words: &Option<Vec<String>>, at: usize| words.as_ref()?.get(at)?.parse::<u32>().ok();
     let user_line = line(passwd, user_name);
     let user = number(&user_line, 2).or_else(|| user_name.parse().ok());
-    let user = user.ok_or_else(|| format!("there is no user {user_name:?} on this machine"))?;
+    let user = user.ok_or_else(|| format!("no user {user_name:?} on this machine"))?;
     let group = match group_name {
         None => number(&user_line, 3).or(Some(user)),
         Some(name) => number(&line(group, name), 2).or_else(|| name.parse().ok()),
     };
-    let group =
-        group.ok_or_else(|| format!("there is no group {:?} on this machine", group_name.unwrap_or_default()))?;
+    let group = group.ok_or_else(|| format!("no group {:?} on this machine", group_name.unwrap_or_default()))?;
     Ok((user, group))
 }
 

@@ -1,9 +1,9 @@
-//! What a restore changes in the database, as a list of rows: written by the editor, and applied
-//! once more to the source's rows when the result is proven.
+//! The changes of a restore to the database, as a list of rows: applied to the file, and again to the source's rows
+//! when the result is verified.
 //!
-//! Without options it is what `etcdutl snapshot restore` changes: the members, and the raft
-//! position. Sources: etcd `etcdutl/snapshot/v3_snapshot.go`, `server/storage/schema/{auth,cluster,
-//! alarm}.go`, `server/etcdserver/version/downgrade.go`.
+//! Without options they are those of `etcdutl snapshot restore`: the members, and the raft position. Sources: etcd
+//! `etcdutl/snapshot/v3_snapshot.go`, `server/storage/schema/{auth,cluster, alarm}.go`,
+//! `server/etcdserver/version/downgrade.go`.
 
 use std::collections::BTreeMap;
 
@@ -27,26 +27,26 @@ use super::initial_log::InitialLog;
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// The bucket is there, if need be empty.
-    Have(&'static [u8]),
-    /// The bucket's rows go.
+    /// Create the bucket if it does not exist.
+    Create(&'static [u8]),
+    /// Delete all rows of the bucket.
     Clear(&'static [u8]),
-    /// A row is set.
+    /// Set a row.
     Put(&'static [u8], Vec<u8>, Vec<u8>),
-    /// A row goes, if it was there.
+    /// Delete a row if it exists.
     Delete(&'static [u8], &'static [u8]),
 }
 
 /// All rows of a bucket.
 pub type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What is to be changed in the database that `view` shows.
+/// Returns the changes to the database of `view`.
 ///
-/// Without the reset of the consistent index the server would drop every write until its new log
-/// had grown past the old index.
+/// Without the reset of the consistent index the server would drop every write until its new log had grown past the old
+/// index.
 ///
 /// # Errors
-/// When a row that decides cannot be read.
+/// If a row that the changes depend on cannot be read.
 pub fn changes<R: ReadAt>(
     view: &View<R>,
     genesis: &InitialLog,
@@ -54,13 +54,13 @@ pub fn changes<R: ReadAt>(
     target: Minor,
     bump: Option<Revision>,
 ) -> Result<Vec<Change>, bbolt::Error> {
-    let mut out: Vec<Change> = [MEMBERS, MEMBERS_REMOVED, CLUSTER, META].map(Change::Have).into();
+    let mut out: Vec<Change> = [MEMBERS, MEMBERS_REMOVED, CLUSTER, META].map(Change::Create).into();
     out.extend([Change::Clear(MEMBERS), Change::Clear(MEMBERS_REMOVED)]);
     for member in &genesis.members {
         out.push(Change::Put(MEMBERS, Id(member.id).to_string().into_bytes(), member.to_json().into_bytes()));
     }
     if let Some(revision) = bump {
-        out.push(Change::Have(KEY));
+        out.push(Change::Create(KEY));
         out.push(Change::Put(KEY, revision.to_bytes().into(), Vec::new()));
         out.push(put(META, SCHEDULED_COMPACT, &revision.to_bytes()));
     }
@@ -80,13 +80,13 @@ pub fn changes<R: ReadAt>(
     if options.disable_auth && row(AUTH, AUTH_ENABLED)?.is_some_and(|value| value == [1]) {
         let before = row(AUTH, AUTH_REVISION)?.and_then(|value| Some(u64::from_be_bytes(value.try_into().ok()?)));
         out.push(put(AUTH, AUTH_ENABLED, &[0]));
-        // Every change of authentication counts, so that no token from before is taken.
+        // Every change of authentication increments it, so that earlier tokens are rejected.
         out.push(put(AUTH, AUTH_REVISION, &before.unwrap_or(1).wrapping_add(1).to_be_bytes()));
     }
     if options.set_version {
         let version = format!("{target}.0");
         out.push(put(CLUSTER, CLUSTER_VERSION, version.as_bytes()));
-        // 3.5 does not know the row; left behind, it would stop a later upgrade.
+        // 3.5 does not know the row; if it stayed, it would block a later upgrade.
         out.push(match target < Minor::V3_6 {
             true => Change::Delete(META, STORAGE_VERSION),
             false => put(META, STORAGE_VERSION, version.as_bytes()),
@@ -99,15 +99,15 @@ fn put(bucket: &'static [u8], key: &[u8], value: &[u8]) -> Change {
     Change::Put(bucket, key.into(), value.into())
 }
 
-/// Makes the changes in a file, all of them or none.
+/// Applies the changes to a file atomically.
 ///
 /// # Errors
-/// When it cannot be read or written.
+/// If it cannot be read or written.
 pub fn apply<F: ReadAt + WriteAt>(changes: &[Change], file: F) -> Result<(), bbolt::Error> {
     let mut edit = Edit::begin(file)?;
     for change in changes {
         match change {
-            Change::Have(bucket) => edit.create_bucket(bucket)?,
+            Change::Create(bucket) => edit.create_bucket(bucket)?,
             Change::Clear(bucket) => edit.clear_bucket(bucket)?,
             Change::Put(bucket, key, value) => edit.put(bucket, key, value)?,
             Change::Delete(bucket, key) => {
@@ -119,21 +119,21 @@ pub fn apply<F: ReadAt + WriteAt>(changes: &[Change], file: F) -> Result<(), bbo
 }
 
 impl Change {
-    /// The bucket that it is about.
+    /// Returns the bucket that it changes.
     pub fn bucket(&self) -> &'static [u8] {
         match self {
-            Change::Have(bucket) | Change::Clear(bucket) | Change::Put(bucket, ..) | Change::Delete(bucket, _) => {
+            Change::Create(bucket) | Change::Clear(bucket) | Change::Put(bucket, ..) | Change::Delete(bucket, _) => {
                 bucket
             }
         }
     }
 }
 
-/// The rows that `bucket` must have after the changes, from those that it had before.
+/// Returns the rows of `bucket` after the changes, given those before.
 pub fn expected(changes: &[Change], bucket: &[u8], mut rows: Rows) -> Rows {
     for change in changes.iter().filter(|change| change.bucket() == bucket) {
         match change {
-            Change::Have(_) => {}
+            Change::Create(_) => {}
             Change::Clear(_) => rows.clear(),
             Change::Put(_, key, value) => {
                 rows.insert(key.clone(), value.clone());
@@ -146,10 +146,10 @@ pub fn expected(changes: &[Change], bucket: &[u8], mut rows: Rows) -> Rows {
     rows
 }
 
-/// Reads all rows of a bucket; none if there is no such bucket.
+/// Reads all rows of a bucket; none if it does not exist.
 ///
 /// # Errors
-/// At the first damage.
+/// If a page is damaged or cannot be read.
 pub fn rows<R: ReadAt>(view: &View<R>, bucket: &[u8]) -> Result<Rows, bbolt::Error> {
     let mut out = Rows::new();
     let Some(bucket) = view.bucket(bucket)? else { return Ok(out) };

@@ -1,4 +1,4 @@
-//! Which clients that keep revisions have data in a database: live keys, or history of deleted ones alone.
+//! Which clients that depend on revisions have data in a database: live keys, or only the history of deleted ones.
 
 use std::collections::HashSet;
 
@@ -8,22 +8,23 @@ use crate::{
     etcd::{proto::KeyValueRef, revision::RevisionKey, schema},
 };
 
-/// So many live keys of a client are remembered while rows go by: as long as one of them is not deleted, the client has one.
+/// The number of live keys that are remembered for a client during the scan: while one of them is not deleted, the
+/// client has a live key.
 const WITNESSES: usize = 16;
 
-/// The clients, while rows go by in the order of their revisions.
+/// The clients found in rows, which are read in the order of their revisions.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Clients(Vec<Found>);
 
 #[derive(Debug)]
 struct Found {
     client: Client,
-    /// Keys of it that live as of the row that was last.
+    /// Keys of it that are live as of the last row that was read.
     witnesses: Vec<Vec<u8>>,
 }
 
 impl Clients {
-    /// Notes a row.
+    /// Adds a row.
     pub(in crate::engine) fn row(&mut self, kv: &KeyValueRef<'_>, tombstone: bool) {
         if tombstone {
             for found in &mut self.0 {
@@ -49,10 +50,11 @@ impl Clients {
         }
     }
 
-    /// All clients, and those of which no key lives. Where every witness of one was deleted, its rows are read once more.
+    /// Returns all clients, and those without a live key. If every remembered key of one was deleted, its rows are read
+    /// once more.
     ///
     /// # Errors
-    /// At a page that cannot be read.
+    /// If a page cannot be read.
     pub(in crate::engine) fn finish<R: ReadAt>(
         &mut self,
         view: &View<R>,
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn deleted_history_is_told_from_live_keys() {
+    fn deleted_history_differs_from_live_keys() {
         use Client::{Calico, Kubernetes};
         let put = |key: &str, value: &'static str| (key.to_string(), Some(value));
         let gone = |key: &str| (key.to_string(), None);

@@ -1,7 +1,7 @@
-//! Two files side by side: do they share a history, and what changed from the one to the other.
+//! The comparison of two files: whether they share a history, and which keys differ.
 //!
-//! Whether a history is shared is read from the rows: at a revision that both still hold, the same
-//! history has the same rows. Two clusters with the same keys have not.
+//! Whether they share a history is decided by their rows: at a revision that both still contain, the same history has
+//! the same rows. Two clusters with the same keys do not.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ pub struct Sums {
 /// One key that differs.
 #[derive(Debug)]
 pub struct Differs<'a> {
-    /// How.
+    /// The kind of difference.
     pub change: Change,
     /// The row in the first file.
     pub before: Option<KeyValueRef<'a>>,
@@ -68,7 +68,7 @@ pub struct Compared {
     pub first: RevisionRange,
     /// The second file's.
     pub second: RevisionRange,
-    /// Whether both tell one history.
+    /// Whether both have the same history.
     pub history: History,
     /// All keys.
     pub keys: Sums,
@@ -76,11 +76,11 @@ pub struct Compared {
     pub prefixes: BTreeMap<String, Sums>,
 }
 
-/// Compares the newest states of two databases under `prefix`; `each` hears of every key that
-/// differs, in the order of the keys. `group` names the prefix under which a key is counted.
+/// Compares the newest states of two databases under `prefix`; `each` is called for every key that differs, in the
+/// order of the keys. `group` returns the prefix under which a key is counted.
 ///
 /// # Errors
-/// See [`Refused`]; a damage is told with its file, 0 for the first and 1 for the second.
+/// See [`Refused`], with the file: 0 for the first and 1 for the second.
 pub fn compare<R: ReadAt>(
     views: [&View<R>; 2],
     prefix: &[u8],
@@ -143,7 +143,7 @@ fn at<T, E: Into<Refused>>(file: usize, result: Result<T, E>) -> Result<T, (usiz
 /// A key with its row in the first and in the second file.
 type Pair = (Box<[u8]>, Option<Revision>, Option<Revision>);
 
-/// Two sorted maps, key by key.
+/// Merges two sorted maps, key by key.
 struct Merge<I: Iterator> {
     left: std::iter::Peekable<I>,
     right: std::iter::Peekable<I>,
@@ -167,9 +167,8 @@ impl<I: Iterator<Item = (Box<[u8]>, Revision)>> Merge<I> {
     }
 }
 
-/// Above both compaction marks both files hold every row, so there they must be equal row by row
-/// until the first one ends. At or below a mark a row may be gone from either, but one that stands
-/// in both must be the same.
+/// Compares the histories. Above both compacted revisions both files contain every row, so they must be equal row by
+/// row up to the end of the shorter one. At or below, either may lack a row, but a row that is in both must be equal.
 fn history<R: ReadAt>(
     views: [&View<R>; 2],
     reach: [RevisionRange; 2],
@@ -214,7 +213,7 @@ fn history<R: ReadAt>(
     Ok(if rows == 0 { History::Unknown } else { History::Same { rows, until } })
 }
 
-/// The current row of a walk, copied, since two walks go on by turns.
+/// The current row of a scan, copied, since two scans advance in turn.
 struct Rows<'v, R> {
     cursor: Cursor<'v, R>,
     at: Option<Revision>,
@@ -230,7 +229,7 @@ impl<'v, R: ReadAt> Rows<'v, R> {
     fn step(&mut self) -> Result<(), Refused> {
         self.at = None;
         if let Some(Row { key, value, .. }) = self.cursor.next()? {
-            let bad = || Refused::Damaged(format!("bucket key: row {} does not decode", key.escape_ascii()));
+            let bad = || Refused::Damaged(format!("bucket key: cannot decode row {}", key.escape_ascii()));
             self.at = Some(RevisionKey::parse(key).ok_or_else(bad)?.revision);
             key.clone_into(&mut self.key);
             value.clone_into(&mut self.value);

@@ -1,4 +1,4 @@
-//! Reads a file through: what it is, and what it holds, as far as that can be told.
+//! Reads a whole file and returns what it is and what it contains, as far as that can be determined.
 
 use super::walker::scan;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// Reads a file through and says what it is and what it holds. Damage is a finding, not an error.
+/// Reads a whole file and returns what it is and what it contains. Damage is a result, not an error.
 ///
 /// # Errors
 /// Only `Stopped`.
@@ -20,7 +20,7 @@ pub fn examine(path: &std::path::Path, watch: &mut ProgressFn<'_>) -> Result<Fil
         if let Ok(meta) = std::fs::metadata(path) {
             facts.bytes = meta.len();
         }
-        // What a file is that is no database comes with the way to what is in it.
+        // A file that is not a database is reported with the way to extract what is in it.
         let source = Source::open_any(path, watch).map_err(|trouble| match trouble.kind {
             ErrorKind::Input if !trouble.why.is_empty() && !trouble.hint.is_empty() => {
                 let why = format!("{}. {}", trouble.why, trouble.hint.trim_end_matches('.'));
@@ -80,7 +80,7 @@ pub fn examine(path: &std::path::Path, watch: &mut ProgressFn<'_>) -> Result<Fil
         Err(trouble) if trouble.why.is_empty() => Health::Broken(trouble.what),
         Err(Error { kind: ErrorKind::Failed, why, hint, .. }) => {
             let way = if hint.is_empty() { hint } else { format!(". {}", hint.trim_end_matches('.')) };
-            Health::Unreadable(format!("it cannot be read: {why}{way}"))
+            Health::Unreadable(format!("cannot read it: {why}{way}"))
         }
         Err(trouble) => Health::Broken(trouble.why),
     };

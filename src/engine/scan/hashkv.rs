@@ -1,5 +1,5 @@
-//! HashKV as the server computes it, at any revision, without touching the file (etcdutl's own
-//! `hashkv` opens it for writing and changes it).
+//! HashKV as the server computes it, at any revision, without changing the file (etcdutl's `hashkv` opens it for
+//! writing and changes it).
 //!
 //! Source: etcd `server/storage/mvcc/hash.go` and `key_index.go` (`keep`), the same in 3.4 to 3.7.
 
@@ -21,30 +21,29 @@ use crate::{
     },
 };
 
-/// HashKV's answer: equal on all members that hold the same keys and were compacted at the same
-/// revision.
+/// The result of HashKV: equal on all members that have the same keys and were compacted at the same revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct HashKv {
-    /// CRC-32C over all rows that belong to the revision.
+    /// CRC-32C over all rows that count at the revision.
     pub hash: u32,
-    /// The revision up to which it goes.
+    /// The revision that it is computed at.
     #[serde(rename = "hashRevision")]
     pub revision: i64,
-    /// The compact revision, -1 for none.
+    /// The compacted revision, -1 for none.
     #[serde(rename = "compactRevision")]
     pub compacted: i64,
 }
 
-/// Why there is no hash.
+/// Why a file cannot be read at a revision.
 #[derive(Debug)]
 pub enum Refused {
-    /// The revision was compacted away; it was compacted up to this one.
+    /// The revision is compacted; the value is the compacted revision.
     Compacted(i64),
-    /// The revision is not there yet; this is the newest.
+    /// The revision is in the future; the value is the newest one.
     Future(i64),
-    /// The file could not be read; the sentence names the place.
+    /// The file is damaged or cannot be read; the sentence names the place.
     Damaged(String),
-    /// The watcher said stop.
+    /// `watch` requested a stop.
     Stopped(Error),
 }
 
@@ -54,10 +53,10 @@ impl From<bbolt::Error> for Refused {
     }
 }
 
-/// Up to which revision a database was compacted, and which is its newest.
+/// The compacted and the newest revision of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RevisionRange {
-    /// The compact revision: the later of the scheduled and the finished one, -1 for none.
+    /// The compacted revision: the later of the scheduled and the finished one, -1 for none.
     pub compacted: i64,
     /// The newest revision, at least 1.
     pub revision: i64,
@@ -67,7 +66,7 @@ impl RevisionRange {
     /// Reads it from `meta` and from the last row of `key`.
     ///
     /// # Errors
-    /// When a page cannot be read or a row is not a revision.
+    /// If a page cannot be read or a row is not a revision.
     pub fn read<R: ReadAt>(view: &View<R>) -> Result<RevisionRange, Refused> {
         let damaged = |what: &str| Refused::Damaged(format!("bucket {what} is not a revision"));
         let mut compacted = -1;
@@ -89,10 +88,10 @@ impl RevisionRange {
         Ok(RevisionRange { compacted, revision })
     }
 
-    /// The revision that a question for `at` means: 0 or less is the newest.
+    /// Returns the revision that a request for `at` means: 0 or less is the newest.
     ///
     /// # Errors
-    /// When it is compacted or in the future.
+    /// If it is compacted or in the future.
     pub fn asked(self, at: i64) -> Result<i64, Refused> {
         match at {
             at if at > self.revision => Err(Refused::Future(self.revision)),
@@ -103,19 +102,19 @@ impl RevisionRange {
     }
 }
 
-/// What happens to a database between the file that is read and the store that is asked.
+/// What changes a database after the file that is read was saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct After {
-    /// The row that a restore with a bump adds behind all others; it marks all up to it as compacted.
+    /// The row that a restore with a revision bump adds after all others; it marks everything up to it as compacted.
     pub bump: Option<Revision>,
-    /// The revision up to which the store was compacted meanwhile; below the file's own it counts for nothing.
+    /// The revision at which the store was compacted later; ignored if it is below the file's own.
     pub compacted: i64,
 }
 
-/// HashKV of a database up to revision `at` (0 or less: the newest).
+/// Computes HashKV of a database at revision `at` (0 or less: the newest).
 ///
-/// A row up to the compact revision counts only where its key is alive at `at` with that row: that
-/// is what etcd's `keep` comes to, which it works out from generations.
+/// A row up to the compacted revision counts only if its key is live at `at` with that row: the same result as etcd's
+/// `keep`, which derives it from generations.
 ///
 /// # Errors
 /// See [`Refused`].
@@ -123,7 +122,7 @@ pub fn hash_kv<R: ReadAt>(view: &View<R>, at: i64, watch: &mut ProgressFn<'_>) -
     hash_kv_after(view, at, After::default(), watch)
 }
 
-/// HashKV up to revision `at` of the store that becomes of this database.
+/// Computes HashKV at revision `at` of the store that this database becomes after `after`.
 ///
 /// # Errors
 /// See [`Refused`].
@@ -148,7 +147,7 @@ pub fn hash_kv_after<R: ReadAt>(
     let mut kept = keep.iter().flatten().peekable();
     rows.each(watch, &mut |key, row, value| {
         if key.revision.main <= compacted && keep.is_some() {
-            // both ascend, so one look at the next kept row is enough
+            // both ascend, so comparing with the next kept row is enough
             if kept.next_if(|kept| **kept == key.revision).is_none() {
                 return Ok(());
             }
@@ -161,7 +160,7 @@ pub fn hash_kv_after<R: ReadAt>(
     Ok(HashKv { hash, revision: at, compacted })
 }
 
-/// The rows up to a revision, with that of the bump behind them.
+/// The rows up to a revision, followed by the row of the revision bump.
 struct Rows<'a, R: ReadAt> {
     view: &'a View<R>,
     bucket: &'a Bucket,
@@ -169,7 +168,7 @@ struct Rows<'a, R: ReadAt> {
     at: i64,
 }
 
-/// Takes a row: its key decoded, and as it is; its value.
+/// Receives a row: its decoded key, its raw key, its value.
 type Take<'a> = &'a mut dyn FnMut(RevisionKey, &[u8], &[u8]) -> Result<(), Refused>;
 
 impl<R: ReadAt> Rows<'_, R> {
@@ -190,7 +189,7 @@ impl<R: ReadAt> Rows<'_, R> {
         }
     }
 
-    /// The rows with which keys are alive at the end, of those up to revision `until`.
+    /// Returns the rows up to revision `until` that are a key's live row at the end.
     fn alive(&self, until: i64, watch: &mut ProgressFn<'_>) -> Result<Vec<Revision>, Refused> {
         let mut alive: HashMap<Box<[u8]>, Revision> = HashMap::new();
         self.each(watch, &mut |key, row, value| {
@@ -208,9 +207,8 @@ impl<R: ReadAt> Rows<'_, R> {
     }
 }
 
-/// The rows up to the compact revision whose keys are alive at the end with them, ascending; `None`
-/// where every row counts: nothing was compacted, or no key at all is alive at the end (etcd drops
-/// nothing where it keeps nothing).
+/// Returns the rows up to the compacted revision that are a key's live row at the end, ascending; `None` if every row
+/// counts: nothing was compacted, or no key is live at the end (etcd then drops nothing).
 fn keep<R: ReadAt>(
     rows: &Rows<'_, R>,
     reach: RevisionRange,
@@ -228,10 +226,10 @@ fn keep<R: ReadAt>(
 }
 
 fn undecoded(row: &[u8]) -> Refused {
-    Refused::Damaged(format!("bucket key: row {} does not decode", row.escape_ascii()))
+    Refused::Damaged(format!("bucket key: cannot decode row {}", row.escape_ascii()))
 }
 
-/// Tells the watcher how far a walk has come.
+/// Reports the progress of a scan.
 struct WalkProgress {
     total: u64,
     read: u64,
@@ -254,17 +252,17 @@ impl WalkProgress {
 }
 
 impl HashKv {
-    /// etcdutl's one line: hash, revision, compact revision.
+    /// Renders etcdutl's line: hash, revision, compacted revision.
     pub fn simple(&self) -> String {
         format!("{}, {}, {}\n", self.hash, self.revision, self.compacted)
     }
 
-    /// etcdutl's JSON.
+    /// Renders etcdutl's JSON.
     pub fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default() + "\n"
     }
 
-    /// etcdutl's `"Name" : value` lines.
+    /// Renders etcdutl's `"Name" : value` lines.
     pub fn fields(&self) -> String {
         format!(
             "\"Hash\" : {}\n\"Hash revision\" : {}\n\"Compact revision\" : {}\n",
@@ -272,7 +270,7 @@ impl HashKv {
         )
     }
 
-    /// etcdutl's table.
+    /// Renders etcdutl's table.
     pub fn table(&self) -> String {
         let row = [self.hash.to_string(), self.revision.to_string(), self.compacted.to_string()];
         crate::text::value::table(&["HASH", "HASH REVISION", "COMPACT REVISION"], &[row.to_vec()])

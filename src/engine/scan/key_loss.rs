@@ -1,4 +1,4 @@
-//! What choosing the older of two readable files instead of the newer loses: keys counted by what they are.
+//! The data loss of choosing the older of two readable files instead of the newer: the number of keys by kind.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -13,7 +13,7 @@ use crate::{
     text::value::shown,
 };
 
-/// Keys that differ, counted by their kind while a comparison runs.
+/// Keys that differ, counted by kind during a comparison.
 #[derive(Debug, Default)]
 pub struct Tally {
     /// Only in the first, only in the second.
@@ -23,7 +23,7 @@ pub struct Tally {
 
 impl Tally {
     /// Counts one key.
-    pub fn hear(&mut self, differs: &Differs<'_>) {
+    pub fn add(&mut self, differs: &Differs<'_>) {
         let (key, value) = differs.before.or(differs.after).map(|kv| (kv.key, kv.value)).unwrap_or_default();
         let kind = kubernetes::kind_of(key, value).unwrap_or_else(|| shown(prefix_of(key, 1)));
         let [first, second] = &mut self.only;
@@ -36,7 +36,7 @@ impl Tally {
         *count = count.saturating_add(1);
     }
 
-    /// What the older file lacks, and which of the two it is: true where the second one is the newer.
+    /// Returns what the older file lacks, and true if the second file is the newer one.
     pub fn finish(self, compared: &Compared, modified: [Option<i64>; 2]) -> (Difference, bool) {
         let forwards = compared.second.revision >= compared.first.revision;
         let [first, second] = self.only;
@@ -62,16 +62,16 @@ impl Tally {
     }
 }
 
-/// Compares two files, databases or data directories whole. The second value is true where `second` is the newer.
+/// Compares all keys of two files, databases or data directories. The second value is true if `second` is the newer.
 ///
 /// # Errors
-/// When one cannot be read; the sentence names it. `Stopped`, when `watch` says so.
+/// If one cannot be read; the error names it. `Stopped` if `watch` requests it.
 pub fn difference(first: &Path, second: &Path, watch: &mut ProgressFn<'_>) -> Result<(Difference, bool)> {
     let sources = [Source::open_any(first, watch)?, Source::open_any(second, watch)?];
     let views = [sources[0].view()?, sources[1].view()?];
     let mut tally = Tally::default();
     let group = |_: &[u8]| String::new();
-    let compared = compare([&views[0], &views[1]], b"", &group, watch, &mut |differs| tally.hear(differs))
+    let compared = compare([&views[0], &views[1]], b"", &group, watch, &mut |differs| tally.add(differs))
         .map_err(|(file, refused)| refused.into_trouble(if file == 0 { first } else { second }))?;
     Ok(tally.finish(&compared, [sources[0].modified, sources[1].modified]))
 }

@@ -1,4 +1,4 @@
-//! The keys of a file as they stood at a revision: what `snapshot keys` lists.
+//! The keys of a file at a revision, as `snapshot keys` lists them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,19 +25,19 @@ use crate::{
     text::value::put_bytes,
 };
 
-/// Which keys, and when.
+/// The keys to list, and the revision.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanted {
-    /// Only keys that begin with this.
+    /// Only keys with this prefix.
     pub prefix: Vec<u8>,
-    /// As they stood at this revision; 0 for the newest.
+    /// The revision; 0 for the newest.
     pub revision: i64,
 }
 
-/// The key → row of every key alive at a revision, in the order of the keys.
+/// Returns every key that is live at a revision with the revision of its row, in the order of the keys.
 ///
 /// # Errors
-/// When the revision is compacted or in the future, a row does not decode, or `watch` says stop.
+/// If the revision is compacted or in the future, a row cannot be decoded, or `watch` requests a stop.
 pub fn alive<R: ReadAt>(
     view: &View<R>,
     wanted: &Wanted,
@@ -48,7 +48,7 @@ pub fn alive<R: ReadAt>(
     let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(alive) };
     let (mut rows, mut seen, mut read, total) = (view.cursor(&bucket), 0u64, 0u64, view.used_bytes());
     while let Some(row) = rows.next()? {
-        let bad = || Refused::Damaged(format!("bucket key: row {} does not decode", row.key.escape_ascii()));
+        let bad = || Refused::Damaged(format!("bucket key: cannot decode row {}", row.key.escape_ascii()));
         let key = RevisionKey::parse(row.key).ok_or_else(bad)?;
         let kv = KeyValueRef::parse(row.value).ok_or_else(bad)?;
         if key.revision.main > at {
@@ -59,7 +59,7 @@ pub fn alive<R: ReadAt>(
         if seen.is_multiple_of(1 << 14) {
             step(watch, Phase::Check, read.min(total), total).map_err(Refused::Stopped)?;
         }
-        // The empty key is the row of a bumped revision; no client can ask for it.
+        // The empty key is the row of a revision bump; no client can read it.
         if kv.key.is_empty() || !kv.key.starts_with(&wanted.prefix) {
             continue;
         }
@@ -74,7 +74,7 @@ pub fn alive<R: ReadAt>(
     Ok(alive)
 }
 
-/// Hands out the rows of [`alive`] one by one, in the order of the keys, until `each` breaks.
+/// Calls `each` for the rows of [`alive`], in the order of the keys, until it breaks.
 ///
 /// # Errors
 /// As for [`alive`].
@@ -87,9 +87,10 @@ pub fn each<R: ReadAt>(
     let alive = alive(view, wanted, watch)?;
     let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(()) };
     for revision in alive.values() {
-        let gone = || Refused::Damaged(format!("bucket key: revision {}.{} is gone", revision.main, revision.sub));
-        let row = view.get(&bucket, &revision.to_bytes())?.ok_or_else(gone)?;
-        let kv = KeyValueRef::parse(&row).ok_or_else(gone)?;
+        let missing =
+            || Refused::Damaged(format!("bucket key: revision {}.{} is missing", revision.main, revision.sub));
+        let row = view.get(&bucket, &revision.to_bytes())?.ok_or_else(missing)?;
+        let kv = KeyValueRef::parse(&row).ok_or_else(missing)?;
         if each(&kv).is_break() {
             break;
         }
@@ -97,10 +98,10 @@ pub fn each<R: ReadAt>(
     Ok(())
 }
 
-/// Whether all these keys are in a database at `revision` as they were written last.
+/// Returns whether all these keys are in a database at `revision`, unchanged.
 ///
 /// # Errors
-/// When the file cannot be read, or was compacted past the revision.
+/// If the file cannot be read, or is compacted beyond the revision.
 pub fn are_in(database: &Path, revision: i64, keys: &[OldKey]) -> crate::error::Result<bool> {
     let source = Source::open(database)?;
     let wanted = Wanted { prefix: Vec::new(), revision };
@@ -119,7 +120,7 @@ pub fn are_in(database: &Path, revision: i64, keys: &[OldKey]) -> crate::error::
     Ok(same && left.is_empty())
 }
 
-/// One key as a JSON object; key and value in base64 (under names that say so) where they are not UTF-8.
+/// Returns one key as a JSON object; key and value in base64, under names that say so, if they are not UTF-8.
 pub fn json(kv: &KeyValueRef<'_>, values: bool) -> serde_json::Map<String, serde_json::Value> {
     let mut object = serde_json::Map::new();
     put_bytes(&mut object, "key", kv.key);
@@ -139,20 +140,20 @@ pub fn json(kv: &KeyValueRef<'_>, values: bool) -> serde_json::Map<String, serde
 }
 
 impl Refused {
-    /// The failure in words, naming the file.
+    /// Converts it into an error that names the file.
     pub fn into_trouble(self, path: &std::path::Path) -> crate::error::Error {
         use crate::error::{Error, ErrorKind};
         let path = path.shown();
         match self {
             Refused::Stopped(trouble) => trouble,
-            Refused::Damaged(why) => Error::new(ErrorKind::Input, format!("{path} is damaged"))
+            Refused::Damaged(why) => Error::new(ErrorKind::Input, format!("{path}: damaged"))
                 .why(why)
-                .hint("`requorum snapshot status` says what can still be read."),
-            Refused::Compacted(at) => Error::new(ErrorKind::Input, format!("{path} no longer holds that revision"))
-                .why(format!("it was compacted up to revision {at}"))
-                .hint(format!("Ask for revision {at} or later.")),
-            Refused::Future(newest) => Error::new(ErrorKind::Input, format!("{path} does not hold that revision yet"))
-                .why(format!("its newest revision is {newest}")),
+                .hint("`requorum snapshot status` shows what can still be read."),
+            Refused::Compacted(at) => Error::new(ErrorKind::Input, format!("{path}: the revision is compacted"))
+                .why(format!("the compacted revision is {at}"))
+                .hint(format!("Use revision {at} or later.")),
+            Refused::Future(newest) => Error::new(ErrorKind::Input, format!("{path}: the revision is in the future"))
+                .why(format!("the newest revision is {newest}")),
         }
     }
 }

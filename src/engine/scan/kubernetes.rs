@@ -1,5 +1,5 @@
-//! What a Kubernetes API server keeps in etcd: kinds, namespaces, and which values are encrypted
-//! with which key, for without that key a restored cluster cannot read them.
+//! The objects of a Kubernetes API server in etcd: kinds, namespaces, and which values are encrypted with which key;
+//! without that key a restored cluster cannot read them.
 //!
 //! The keys begin with the API server's `--etcd-prefix`. By default that is `/registry/`, OpenShift has two others, and
 //! any other is known by its namespace kube-system and by values that only API servers write.
@@ -16,7 +16,7 @@ use crate::text::value::brief;
 
 const SEAL: &[u8] = b"k8s:enc:";
 
-/// What was counted.
+/// The objects that were counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kubernetes {
@@ -35,12 +35,12 @@ pub struct Kubernetes {
     /// The nodes' names.
     #[serde(skip)]
     pub nodes: Vec<String>,
-    /// Which API servers have a lease as masters: their addresses.
+    /// The addresses of the API servers that have a master lease.
     #[serde(skip)]
     pub api_servers: Vec<String>,
 }
 
-/// Values that one key encrypted.
+/// Values that are encrypted with one key.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct EncryptedValues {
     /// `aescbc`, `aesgcm`, `secretbox`, `kms`.
@@ -49,14 +49,14 @@ pub struct EncryptedValues {
     pub version: String,
     /// The name of the key, or of the KMS provider, in the encryption configuration.
     pub key: String,
-    /// How many live objects it encrypted.
+    /// The number of live objects that are encrypted with it.
     pub objects: u64,
     /// Their kinds.
     pub kinds: BTreeSet<String>,
 }
 
 impl Kubernetes {
-    /// Which encryption a value has.
+    /// Returns the index of a value's encryption.
     pub(in crate::engine) fn sealed(&mut self, value: &[u8]) -> Option<usize> {
         let mut parts = value.strip_prefix(SEAL)?.splitn(4, |byte| *byte == b':');
         let mut part = || parts.next().map(|part| brief(part, 100));
@@ -70,7 +70,7 @@ impl Kubernetes {
         }))
     }
 
-    /// Counts a live key; `written` says whether an API server wrote its value.
+    /// Counts a live key; `written` is whether an API server wrote its value.
     pub(in crate::engine) fn key(&mut self, prefixes: &Prefixes, key: &[u8], written: bool, sealed: Option<usize>) {
         let Some((prefix, kind, rest)) = prefixes.split(key, written) else { return };
         let prefix = brief(prefix, 100);
@@ -96,7 +96,7 @@ impl Kubernetes {
         }
     }
 
-    /// None where there is nothing of Kubernetes. Encryption that only rows of the past have is left out.
+    /// Returns `None` if there are no Kubernetes objects. Encryption that only old rows have is left out.
     pub(in crate::engine) fn finish(mut self) -> Option<Kubernetes> {
         self.encrypted.retain(|sealed| sealed.objects > 0);
         (self.objects > 0).then_some(self)
@@ -107,12 +107,12 @@ fn one_more(count: &mut u64) {
     *count = count.saturating_add(1);
 }
 
-/// Whether only an API server writes such a value.
+/// Returns whether only an API server writes such a value.
 pub(in crate::engine) fn wrote(value: &[u8]) -> bool {
     KUBERNETES_VALUES.iter().any(|lead| value.starts_with(lead))
 }
 
-/// A key's prefix, its kind, and what follows that, part by part.
+/// A key's prefix, its kind, and the parts that follow.
 type Object<'k> = (&'k [u8], String, Vec<&'k [u8]>);
 
 /// The prefixes under which API servers keep their objects.
@@ -120,7 +120,7 @@ type Object<'k> = (&'k [u8], String, Vec<&'k [u8]>);
 pub(in crate::engine) struct Prefixes(Vec<Vec<u8>>);
 
 impl Prefixes {
-    /// Those that are usual, and those that `keys` show by a namespace kube-system.
+    /// Returns the usual ones, and those that have a namespace kube-system in `keys`.
     pub(in crate::engine) fn new<'k>(keys: impl Iterator<Item = &'k [u8]>) -> Prefixes {
         let mut known: Vec<Vec<u8>> = KUBERNETES_PREFIXES.iter().map(|prefix| prefix.to_vec()).collect();
         for key in keys {
@@ -130,13 +130,13 @@ impl Prefixes {
                 known.push(prefix);
             }
         }
-        // The longest first: one may lie inside another.
+        // The longest first: one may contain another.
         known.sort_by_key(|prefix| std::cmp::Reverse(prefix.len()));
         Prefixes(known)
     }
 
-    /// The object under a key. Under a prefix that is not known only keys whose values
-    /// an API server wrote are objects; their prefix is taken to be the first part of the key.
+    /// Returns the object of a key. Under an unknown prefix only keys whose values an API server wrote are objects;
+    /// their prefix is assumed to be the first part of the key.
     fn split<'k>(&self, key: &'k [u8], written: bool) -> Option<Object<'k>> {
         let known = self.0.iter().find(|prefix| key.starts_with(prefix)).map(Vec::len);
         let first = || {
@@ -149,7 +149,7 @@ impl Prefixes {
         }
         let mut parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
         let named = match parts.as_slice() {
-            // groups have a dot; services keep their endpoints beside their specs
+            // API groups have a dot; services have endpoints and specs
             [first, _, ..] if first.contains(&b'.') || *first == b"services" => 2,
             _ => 1,
         };
@@ -158,7 +158,8 @@ impl Prefixes {
     }
 }
 
-/// The kind of the object under a key with this value: `deployments`, `services/specs`; none for what is not Kubernetes'.
+/// Returns the kind of the object of a key with this value: `deployments`, `services/specs`; `None` if it is not
+/// Kubernetes'.
 pub fn kind_of(key: &[u8], value: &[u8]) -> Option<String> {
     let prefixes = Prefixes::new(std::iter::once(key));
     prefixes.split(key, wrote(value)).map(|(_, kind, _)| kind)

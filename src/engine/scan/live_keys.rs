@@ -1,22 +1,23 @@
-//! The live keys of a database while its rows go by: for each the numbers that its next row must fit.
+//! The live keys of a database during a scan: for each key the numbers that its next row must match.
 //!
-//! A database may hold tens of millions of keys, so the table is made for size and for the memory's
-//! slowness. A key is known by 105 bits of a keyed hash, never by its name; an entry takes 36 bytes,
-//! in one of many small sorted tables that grow each on its own, so that growing needs no second copy
-//! of the whole; where there are many, by a ninth, so that three quarters of the memory are in use.
+//! A database may contain tens of millions of keys, so the table is optimised for size and for memory latency. A key is
+//! identified by 105 bits of a keyed hash, never by its name; an entry takes 36 bytes, in one of many small sorted
+//! tables. Each grows separately, so that growing needs no second copy of the whole; large ones grow by a ninth, so
+//! that three quarters of the memory are in use.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-/// How many bits of the hash choose the table.
+/// The number of hash bits that select the table.
 const SHARD_BITS: u32 = 10;
-/// Homes up to which a table is kept airy, for speed; all of them together are then small enough. Beyond, memory counts.
+/// The number of homes up to which a table is sparse, for speed, as all tables together are still small. Above it
+/// memory matters more.
 const AIRY: usize = 3072;
-/// Slots behind the last home, for entries that were pushed on.
+/// Slots after the last home, for displaced entries.
 const SPILL: usize = 16;
 
-/// The newest row of a live key, as far as its next one must fit.
+/// The numbers of a live key's newest row that its next one must match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Past {
     /// `create_revision`.
@@ -27,18 +28,18 @@ pub struct Past {
     pub lease: i64,
 }
 
-/// What a key is known by.
+/// The identifier of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyId {
     shard: usize,
     tag: Tag,
 }
 
-/// 95 bits of the hash and one that is set, so that no tag is that of an empty slot.
+/// 95 bits of the hash and one bit that is always set, so that no tag equals that of an empty slot.
 type Tag = (u64, u32);
 
-/// Tag, create, version, lease in words of 32 bits; all zero when empty. An array of integers comes zeroed from the
-/// system without being touched.
+/// Tag, create revision, version and lease in 32-bit words; all zero if empty. The system provides zeroed memory for an
+/// array of integers without a write.
 type Slot = [u32; 9];
 const EMPTY: Slot = [0; 9];
 
@@ -58,7 +59,7 @@ impl Default for Live {
 }
 
 impl Live {
-    /// What `key` is known by here.
+    /// Returns the identifier of `key` in this table.
     pub fn id(&self, key: &[u8]) -> KeyId {
         let mut hasher = SipHasher13::new_with_keys(self.secret.0, self.secret.1);
         hasher.write(key);
@@ -67,44 +68,43 @@ impl Live {
         KeyId { shard, tag: (hash.h1, hash.h2 as u32 | 1) }
     }
 
-    /// Reads where the key's entry would be, so that it is near when it is asked for. The word that comes back
-    /// means nothing.
+    /// Loads the key's entry into the cache before it is used. The returned word has no meaning.
     pub fn touch(&self, id: KeyId) -> u32 {
         let Some(shard) = self.shards.get(id.shard) else { return 0 };
-        // The first word, and one less than a cache line behind it: most searches end before the third line.
+        // The first word, and one less than a cache line after it: most searches end before the third line.
         match shard.slots.get(shard.home(id.tag)..) {
             Some([[first, ..], [_, _, _, _, _, _, second, ..], ..]) => first ^ second,
             _ => 0,
         }
     }
 
-    /// Notes a key's newest row; what was known of it before comes back.
+    /// Sets a key's newest row and returns its previous one.
     pub fn insert(&mut self, id: KeyId, past: Past) -> Option<Past> {
-        // An id comes from this table, so its shard exists.
+        // An ID comes from this table, so its shard exists.
         let before = self.shards.get_mut(id.shard)?.insert(id.tag, past);
         self.count = self.count.saturating_add(before.is_none().into());
         before
     }
 
-    /// Forgets a key; what was known of it comes back.
+    /// Removes a key and returns its row.
     pub fn remove(&mut self, id: KeyId) -> Option<Past> {
         let before = self.shards.get_mut(id.shard)?.remove(id.tag);
         self.count = self.count.saturating_sub(before.is_some().into());
         before
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// What is known of each key, in no particular order.
+    /// Returns the rows of all keys, in no particular order.
     pub fn all(&self) -> impl Iterator<Item = Past> {
         self.shards.iter().flat_map(|shard| &shard.slots).filter(|slot| !is_empty(slot)).map(past)
     }
 }
 
-/// Entries in the order of their tags, each at its home or pushed on behind it with no empty slot between.
+/// Entries sorted by tag, each at its home or displaced after it with no empty slot between.
 #[derive(Debug, Default)]
 struct Shard {
     slots: Vec<Slot>,
@@ -113,12 +113,12 @@ struct Shard {
 }
 
 impl Shard {
-    /// Tags in order have homes in order.
+    /// Returns the home of a tag; sorted tags have sorted homes.
     fn home(&self, tag: Tag) -> usize {
         home(self.homes, tag)
     }
 
-    /// Where the tag is, or else where it belongs.
+    /// Returns the slot of the tag, or the one where it is to be inserted.
     fn find(&self, wanted: Tag) -> Result<usize, usize> {
         let home = self.home(wanted);
         for (at, slot) in (home..).zip(self.slots.get(home..).unwrap_or_default()) {
@@ -160,7 +160,7 @@ impl Shard {
         let found = self.slots.get_mut(at..)?;
         let (slot, behind) = found.split_first()?;
         let before = past(slot);
-        // Those behind it that are not at home move up.
+        // Entries after it that are not at home move up.
         let stays = |(place, slot): (usize, &Slot)| is_empty(slot) || home(homes, self::tag(slot)) == place;
         let run = (at.saturating_add(1)..).zip(behind).position(stays).unwrap_or(behind.len());
         found.copy_within(1..=run, 0);
@@ -169,7 +169,7 @@ impl Shard {
         Some(before)
     }
 
-    /// Entries at which it has to grow.
+    /// Returns the number of entries at which it grows.
     fn most(&self) -> usize {
         if self.homes <= AIRY { (self.homes / 10).saturating_mul(7) } else { (self.homes / 20).saturating_mul(17) }
     }
@@ -181,10 +181,10 @@ impl Shard {
         let mut next = 0;
         for slot in old.into_iter().filter(|slot| !is_empty(slot)) {
             let at = self.home(tag(&slot)).max(next);
-            // One slot stays empty at the end: there is always a place to push on to.
+            // One slot at the end stays empty, so there is always room for a displaced entry.
             next = at.saturating_add(1);
             if next >= self.slots.len() {
-                // Not doubled, as a vector would be.
+                // Not doubled, as a vector would do.
                 let length = at.saturating_add(SPILL);
                 self.slots.reserve_exact(length.saturating_sub(self.slots.len()));
                 self.slots.resize(length, EMPTY);
@@ -196,7 +196,7 @@ impl Shard {
     }
 }
 
-/// The tag's share of all tags, as a share of so many homes. The product of two numbers of 64 bits fits in 128.
+/// Scales a tag to the number of homes. The product of two 64-bit numbers fits in 128 bits.
 fn home(homes: usize, tag: Tag) -> usize {
     (u128::from(tag.0).wrapping_mul(homes as u128) >> 64) as usize
 }

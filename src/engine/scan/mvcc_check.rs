@@ -1,18 +1,16 @@
-//! Whether the rows make sense together, which no check of pages can see: a tree that lost a branch
-//! is a sound, smaller tree.
+//! The consistency of the rows, which no check of pages can see: a tree that lost a branch is a valid, smaller tree.
 //!
-//! What is provable rests on how etcd writes (`server/storage/mvcc`):
-//! - A transaction takes the next main revision only if it changes something, and each change leaves
-//!   a row: subs count from 0 without a gap. Lease revocations and range deletions do the same.
-//! - A compaction at C removes no row above C, and for each key alive at C keeps its newest row up to
-//!   C. So above C no revision may lack, and every put or deletion there follows on a row that is
-//!   still in the file.
-//! - At or below C anything may be gone; a key that was lost there and not touched since leaves no
-//!   trace, and neither does a lost end of the tree. That is said, not guessed.
+//! What can be proven follows from how etcd writes (`server/storage/mvcc`):
+//! - A transaction uses the next main revision only if it changes something, and each change writes a row: subs count
+//!   from 0 without a gap. Lease revocations and range deletions do the same.
+//! - A compaction at C removes no row above C, and for each key that is live at C keeps its newest row up to C. So
+//!   above C no revision may be missing, and every put or deletion there follows a row that is still in the file.
+//! - At or below C any row may be missing; a key that was lost there and not changed since leaves no trace, and neither
+//!   does a lost end of the tree. Both are reported as not provable.
 //!
-//! The one row that breaks these rules is that of `snapshot restore --bump-revision`: an empty value
-//! at the compaction mark that comes with it. A store that `etcdctl migrate` filled from v2 data (3.4
-//! and earlier) and that was never compacted since has gaps as well; it is taken for damaged.
+//! The only row that breaks these rules is that of `snapshot restore --bump-revision`: an empty value at the compacted
+//! revision that it sets. A store that `etcdctl migrate` filled from v2 data (3.4 and earlier) and that was never
+//! compacted since has gaps as well; it is reported as damaged.
 
 mod history;
 #[cfg(test)]
@@ -39,12 +37,12 @@ use crate::{
     },
 };
 
-/// What came out.
+/// The results of the check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Findings {
-    /// What no etcd writes: rows are lost or changed.
+    /// What etcd never writes: rows are lost or changed.
     pub errors: Vec<String>,
-    /// What an etcd can write, and an operator should know.
+    /// What etcd can write, and an operator should know.
     pub warnings: Vec<String>,
     /// What the data proves.
     pub proven: Vec<String>,
@@ -52,18 +50,18 @@ pub struct Findings {
     pub unproven: Vec<String>,
 }
 
-/// The rows of `meta` that say how the others are to be read.
+/// The rows of `meta` that the check depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MetaRows {
-    /// The revision up to which a compaction was ordered.
+    /// The revision of the scheduled compaction.
     pub scheduled: Option<i64>,
-    /// The revision up to which one was finished.
+    /// The revision of the finished compaction.
     pub finished: Option<i64>,
     /// The last applied raft index.
     pub consistent_index: Option<u64>,
     /// The term of that index (3.5 and later).
     pub term: Option<u64>,
-    /// Rows that are not what they would have to be.
+    /// Rows that do not have the expected form, as sentences.
     pub broken: Vec<String>,
 }
 
@@ -71,7 +69,7 @@ impl MetaRows {
     /// Reads them.
     ///
     /// # Errors
-    /// When a page cannot be read.
+    /// If a page cannot be read.
     pub fn read<R: ReadAt>(view: &View<R>) -> Result<MetaRows, bbolt::Error> {
         let mut marks = MetaRows::default();
         let Some(meta) = view.bucket(schema::META)? else { return Ok(marks) };
@@ -80,7 +78,7 @@ impl MetaRows {
         let numbers = [get(schema::CONSISTENT_INDEX)?, get(schema::TERM)?];
         let mut broken = |name: &[u8], value: &[u8], what: &str| {
             let (name, value) = (brief(name, 40), brief(value, 40));
-            marks.broken.push(format!("bucket meta: {name} is not {what}, but \"{value}\""));
+            marks.broken.push(format!("bucket meta: {name} is not {what}: \"{value}\""));
         };
         let mut revision = |name: &[u8], value: &Option<Vec<u8>>| {
             let value = value.as_ref()?;
@@ -107,15 +105,15 @@ impl MetaRows {
         Ok(marks)
     }
 
-    /// The revision up to which rows may be gone, -1 for none.
+    /// Returns the revision up to which rows may be missing, -1 for none.
     pub fn compacted(&self) -> i64 {
         self.scheduled.into_iter().chain(self.finished).max().unwrap_or(-1)
     }
 }
 
-/// Takes every row once, in the order of the file, and says at the end what they mean together.
+/// Checks all rows, given one by one in the order of the file.
 ///
-/// Its memory: that of [`Live`].
+/// It uses the memory of [`Live`].
 #[derive(Debug)]
 pub struct Checker {
     marks: MetaRows,
@@ -124,16 +122,16 @@ pub struct Checker {
     leases: HashSet<i64>,
     last: Option<Revision>,
     rows: u64,
-    /// First gap, revisions missing, number of gaps.
+    /// The first gap, the number of missing revisions, and the number of gaps.
     gap: Option<(i64, i64)>,
     missing: u64,
     gaps: u64,
     slips: Slips,
     buckets: HashSet<Vec<u8>>,
     auth_enabled: bool,
-    /// Rows of unknown names in the buckets where all names are known.
+    /// Rows with unknown names in buckets whose row names are all known.
     strays: Vec<String>,
-    /// The store says that it is of an etcd after those that are known here.
+    /// Whether the store belongs to a later etcd than those that are known here, by its storage version.
     later: bool,
     users: HashSet<Vec<u8>>,
     roles: HashSet<Vec<u8>>,
@@ -142,7 +140,7 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// A checker for a database with these marks.
+    /// Creates a checker for a database with these rows of `meta`.
     pub fn new(marks: MetaRows) -> Checker {
         Checker {
             compacted: marks.compacted(),
@@ -166,12 +164,12 @@ impl Checker {
         }
     }
 
-    /// A bucket begins.
+    /// Adds a bucket.
     pub fn bucket(&mut self, name: &[u8]) {
         self.buckets.insert(name.into());
     }
 
-    /// One row of `key`, decoded.
+    /// Adds a decoded row of `key`.
     pub fn key_row(&mut self, at: RevisionKey, kv: &KeyValueRef<'_>) {
         let main = at.revision.main;
         let kept = main > self.compacted;
@@ -179,7 +177,7 @@ impl Checker {
         self.follows(at.revision, kept, kv.key);
         self.last = Some(at.revision);
         if !kept && !at.tombstone && *kv == KeyValueRef::default() {
-            return; // the row of a bumped revision
+            return; // the row of a revision bump
         }
         if kv.key.is_empty() {
             return self.slips.note(Inconsistency::NoKey, at.revision, kv.key);
@@ -189,7 +187,7 @@ impl Checker {
             if kv.mod_revision != main {
                 self.slips.note(Inconsistency::ModRevision, at.revision, kv.key);
             }
-            // A key changes at most once in a transaction, so its version cannot run ahead of its revisions.
+            // A key changes at most once in a transaction, so its version cannot exceed its revisions.
             let ahead = main.saturating_sub(create);
             let fits = create > 0 && create <= main && version > 0 && version.saturating_sub(1) <= ahead;
             if !fits || (create == main) != (version == 1) {
@@ -199,7 +197,7 @@ impl Checker {
         self.follower.change(at.revision, kv.key, put);
     }
 
-    /// Whether a revision may come after the one before it.
+    /// Checks that a revision may follow the previous one.
     fn follows(&mut self, at: Revision, kept: bool, key: &[u8]) {
         if at.main < 2 {
             self.slips.note(Inconsistency::Early, at, key);
@@ -229,14 +227,14 @@ impl Checker {
         }
     }
 
-    /// One row of any other bucket. A row that etcd could not decode either is an error here.
+    /// Adds a row of any other bucket. A row that etcd could not decode is an error.
     pub fn other_row(&mut self, bucket: &[u8], key: &[u8], value: &[u8]) {
         match bucket {
             schema::LEASE => match Lease::decode(value) {
                 Ok(lease) => {
                     if key != lease.id.to_be_bytes() {
                         let at = brief(key, 40);
-                        self.findings.errors.push(format!("bucket lease: row \"{at}\" is of lease {:x}", lease.id));
+                        self.findings.errors.push(format!("bucket lease: row \"{at}\" has lease {:x}", lease.id));
                     }
                     self.leases.insert(lease.id);
                 }
@@ -271,7 +269,7 @@ impl Checker {
                 self.later = is_version && !known;
             }
             schema::AUTH | schema::CLUSTER | schema::META if !schema::is_row(bucket, key) && self.strays.len() < 20 => {
-                let words = format!("bucket {}: row \"{}\" is none of etcd's", bucket.escape_ascii(), brief(key, 40));
+                let words = format!("bucket {}: row \"{}\" is not an etcd row", bucket.escape_ascii(), brief(key, 40));
                 self.strays.push(words);
             }
             schema::MEMBERS => {
@@ -279,14 +277,14 @@ impl Checker {
                     && key != format!("{:x}", member.id).as_bytes()
                 {
                     let at = brief(key, 40);
-                    self.findings.errors.push(format!("bucket members: row \"{at}\" is of member {:x}", member.id));
+                    self.findings.errors.push(format!("bucket members: row \"{at}\" has member {:x}", member.id));
                 }
             }
             _ => {}
         }
     }
 
-    /// What all rows together mean, and how many keys are alive; a bumped revision's row is none.
+    /// Returns the results, and the number of live keys without the row of a revision bump.
     pub fn finish(mut self) -> (Findings, u64) {
         let follower = std::mem::replace(&mut self.follower, KeyHistoryChecker::new(-1));
         let History { live, slips, .. } = follower.finish();
@@ -300,12 +298,12 @@ impl Checker {
     fn lost_rows(&mut self, of_keys: Slips) {
         if let Some((from, to)) = self.gap {
             let above = match self.compacted {
-                ..=1 => "nothing was compacted".to_string(),
-                at => format!("compacted was up to {}", grouped(at)),
+                ..=1 => "the store was never compacted".to_string(),
+                at => format!("the compacted revision is {}", grouped(at)),
             };
             let first = if from == to { grouped(from) } else { format!("{} to {}", grouped(from), grouped(to)) };
             self.findings.errors.push(format!(
-                "bucket key: {} no rows, first {first}; {above}, so rows are lost",
+                "bucket key: {} no rows, the first is {first}; {above}, so rows are lost",
                 if self.missing == 1 {
                     "1 revision has".to_string()
                 } else {
@@ -317,25 +315,25 @@ impl Checker {
             let rows = crate::text::number::count(count, "row", "rows");
             let list =
                 if slip == Inconsistency::Early { &mut self.findings.warnings } else { &mut self.findings.errors };
-            list.push(format!("bucket key: {}: {rows}, first {first}", slip.words()));
+            list.push(format!("bucket key: {}: {rows}, the first is {first}", slip.words()));
         }
     }
 
     fn buckets_and_marks(&mut self) {
         let findings = &mut self.findings;
         for name in schema::ALL.into_iter().filter(|name| !self.buckets.contains(*name)) {
-            let words = format!("bucket {} is missing; every etcd makes it when it starts", name.escape_ascii());
+            let words = format!("bucket {} is missing; every etcd creates it when it starts", name.escape_ascii());
             findings.errors.push(words);
         }
         for name in self.buckets.iter().filter(|name| !schema::is_known(name)) {
-            findings.warnings.push(format!("bucket {} is none of etcd's; it is kept as it is", brief(name, 60)));
+            findings.warnings.push(format!("bucket {} is not an etcd bucket; it is kept unchanged", brief(name, 60)));
         }
         findings.errors.append(&mut self.marks.broken);
-        // A later etcd may have rows that this program does not know.
+        // A later etcd may have rows that are unknown here.
         if self.later { &mut findings.warnings } else { &mut findings.errors }.append(&mut self.strays);
         if self.buckets.contains(schema::META) && self.marks.consistent_index.unwrap_or(0) == 0 {
             findings.warnings.push(
-                "bucket meta: there is no consistent_index, so etcd would apply its whole log again; a restore sets it"
+                "bucket meta: consistent_index is missing, so etcd would apply its whole log again; a restore sets it"
                     .into(),
             );
         }
@@ -343,7 +341,7 @@ impl Checker {
             && finished > scheduled
         {
             findings.warnings.push(format!(
-                "bucket meta: a compaction at {} was finished, but the last one ordered is {}",
+                "bucket meta: the finished compaction is at {}, but the scheduled one is at {}",
                 grouped(finished),
                 grouped(scheduled)
             ));
@@ -353,7 +351,7 @@ impl Checker {
             && self.compacted < 0
         {
             findings.warnings.push(format!(
-                "there are no keys at all, though {} log entries were applied: a cluster that was never written to, or \
+                "there are no keys, although {} log entries were applied: either nothing was ever written to this cluster, or \
                  all keys are lost",
                 thousands(index)
             ));
@@ -369,41 +367,41 @@ impl Checker {
         if let Some((first, _)) = gone.first_key_value() {
             let keys: u64 = gone.values().sum();
             self.findings.warnings.push(format!(
-                "{} on {} no row in bucket lease (the first is {first:x}); such keys never expire",
-                if keys == 1 { "1 live key hangs".to_string() } else { format!("{} live keys hang", thousands(keys)) },
+                "{} attached to {} no row in bucket lease (the first is {first:x}); such keys never expire",
+                if keys == 1 { "1 live key is".to_string() } else { format!("{} live keys are", thousands(keys)) },
                 if gone.len() == 1 { "a lease that has".into() } else { format!("{} leases that have", gone.len()) },
             ));
         }
-        // etcd knows the role root without a row of it.
+        // etcd has the role root without a row.
         let missing = |role: &Vec<u8>| role != b"root" && !self.roles.contains(role);
         for (user, role) in self.roles_named.iter().filter(|(_, role)| missing(role)).take(10) {
             self.findings.warnings.push(format!(
-                "user {} has the role {}, which is not there",
+                "user {} has the role {}, which does not exist",
                 brief(user, 60),
                 brief(role, 60)
             ));
         }
         if self.auth_enabled && !self.users.contains(&b"root"[..]) {
-            self.findings.warnings.push("authentication is on, but there is no user root to switch it off".into());
+            self.findings.warnings.push("authentication is enabled, but there is no user root to disable it".into());
         }
     }
 
     fn proof(&mut self) {
         let findings = &mut self.findings;
         let last = self.last.map_or(0, |last| last.main);
-        // No revision follows the last one that there can be.
+        // No revision follows the highest possible one.
         let from = self.compacted.max(1).checked_add(1).filter(|from| last >= *from);
         if let Some(from) = from.filter(|_| findings.errors.is_empty()) {
             findings.proven.push(format!(
-                "every revision from {} to {} has all its rows, and each follows on its key's row before it",
+                "every revision from {} to {} has all its rows, and each row is consistent with the previous row of its key",
                 grouped(from),
                 grouped(last)
             ));
         }
         if self.compacted > 1 {
             findings.unproven.push(format!(
-                "whether a key is lost that was last changed at revision {} or before (compacted: the loss would leave \
-                 no trace)",
+                "whether a key that was last changed at revision {} or earlier is lost (compacted: the loss would leave no \
+                 trace)",
                 grouped(self.compacted)
             ));
         }
@@ -411,17 +409,17 @@ impl Checker {
         findings.unproven.push(format!("whether anything was written after revision {}", grouped(end)));
     }
 
-    /// A user or a role stands under its own name.
+    /// Checks that a user or a role is stored under its own name.
     fn named(&mut self, bucket: &str, key: &[u8], name: &[u8]) {
         if key != name {
             let (key, name) = (brief(key, 40), brief(name, 40));
-            self.findings.errors.push(format!("bucket {bucket}: row \"{key}\" is of \"{name}\""));
+            self.findings.errors.push(format!("bucket {bucket}: row \"{key}\" has the name \"{name}\""));
         }
     }
 
     fn undecoded(&mut self, bucket: &str, key: &[u8]) {
         if self.findings.errors.len() < 20 {
-            self.findings.errors.push(format!("bucket {bucket}: row \"{}\" does not decode", brief(key, 40)));
+            self.findings.errors.push(format!("bucket {bucket}: cannot decode row \"{}\"", brief(key, 40)));
         }
     }
 }

@@ -1,13 +1,12 @@
-//! What the pages outside the tree still show. bbolt writes changed pages elsewhere and leaves the
-//! old ones as they were, so a tree that lost its end leaves its rows behind on pages that nothing
-//! points to any more.
+//! Evidence on pages outside the tree that its end is lost. bbolt writes changed pages elsewhere and leaves the old
+//! ones unchanged, so if a tree lost its end, its rows remain on pages that nothing refers to.
 //!
-//! A newer row there is a hint, no proof: a snapshot saved while clients write legally holds newer
-//! rows on pages that were free when it began, and so does a database whose last commit was cut off.
-//! But revisions only rise, so every write that adds one writes the last leaf of `key` anew, and
-//! every branch above it. A branch page that refers to a page on the tree's right edge and goes on
-//! behind it is therefore older than the tree, and so were the rows it goes on with; above the
-//! compaction mark no row is ever removed. Such a page proves that the tree's end is lost.
+//! A newer row there is a hint, not a proof: a snapshot saved while clients write can validly contain newer rows on
+//! pages that were free when it began, and so can a database whose last commit was interrupted. But revisions only
+//! increase, so every write that adds one rewrites the last leaf of `key` and every branch above it. A branch page that
+//! refers to a page on the tree's right edge and has a further child after it is therefore older than the tree, and so
+//! are the rows of that child; above the compacted revision no row is ever removed. Such a page proves that the end of
+//! the tree is lost.
 
 use crate::{
     bbolt::{self, PageSet, ReadAt, View, right_edge, stray_branches},
@@ -26,20 +25,20 @@ use crate::{
     text::number::thousands,
 };
 
-/// Why the look ended early.
+/// Why the search failed.
 #[derive(Debug)]
 pub enum Ended {
     /// The file could not be read.
     Read(std::io::Error),
-    /// The watcher said stop.
+    /// `watch` requested a stop.
     Stopped(Error),
 }
 
-/// Whether pages outside the tree of `key` prove that its end is lost, in a sentence. `last` is the last revision
-/// in the tree, `compacted` the compaction mark.
+/// Returns a sentence if pages outside the tree of `key` prove that its end is lost. `last` is the last revision in the
+/// tree, `compacted` the compacted revision.
 ///
 /// # Errors
-/// When a page cannot be read.
+/// If a page cannot be read.
 pub fn lost_end<R: ReadAt>(
     view: &View<R>,
     in_use: &PageSet,
@@ -58,8 +57,8 @@ pub fn lost_end<R: ReadAt>(
                 RevisionKey::parse(key).map(|at| at.revision).filter(|next| *next > last && next.main > compacted);
             if let Some(next) = next.filter(|_| edge.contains(child)) {
                 found = Some(format!(
-                    "bucket key: page {page}, which is outside the tree, goes on from page {child} with revision {}, the \
-                     tree ends there at {}: the end of the tree is lost",
+                    "bucket key: after page {child}, page {page} outside the tree continues with revision {}, but the tree ends \
+                     there at {}: the end of the tree is lost",
                     thousands(next.main.unsigned_abs()),
                     thousands(last.main.unsigned_abs()),
                 ));
@@ -70,8 +69,7 @@ pub fn lost_end<R: ReadAt>(
     Ok(found)
 }
 
-/// The newest revision that any leaf page with rows of `key` holds, reachable or not; `None` where
-/// there is no such page.
+/// Returns the newest revision on any leaf page with rows of `key`, reachable or not; `None` if there is no such page.
 ///
 /// # Errors
 /// See [`Ended`].
@@ -93,8 +91,8 @@ pub fn newest<R: ReadAt>(view: &View<R>, watch: &mut ProgressFn<'_>) -> Result<O
     Ok(newest)
 }
 
-/// The newest revision on the first bytes of the page `id`, where it is a leaf of `key`: its last
-/// row that lies in them whole.
+/// Returns the newest revision in the first bytes of page `id` if it is a leaf of `key`: that of the last row that is
+/// completely in them.
 fn last_revision(page: &[u8], id: u64) -> Option<i64> {
     let u16_at = |at: usize| page.get(at..at.checked_add(2)?)?.try_into().ok().map(u16::from_le_bytes);
     let u32_at = |at: usize| page.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes);
@@ -116,12 +114,12 @@ fn last_revision(page: &[u8], id: u64) -> Option<i64> {
     (0..count).rev().take(64).find_map(row)
 }
 
-/// What newer rows outside the tree mean, in a sentence; none where there are none.
-pub fn words(newest: Option<i64>, last: i64) -> Option<String> {
+/// Returns a sentence on what newer rows outside the tree mean; `None` if there are none.
+pub fn newer_rows(newest: Option<i64>, last: i64) -> Option<String> {
     let newest = newest.filter(|newest| *newest > last)?;
     Some(format!(
-        "pages outside the tree hold rows up to revision {}, the tree ends at {}: usual for a snapshot saved while clients \
-         were writing, else a sign that the end of the key tree is lost",
+        "pages outside the tree hold rows up to revision {}, the tree ends at {}: normal for a snapshot saved while clients \
+         were writing, otherwise a sign that the end of the key tree is lost",
         thousands(newest.unsigned_abs()),
         thousands(last.unsigned_abs()),
     ))

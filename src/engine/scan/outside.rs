@@ -1,5 +1,5 @@
-//! What pages hold that are neither in the trees nor in the list of free pages: rows that the trees lack. Each was removed
-//! since, or is lost; which of the two a page does not tell, so they are named by their bucket.
+//! Rows on pages that are neither in the trees nor in the freelist, and that the trees lack. Each was either deleted
+//! later or is lost; a page does not show which, so the rows are reported by bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-/// Rows that are noted; there may be more.
+/// The most rows that are collected; there may be more.
 const MOST: usize = 10_000;
 
-/// Of which bucket a row can be.
+/// The bucket that a row belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Of {
+pub enum RowKind {
     /// `key`.
     Key,
     /// `lease`.
@@ -34,50 +34,57 @@ pub enum Of {
     Other,
 }
 
-impl Of {
+impl RowKind {
     fn words(self, rows: u64) -> String {
         match self {
-            Of::Key => count(rows, "revision", "revisions"),
-            Of::Lease => count(rows, "lease", "leases"),
-            Of::Auth => count(rows, "user or role", "users or roles"),
-            Of::Members => count(rows, "member", "members"),
-            Of::Other => count(rows, "other row", "other rows"),
+            RowKind::Key => count(rows, "revision", "revisions"),
+            RowKind::Lease => count(rows, "lease", "leases"),
+            RowKind::Auth => count(rows, "user or role", "users or roles"),
+            RowKind::Members => count(rows, "member", "members"),
+            RowKind::Other => count(rows, "other row", "other rows"),
         }
     }
 }
 
-/// The buckets in which a row of each kind can be.
-const HOMES: &[(Of, &[&[u8]])] = &[
-    (Of::Key, &[schema::KEY]),
-    (Of::Lease, &[schema::LEASE]),
-    (Of::Auth, &[schema::AUTH_USERS, schema::AUTH_ROLES, schema::AUTH]),
-    (Of::Members, &[schema::MEMBERS, schema::MEMBERS_REMOVED]),
-    (Of::Other, &[schema::META, schema::CLUSTER, schema::ALARM]),
+/// The buckets for each kind of row.
+const HOMES: &[(RowKind, &[&[u8]])] = &[
+    (RowKind::Key, &[schema::KEY]),
+    (RowKind::Lease, &[schema::LEASE]),
+    (RowKind::Auth, &[schema::AUTH_USERS, schema::AUTH_ROLES, schema::AUTH]),
+    (RowKind::Members, &[schema::MEMBERS, schema::MEMBERS_REMOVED]),
+    (RowKind::Other, &[schema::META, schema::CLUSTER, schema::ALARM]),
 ];
 
-/// Rows that only such pages hold.
+/// Rows that exist only on such pages.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Outside {
-    /// How many, by what they are; without those of `key`.
-    pub rows: BTreeMap<Of, u64>,
-    /// A revision among them after the last compaction that the tree should have: it is lost.
+pub struct OutsideRows {
+    /// Their number by kind, without those of bucket `key`.
+    pub rows: BTreeMap<RowKind, u64>,
+    /// The newest revision among them after the last compaction that the tree should have: it is lost.
     pub lost: Option<i64>,
 }
 
-/// Reads `pages` for rows that the trees of `view` lack. `last` is the tree's last revision, `compacted` the compaction mark.
+/// Finds the rows on `pages` that the trees of `view` lack. `last` is the tree's last revision, `compacted` the
+/// compacted revision.
 ///
 /// # Errors
-/// When a page cannot be read.
-pub fn look<R: ReadAt>(view: &View<R>, pages: &PageSet, last: Revision, compacted: i64) -> Result<Outside, Error> {
-    let mut found: BTreeSet<(Of, Vec<u8>)> = BTreeSet::new();
+/// If a page cannot be read.
+pub fn find_rows<R: ReadAt>(
+    view: &View<R>,
+    pages: &PageSet,
+    last: Revision,
+    compacted: i64,
+) -> Result<OutsideRows, Error> {
+    let mut found: BTreeSet<(RowKind, Vec<u8>)> = BTreeSet::new();
     stray_rows(view, pages, &mut |_, bucket, key, value| {
         found.extend(bucket_of(bucket, key, value).map(|of| (of, key.to_vec())));
         found.len() < MOST
     })?;
-    // No row after the mark is ever removed; those before it are, and those after the last are of a newer state.
+    // No row after the compacted revision is ever removed, earlier ones are; rows after the last belong to a newer
+    // state.
     let main = |key: &[u8]| RevisionKey::parse(key).map_or(0, |at| at.revision.main);
-    found.retain(|(of, key)| *of != Of::Key || (main(key) > compacted && main(key) <= last.main));
-    // Each bucket is walked over once, whatever is looked for: a look for every row would read its pages again and again.
+    found.retain(|(of, key)| *of != RowKind::Key || (main(key) > compacted && main(key) <= last.main));
+    // Each bucket is read once: a search for every row would read its pages again and again.
     for (of, names) in HOMES {
         if !found.iter().any(|(other, _)| other == of) {
             continue;
@@ -90,10 +97,10 @@ pub fn look<R: ReadAt>(view: &View<R>, pages: &PageSet, last: Revision, compacte
             }
         }
     }
-    let mut out = Outside::default();
+    let mut out = OutsideRows::default();
     for (of, key) in found {
         match of {
-            Of::Key => out.lost = out.lost.max(Some(main(&key))),
+            RowKind::Key => out.lost = out.lost.max(Some(main(&key))),
             of => {
                 let rows = out.rows.entry(of).or_default();
                 *rows = rows.saturating_add(1);
@@ -103,27 +110,27 @@ pub fn look<R: ReadAt>(view: &View<R>, pages: &PageSet, last: Revision, compacte
     Ok(out)
 }
 
-/// Of which bucket a row is, by its own bucket where that is known, else by its looks.
-fn bucket_of(bucket: Option<&[u8]>, key: &[u8], value: &[u8]) -> Option<Of> {
+/// Returns the kind of a row: by its bucket if that is known, otherwise by the form of its key and value.
+fn bucket_of(bucket: Option<&[u8]>, key: &[u8], value: &[u8]) -> Option<RowKind> {
     match bucket {
-        Some(schema::KEY) => return Some(Of::Key),
-        Some(schema::LEASE) => return Some(Of::Lease),
-        Some(schema::AUTH | schema::AUTH_USERS | schema::AUTH_ROLES) => return Some(Of::Auth),
-        Some(schema::MEMBERS | schema::MEMBERS_REMOVED) => return Some(Of::Members),
-        Some(name) => return schema::is_known(name).then_some(Of::Other),
+        Some(schema::KEY) => return Some(RowKind::Key),
+        Some(schema::LEASE) => return Some(RowKind::Lease),
+        Some(schema::AUTH | schema::AUTH_USERS | schema::AUTH_ROLES) => return Some(RowKind::Auth),
+        Some(schema::MEMBERS | schema::MEMBERS_REMOVED) => return Some(RowKind::Members),
+        Some(name) => return schema::is_known(name).then_some(RowKind::Other),
         None => {}
     }
     if RevisionKey::parse(key).is_some() && KeyValueRef::parse(value).is_some_and(|kv| !kv.key.is_empty()) {
-        return Some(Of::Key);
+        return Some(RowKind::Key);
     }
     if Lease::decode(value).is_ok_and(|lease| lease.id != 0 && key == lease.id.to_be_bytes()) {
-        return Some(Of::Lease);
+        return Some(RowKind::Lease);
     }
     let id = key.len() == 16 && key.iter().all(u8::is_ascii_hexdigit);
     if id && (value == b"removed" || Member::from_json(value).is_ok()) {
-        return Some(Of::Members);
+        return Some(RowKind::Members);
     }
-    // A user and a role both begin with their name.
+    // Users and roles both start with their name.
     let named = |name: &[u8]| {
         !key.is_empty()
             && value.get(..2) == Some(&[0x0a, name.len() as u8])
@@ -131,39 +138,34 @@ fn bucket_of(bucket: Option<&[u8]>, key: &[u8], value: &[u8]) -> Option<Of> {
     };
     let user = !key.is_empty() && User::decode(value).is_ok_and(|user| user.name == key);
     if user || named(key) || [schema::AUTH_ENABLED, schema::AUTH_REVISION].contains(&key) {
-        return Some(Of::Auth);
+        return Some(RowKind::Auth);
     }
     let known = [schema::META, schema::CLUSTER].iter().any(|name| schema::is_row(name, key));
-    known.then_some(Of::Other)
+    known.then_some(RowKind::Other)
 }
 
-impl Outside {
-    /// `1 lease and 2 users or roles are in them that the trees lack: removed since, or lost`; none where there is nothing.
+impl OutsideRows {
+    /// Describes them: `they contain 1 lease that the trees lack: deleted later, or lost`; `None` if there are none.
     pub fn words(&self) -> Option<String> {
         let named: Vec<String> = self.rows.iter().map(|(of, rows)| of.words(*rows)).collect();
-        let all: u64 = self.rows.values().sum();
-        (all > 0).then(|| {
-            format!(
-                "{} {} in them that the trees lack: removed since, or lost",
-                crate::text::phrase::all(&named),
-                if all == 1 { "is" } else { "are" }
-            )
+        self.rows.values().any(|rows| *rows > 0).then(|| {
+            format!("they contain {} that the trees lack: deleted later, or lost", crate::text::phrase::all(&named),)
         })
     }
 
-    /// Why the rest must not be taken for the whole, a sentence: `auth` is whether authentication is on.
+    /// Returns why the trees are not the complete data, as a sentence; `auth` is whether authentication is enabled.
     pub fn refusal(&self, auth: bool) -> Option<String> {
         if let Some(revision) = self.lost {
             return Some(format!(
-                "bucket key: a page outside the tree holds revision {}, which the tree lacks, and it is not compacted: rows are \
+                "bucket key: a page outside the tree holds revision {}, which is not compacted, and the tree lacks it: rows are \
                  lost",
                 thousands(revision.unsigned_abs())
             ));
         }
-        let users = self.rows.get(&Of::Auth).filter(|_| auth)?;
+        let users = self.rows.get(&RowKind::Auth).filter(|_| auth)?;
         Some(format!(
-            "authentication is on, and pages outside the trees hold {} that the trees lack: removed since, or lost",
-            Of::Auth.words(*users)
+            "authentication is enabled, and pages outside the trees hold {} that the trees lack: deleted later, or lost",
+            RowKind::Auth.words(*users)
         ))
     }
 }
@@ -173,18 +175,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn contradiction_differs_from_mere_possibility() {
-        let outside = |of, rows, lost| Outside { rows: BTreeMap::from([(of, rows)]), lost };
+    fn only_proven_loss_is_refused() {
+        let outside = |of, rows, lost| OutsideRows { rows: BTreeMap::from([(of, rows)]), lost };
         for (found, auth, refused) in [
-            (outside(Of::Auth, 2, None), true, true),
-            (outside(Of::Auth, 2, None), false, false),
-            (outside(Of::Lease, 2, None), true, false),
-            (outside(Of::Key, 1, Some(8)), false, true),
-            (Outside::default(), true, false),
+            (outside(RowKind::Auth, 2, None), true, true),
+            (outside(RowKind::Auth, 2, None), false, false),
+            (outside(RowKind::Lease, 2, None), true, false),
+            (outside(RowKind::Key, 1, Some(8)), false, true),
+            (OutsideRows::default(), true, false),
         ] {
             assert_eq!(found.refusal(auth).is_some(), refused, "{found:?}");
         }
-        assert_eq!(Outside::default().words(), None);
+        assert_eq!(OutsideRows::default().words(), None);
     }
 
     #[test]
@@ -192,14 +194,14 @@ mod tests {
         let lease = Lease { id: 5, ttl: 1, remaining_ttl: 0 }.encode_to_vec();
         let user = User { name: b"eve".to_vec(), roles: Vec::new() }.encode_to_vec();
         for (bucket, key, value, wanted) in [
-            (None, &5_i64.to_be_bytes()[..], &lease[..], Some(Of::Lease)),
+            (None, &5_i64.to_be_bytes()[..], &lease[..], Some(RowKind::Lease)),
             (None, &6_i64.to_be_bytes()[..], &lease[..], None),
-            (None, b"eve", &user, Some(Of::Auth)),
+            (None, b"eve", &user, Some(RowKind::Auth)),
             (None, b"eva", &user, None),
-            (Some(schema::AUTH_ROLES), b"eva", b"", Some(Of::Auth)),
-            (None, b"authEnabled", b"\x01", Some(Of::Auth)),
-            (None, b"8e9e05c52164694d", b"removed", Some(Of::Members)),
-            (None, b"consistent_index", b"12345678", Some(Of::Other)),
+            (Some(schema::AUTH_ROLES), b"eva", b"", Some(RowKind::Auth)),
+            (None, b"authEnabled", b"\x01", Some(RowKind::Auth)),
+            (None, b"8e9e05c52164694d", b"removed", Some(RowKind::Members)),
+            (None, b"consistent_index", b"12345678", Some(RowKind::Other)),
             (Some(&b"strange"[..]), b"eve", &user, None),
             (None, b"", b"", None),
         ] {

@@ -1,5 +1,6 @@
-//! One walk over every row of a database: etcdutl's status figures, and what a restore carries over.
+//! One scan of every row of a database: etcdutl's status figures, and what a restore keeps.
 
+mod damage;
 #[cfg(test)]
 mod tests;
 
@@ -7,10 +8,16 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 
+pub use self::damage::accept_hint;
+use self::damage::foreign;
 use super::{
     clients::Clients,
     mvcc_check::{self, Findings, MetaRows},
     orphan_pages, outside,
+};
+use crate::engine::{
+    progress::{Phase, ProgressFn},
+    source::step,
 };
 use crate::{
     bbolt::{self, FreeList, PageSet, Part, ReadAt, Row, View},
@@ -18,50 +25,43 @@ use crate::{
         observations::{Content, DamagedPart, KnownMember, LimitedDamage},
         revisions::Client,
     },
-    error::{Error, ErrorKind},
+    error::Error,
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, KeyValueRef},
         revision::{Revision, RevisionKey},
         schema,
     },
-    text::{Foreign, Shown},
-};
-use crate::{
-    engine::{
-        progress::{Phase, ProgressFn},
-        source::{Source, step},
-    },
-    text::number::{count, thousands},
+    text::Foreign,
 };
 
-/// What a walk over all rows found.
+/// The result of a scan of all rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RowScan {
     /// etcdutl's status hash: CRC-32C over bucket names, keys and values.
     pub hash: u32,
     /// Rows of all buckets.
     pub rows: u64,
-    /// The last revision in the `key` bucket; zero when it is empty.
+    /// The last revision in the `key` bucket; zero if it is empty.
     pub last: Revision,
-    /// Live keys: rows that no later tombstone of the same key follows.
+    /// Live keys: those whose last row is not a tombstone.
     pub keys: u64,
     /// Each bucket by name: its rows and the CRC-32C over them.
     pub buckets: Vec<BucketSum>,
     /// The members in it.
     pub members: Vec<KnownMember>,
-    /// Everything else that a restore carries over.
+    /// Everything else that a restore keeps.
     pub content: Content,
     /// The revision up to which it is compacted, -1 for none.
     pub compacted: i64,
-    /// What the rows mean together.
+    /// The results of the consistency check.
     pub findings: Findings,
-    /// The pages in use; only [`look`] knows them.
+    /// The pages in use; set by [`inspect`] only.
     pub in_use: PageSet,
     /// Pages in use and free.
     pub pages: Pages,
-    /// Damage that leaves every row readable: of a meta page where the other one is whole, whose state this is, and of the
-    /// list of free pages. Each with a sentence.
+    /// Damage that leaves every row readable: of one meta page if the other, which is used, is intact, and of the
+    /// freelist. Each with a sentence.
     pub limited: Vec<(DamagedPart, String)>,
 }
 
@@ -72,11 +72,11 @@ pub struct Pages {
     pub bytes: u32,
     /// All of them.
     pub all: u64,
-    /// Those that hold nothing.
+    /// The free ones.
     pub free: u64,
 }
 
-/// One bucket's rows, summed up.
+/// The totals of one bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketSum {
     /// The bucket's name.
@@ -87,21 +87,21 @@ pub struct BucketSum {
     pub crc: u32,
 }
 
-/// Why a walk ended before its end.
+/// Why a scan failed.
 #[derive(Debug)]
 pub enum ScanError {
     /// The database is damaged.
     Damaged(String),
-    /// It is a database of another program; the clause says so.
+    /// It is a database of another program, described in a clause.
     Foreign(String),
-    /// It is damaged where no row is affected, and nobody accepted that, or accepted another revision.
+    /// It is damaged where no row is affected, and that was not accepted, or accepted at another revision.
     Limited {
-        /// What is damaged, and what is sound.
+        /// What is damaged, and what is intact.
         why: String,
         /// The last revision of what can be read.
         revision: i64,
     },
-    /// The watcher said stop.
+    /// `watch` requested a stop.
     Stopped(Error),
 }
 
@@ -111,10 +111,10 @@ impl From<bbolt::Error> for ScanError {
     }
 }
 
-/// Walks over every row, without a look at how its pages hang together.
+/// Scans every row, without a check of the page structure.
 ///
 /// # Errors
-/// At the first page that cannot be read and the first row that etcd could not decode either.
+/// The first page that cannot be read, or the first row that etcd could not decode either.
 pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut ProgressFn<'_>) -> std::result::Result<RowScan, ScanError> {
     let mut tally = Tally::new(MetaRows::read(view)?);
     let total = view.used_bytes();
@@ -133,20 +133,20 @@ pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut ProgressFn<'_>) -> std::resul
     tally.finish(view)
 }
 
-/// How much is read between two steps.
+/// Bytes that are read between two progress steps.
 const STEP_BYTES: u64 = 1 << 20;
 
-/// Rows summed up as they come: a bucket's together and in their order, the buckets in any.
+/// Sums up rows as they are read: those of a bucket together and in order, the buckets in any order.
 struct Tally {
     found: RowScan,
     meaning: mvcc_check::Checker,
-    /// The clients that keep revisions.
+    /// The clients that depend on revisions.
     clients: Clients,
-    /// True where a row without a key lives: that of a bumped revision, which counts as a key.
+    /// Whether a live row has an empty key: the row of a bumped revision, which counts as a key.
     nameless: bool,
     /// Bytes of the keys and values of each bucket in `found`.
     bytes: Vec<usize>,
-    /// In each bucket of these, the first row that etcd could not decode.
+    /// By bucket, the first row that etcd could not decode.
     faults: BTreeMap<Vec<u8>, String>,
 }
 
@@ -186,7 +186,7 @@ impl Tally {
         }
     }
 
-    /// Puts the buckets in the order of their names, those without rows among them, and sums up over all.
+    /// Sorts the buckets by name, including those without rows, and computes the totals.
     fn finish<R: ReadAt>(mut self, view: &View<R>) -> std::result::Result<RowScan, ScanError> {
         if let Some((_, fault)) = self.faults.pop_first() {
             return Err(ScanError::Damaged(fault));
@@ -208,10 +208,10 @@ impl Tally {
             let whose = self.found.buckets.iter().find_map(|bucket| foreign(&bucket.name));
             let whose = whose.map(|whose| format!(" (perhaps {whose})")).unwrap_or_default();
             return Err(ScanError::Foreign(match names.as_slice() {
-                [] => "it holds no buckets at all, so nothing of etcd".into(),
+                [] => "it is a bbolt database without buckets, so not etcd's".into(),
                 [only] => format!("it is a bbolt database of another program{whose}: its only bucket is {only}"),
                 names => format!(
-                    "it is a bbolt database of another program{whose}: none of its buckets is etcd's; the first are {}",
+                    "it is a bbolt database of another program{whose}: it has no etcd bucket; the first buckets are {}",
                     names.join(", ")
                 ),
             }));
@@ -280,11 +280,10 @@ fn other_row(found: &mut RowScan, bucket: &[u8], key: &[u8], value: &[u8]) -> st
     Ok(())
 }
 
-/// Checks the pages and walks over their rows, each page read once: all that has to hold before a file is restored
-/// from.
+/// Checks the pages and scans their rows, reading each page once: everything that must hold before a file is restored.
 ///
 /// # Errors
-/// In a sentence that names the first damage and says how many there are.
+/// [`ScanError::Damaged`] with a sentence that names the first damage and the number of others.
 pub fn check_and_walk<R: ReadAt>(
     view: &View<R>,
     watch: &mut ProgressFn<'_>,
@@ -292,17 +291,17 @@ pub fn check_and_walk<R: ReadAt>(
     check_and_accept(view, None, watch)
 }
 
-/// As [`check_and_walk`], of a file whose damaged meta page or list of free pages the operator may have accepted by
-/// typing the revision of what can be read.
+/// As [`check_and_walk`], for a file whose damaged meta page or freelist the operator may have accepted by entering the
+/// revision of the readable state.
 ///
 /// # Errors
-/// As there; [`ScanError::Limited`] for such damage where it was not accepted.
+/// As there; [`ScanError::Limited`] for such damage if it was not accepted.
 pub fn check_and_accept<R: ReadAt>(
     view: &View<R>,
     accepted: Option<i64>,
     watch: &mut ProgressFn<'_>,
 ) -> std::result::Result<RowScan, ScanError> {
-    let walk = look(view, watch)?;
+    let walk = inspect(view, watch)?;
     match (walk.acceptable(false), walk.damage()) {
         (Some(damage), _) if accepted == Some(damage.revision) => Ok(walk),
         (Some(LimitedDamage { why, revision, .. }), _) => Err(ScanError::Limited { why, revision }),
@@ -311,18 +310,18 @@ pub fn check_and_accept<R: ReadAt>(
     }
 }
 
-/// As [`check_and_walk`], for those who show what a damaged file still holds: a broken meta page
-/// beside a whole one, and rows that make no sense together, are in the result.
+/// As [`check_and_walk`], to show what a damaged file still contains: damage of one meta page and inconsistent rows are
+/// part of the result.
 ///
 /// # Errors
-/// When pages or rows cannot be read.
-pub fn look<R: ReadAt>(view: &View<R>, watch: &mut ProgressFn<'_>) -> std::result::Result<RowScan, ScanError> {
+/// If pages or rows cannot be read.
+pub fn inspect<R: ReadAt>(view: &View<R>, watch: &mut ProgressFn<'_>) -> std::result::Result<RowScan, ScanError> {
     let page = u64::from(view.page_size());
-    let (mut stopped, mut told, mut tally) = (None, 0, Tally::new(MetaRows::read(view)?));
+    let (mut stopped, mut reported, mut tally) = (None, 0, Tally::new(MetaRows::read(view)?));
     let mut each = |done: u64, of: u64| {
         let done = done.saturating_mul(page);
-        if done.saturating_sub(told) >= STEP_BYTES || done == of.saturating_mul(page) {
-            told = done;
+        if done.saturating_sub(reported) >= STEP_BYTES || done == of.saturating_mul(page) {
+            reported = done;
             stopped = step(watch, Phase::Check, done, of.saturating_mul(page)).err();
         }
         stopped.is_none()
@@ -332,70 +331,73 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut ProgressFn<'_>) -> std::resul
         return Err(ScanError::Stopped(trouble));
     }
     let report = report?;
-    let told = |first: &bbolt::Error, all: u64| match all {
+    let and_more = |first: &bbolt::Error, all: u64| match all {
         0 | 1 => first.to_string(),
         all => format!("{first} (and {} more)", all.saturating_sub(1)),
     };
     let number = |shown: usize| (shown as u64).saturating_add(report.more);
     let of_list = report.about(Part::FreeList).count();
     if let Some(first) = report.about(Part::Tree).next() {
-        return Err(ScanError::Damaged(told(first, number(report.problems.len()))));
+        return Err(ScanError::Damaged(and_more(first, number(report.problems.len()))));
     }
     let mut found = tally.finish(view)?;
     if let Some(first) = report.about(Part::Meta).next() {
         let newer = view.fell_back();
         let more = report.about(Part::Meta).count() as u64;
         found.limited.push(if view.metas().iter().all(|meta| meta.is_ok()) {
-            // bbolt does not look at it, and takes the one with the higher transaction number wherever that is.
-            let why = told(first, more);
+            // bbolt ignores the page header and uses the meta with the higher transaction ID, wherever that is.
+            let why = and_more(first, more);
             let words =
-                format!("the page header of a meta page is damaged ({why}), so the newer of the two states is read");
+                format!("the page header of a meta page is damaged ({why}), so the newer of the two states is used");
             (DamagedPart::MetaPage, words)
         } else if newer && view.damaged_meta_agrees() {
             let words = "the newer of its two meta pages is damaged";
-            let why = told(first, more);
-            (DamagedPart::MetaPage, format!("{words} ({why}); both name the same root, so the other one is read"))
+            let why = and_more(first, more);
+            (DamagedPart::MetaPage, format!("{words} ({why}); both have the same root page, so the other one is used"))
         } else if newer {
             let words = "the newer of its two meta pages is damaged";
             (
                 DamagedPart::NewerMetaPage,
-                format!("{words} ({}), so the state before the last transaction is read", told(first, more)),
+                format!("{words} ({}), so the state before the last transaction is used", and_more(first, more)),
             )
         } else {
-            (DamagedPart::MetaPage, format!("a meta page is damaged ({}), so the other one is read", told(first, more)))
+            (
+                DamagedPart::MetaPage,
+                format!("a meta page is damaged ({}), so the other one is used", and_more(first, more)),
+            )
         });
     }
     if let Some(first) = report.about(Part::FreeList).next() {
-        let why = told(first, number(of_list));
+        let why = and_more(first, number(of_list));
         let part = if report.list_harms { DamagedPart::FreeList } else { DamagedPart::LeakedPages };
         let words = match report.free_list {
             FreeList::Contradicts => {
-                let outside = outside::look(view, &report.unaccounted, found.last, found.compacted)?;
+                let outside = outside::find_rows(view, &report.unaccounted, found.last, found.compacted)?;
                 let auth = found.content.auth_enabled;
                 found.findings.proven.retain(|_| outside.lost.is_none());
                 found.findings.errors.extend(outside.refusal(auth));
                 let rows = outside.words().map(|words| format!("; {words}")).unwrap_or_default();
                 format!(
-                    "every page of its trees is sound; pages that look like parts of a tree are neither in the trees nor in the \
-                     list, and that they are old ones is likely, but not shown{rows}"
+                    "every page of its trees is intact; some pages that look like parts of a tree are neither in the trees nor \
+                     in the freelist. They are probably old pages, but that is not proven{rows}"
                 )
             }
-            _ => "which holds no data: every page of its trees is sound".into(),
+            _ => "which contains no data: every page of its trees is intact".into(),
         };
-        found.limited.push((part, format!("its list of free pages is damaged ({why}), {words}")));
+        found.limited.push((part, format!("its freelist is damaged ({why}), {words}")));
     }
-    // A sound tree may be what is left of a larger one, which the pages outside it remember.
+    // An intact tree may be the rest of a larger one, of which the pages outside it still hold parts.
     let lost = orphan_pages::lost_end(view, &report.in_use, found.last, found.compacted)?;
     found.findings.proven.retain(|_| lost.is_none());
     found.findings.errors.extend(lost);
     let contradicts = report.free_list == FreeList::Contradicts;
     if contradicts || report.free.saturating_mul(2) > report.pages {
         match orphan_pages::newest(view, watch) {
-            // With the older of two states, newer rows are to be expected.
+            // If the older of two states is used, newer rows are expected.
             Ok(newest) if contradicts && view.metas().iter().all(|meta| meta.is_ok()) => {
-                found.findings.errors.extend(orphan_pages::words(newest, found.end()));
+                found.findings.errors.extend(orphan_pages::newer_rows(newest, found.end()));
             }
-            Ok(newest) => found.findings.warnings.extend(orphan_pages::words(newest, found.end())),
+            Ok(newest) => found.findings.warnings.extend(orphan_pages::newer_rows(newest, found.end())),
             Err(orphan_pages::Ended::Stopped(trouble)) => return Err(ScanError::Stopped(trouble)),
             Err(orphan_pages::Ended::Read(error)) => return Err(ScanError::Damaged(error.to_string())),
         }
@@ -403,90 +405,4 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut ProgressFn<'_>) -> std::resul
     found.in_use = report.in_use;
     found.pages = Pages { bytes: view.page_size(), all: report.pages, free: report.free };
     Ok(found)
-}
-
-impl RowScan {
-    /// The last revision that the file knows of: of a row, or the compaction mark.
-    fn end(&self) -> i64 {
-        self.last.main.max(self.compacted)
-    }
-
-    /// The sentences of [`RowScan::limited`].
-    pub fn damage_of_parts(&self) -> impl Iterator<Item = String> {
-        self.limited.iter().map(|(_, why)| why.clone()).collect::<Vec<_>>().into_iter()
-    }
-
-    /// The damage that may be accepted: none where there is none, and where other things speak against the file, too.
-    pub fn acceptable(&self, hashed: bool) -> Option<LimitedDamage> {
-        let why = self.damage().filter(|_| !self.limited.is_empty() && self.findings.errors.is_empty())?;
-        let parts = self.limited.iter().map(|(part, _)| *part).collect();
-        Some(LimitedDamage { parts, revision: self.last.main, hashed, why })
-    }
-
-    /// Why it must not be taken as it is, in a sentence; none where nothing speaks against it.
-    pub fn damage(&self) -> Option<String> {
-        let revision = thousands(self.last.main.unsigned_abs());
-        let what = |why: &str| {
-            format!("{why}; what can be read is whole: revision {revision}, {}", count(self.keys, "key", "keys"))
-        };
-        let whys: Vec<&str> = self.limited.iter().map(|(_, why)| why.as_str()).collect();
-        let limited = (!whys.is_empty()).then(|| match self.findings.errors.is_empty() {
-            true => what(&whys.join("; ")),
-            false => whys.join("; "),
-        });
-        // What keeps it from being accepted goes first.
-        let mut all = self.findings.errors.iter().cloned().chain(limited);
-        let first = all.next()?;
-        match all.count() {
-            0 => Some(first),
-            more => Some(format!("{first} (and {more} more)")),
-        }
-    }
-}
-
-/// What to do about damage that can be accepted.
-pub fn accept_hint(revision: i64) -> String {
-    format!(
-        "Take another snapshot where there is one; otherwise the state of revision {revision} can be restored with \
-         --accept-damage={revision}."
-    )
-}
-
-/// Programs that keep a bbolt database where people look for etcd's, by a bucket of theirs.
-fn foreign(bucket: &[u8]) -> Option<&'static str> {
-    Some(match bucket {
-        b"v1" => "containerd",
-        b"logs" | b"conf" => "the raft log of Consul, Nomad or Vault",
-        b"libnetwork" => "Docker's networks",
-        b"bucketsv1" | b"organizationsv1" => "InfluxDB",
-        _ => return None,
-    })
-}
-
-impl ScanError {
-    /// The failure, naming the file.
-    pub fn into_trouble(self, source: &Source) -> Error {
-        match self {
-            ScanError::Stopped(trouble) => trouble,
-            ScanError::Foreign(why) => {
-                Error::new(ErrorKind::Input, format!("{} is not a snapshot", source.path.shown()))
-                    .why(why)
-                    .hint("Name the snapshot file, or member/snap/db of etcd's data directory.")
-            }
-            ScanError::Limited { why, revision } => {
-                Error::new(ErrorKind::Input, format!("{} is damaged", source.path.shown()))
-                    .why(why)
-                    .hint(accept_hint(revision))
-            }
-            ScanError::Damaged(why) => {
-                let trouble = Error::new(ErrorKind::Input, format!("{} is damaged", source.path.shown()));
-                match source.altered() {
-                    Some(found) => trouble.why(format!("{why}; it is {}", found.name)).hint(found.hint),
-                    None => trouble
-                        .why(why)
-                        .hint("Take another snapshot; a copy of member/snap/db is only whole when etcd was stopped."),
-                }
-            }
-        }
-    }
 }

@@ -1,7 +1,9 @@
-//! Do two databases tell one history? A glance at a few rows, for a list of many files; [`super::diff`] reads all.
+//! Whether two databases have the same history, by a sample of rows, for a list of many files; [`super::diff`] reads
+//! all.
 //!
-//! A revision has the same rows in every database of one history, and other clusters fill it with other keys, values
-//! and leases. So rows are looked up at revisions spread over what both must hold, and at the last one above all.
+//! A revision has the same rows in every database of one history; other clusters have other keys, values and leases at
+//! it. So rows are compared at revisions spread over the range that both must contain, and at the last one in
+//! particular.
 
 use super::hashkv::{Refused, RevisionRange};
 use crate::{
@@ -13,16 +15,16 @@ use crate::{
     },
 };
 
-/// How many places are looked at, below the compaction mark and above it.
+/// The number of sampled revisions, each below and above the compacted revision.
 const PLACES: i128 = 16;
 
 /// Compares a few rows of two databases.
 ///
-/// Above both compaction marks each holds every row up to its end, so there they must hold the same ones. At or below
-/// a mark a row may be gone from either; one that stands in both must be equal.
+/// Above both compacted revisions each contains every row up to its end, so there they must contain the same ones. At
+/// or below, either may lack a row; a row that is in both must be equal.
 ///
 /// # Errors
-/// When a page cannot be read or a row is not a revision; with the file, 0 or 1.
+/// If a page cannot be read or a row is not a revision; with the file, 0 or 1.
 pub fn compare_histories<R: ReadAt>(views: [&View<R>; 2]) -> Result<History, (usize, Refused)> {
     let at = |file: usize| move |e: Refused| (file, e);
     let reach = [RevisionRange::read(views[0]).map_err(at(0))?, RevisionRange::read(views[1]).map_err(at(1))?];
@@ -36,8 +38,8 @@ pub fn compare_histories<R: ReadAt>(views: [&View<R>; 2]) -> Result<History, (us
     };
     let (left, right) = ((0, first, left), (1, second, right));
     let mut rows = 0u64;
-    for place in places(full, until) {
-        // from either side, so that a row which only one has is met
+    for place in samples(full, until) {
+        // from either side, to find rows that only one has
         for ((from, view, bucket), (to, other, same)) in [(&left, &right), (&right, &left)] {
             let Some((key, value)) = first_from(view, bucket, place).map_err(at(*from))? else { continue };
             let revision = RevisionKey::parse(&key).map_or(0, |key| key.revision.main);
@@ -54,10 +56,10 @@ pub fn compare_histories<R: ReadAt>(views: [&View<R>; 2]) -> Result<History, (us
     Ok(if rows == 0 { History::Unknown } else { History::Same { rows, until } })
 }
 
-/// Revisions spread over all up to `until` and, once more, over those above `full`; the last one among them.
-fn places(full: i64, until: i64) -> Vec<i64> {
+/// Returns revisions spread over all up to `until` and again over those above `full`, including the last one.
+fn samples(full: i64, until: i64) -> Vec<i64> {
     let spread = |from: i64| {
-        // Of numbers of 64 bits, in 128: nothing here comes near the end.
+        // 64-bit numbers in 128 bits: nothing can overflow.
         let (from, until) = (i128::from(from), i128::from(until));
         let width = until.saturating_sub(from);
         (1..=PLACES).map(move |n| from.saturating_add(width.saturating_mul(n) / PLACES))
@@ -72,7 +74,7 @@ fn places(full: i64, until: i64) -> Vec<i64> {
 
 type Owned = (Vec<u8>, Vec<u8>);
 
-/// The first row at or behind a revision.
+/// Returns the first row at or after a revision.
 fn first_from<R: ReadAt>(view: &View<R>, bucket: &Bucket, revision: i64) -> Result<Option<Owned>, Refused> {
     let mut cursor: Cursor<'_, R> = view.cursor(bucket);
     cursor.seek(&Revision { main: revision, sub: 0 }.to_bytes())?;
@@ -96,9 +98,9 @@ mod tests {
         paths.iter().filter(|p| p.extension().is_some_and(|x| x == "db")).map(|p| Source::open(p).unwrap()).collect()
     }
 
-    /// On every pair of fixtures the glance says nothing that the whole comparison does not say, too.
+    /// On every pair of fixtures the sample agrees with the whole comparison.
     #[test]
-    fn a_glance_agrees_with_the_whole_comparison() {
+    fn a_sample_agrees_with_the_whole_comparison() {
         let (sources, mut same, mut parts) = (fixtures(), 0, 0);
         for a in &sources {
             for b in &sources {
@@ -123,9 +125,9 @@ mod tests {
     #[test]
     fn positions_end_at_the_last_revision() {
         for (full, until) in [(-1, 1), (0, 5), (80, 84), (84_000, 84_211), (7, 7), (9, 5), (5, i64::MAX)] {
-            let places = places(full, until);
-            assert_eq!(places.last(), Some(&until), "{full} {until}");
-            assert!(places.iter().all(|p| (0..=until).contains(p)) && places.len() <= 32);
+            let samples = samples(full, until);
+            assert_eq!(samples.last(), Some(&until), "{full} {until}");
+            assert!(samples.iter().all(|p| (0..=until).contains(p)) && samples.len() <= 32);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The members that a snapshot lists, read alone: a few rows of a file that may have gigabytes.
+//! Reads only the members of a snapshot: a few rows of a file that may have gigabytes.
 
 use std::path::Path;
 
@@ -13,13 +13,13 @@ use crate::{
     text::Foreign,
 };
 
-/// More rows are no cluster's; the rest is left out.
+/// The most rows that are read; no cluster has more members.
 const MOST: usize = 1000;
 
-/// The rows of the bucket `members`; one that does not decode is left out, the full check names it.
+/// Reads the bucket `members`; a row that cannot be decoded is left out, the full check reports it.
 ///
 /// # Errors
-/// When `path` cannot be read, is no database, or its pages on the way to those rows are broken.
+/// If `path` cannot be read, is not a database, or the pages that lead to those rows are damaged.
 pub fn read(path: &Path) -> Result<Vec<KnownMember>> {
     let source = Source::open(path)?;
     let view = source.view()?;
@@ -40,7 +40,7 @@ pub fn read(path: &Path) -> Result<Vec<KnownMember>> {
     Ok(out)
 }
 
-/// The IDs of members that were removed from the cluster.
+/// Reads the IDs of members that were removed from the cluster.
 ///
 /// # Errors
 /// As [`read`].

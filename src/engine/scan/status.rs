@@ -1,8 +1,8 @@
-//! `snapshot status`: etcdutl's figures for a file, with ours beside them, in etcdutl's formats.
+//! `snapshot status`: etcdutl's figures for a file and our own, in etcdutl's formats.
 //!
-//! etcdutl up to 3.5 counts the rows of all buckets as keys, 3.6 and later the live keys; the same
-//! file is 15 to the one and 4 to the other. Both are given. etcdutl never looks at the SHA-256
-//! trailer here; requorum does, and a wrong one makes the status an error after it was printed.
+//! etcdutl up to 3.5 counts the rows of all buckets as keys, 3.6 and later the live keys; for the same file one prints
+//! 15 and the other 4. Both are given. etcdutl does not check the SHA-256 trailer here; requorum does, and a wrong one
+//! makes the status an error after it was printed.
 //!
 //! Source: etcd `etcdutl/etcdutl/printer*.go`, and `dustin/go-humanize` for sizes.
 
@@ -44,24 +44,23 @@ pub struct Status {
     pub file_size: u64,
     /// SHA-256 of the whole file.
     pub sha256: String,
-    /// What the trailer says.
+    /// Whether the trailer matches.
     pub trailer: Trailer,
     /// Why the trailer is not `ok`, in a sentence.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub trailer_problem: String,
     /// What the file is, in a sentence.
     pub kind: String,
-    /// What speaks against the file though its figures could be read: a broken meta page beside a
-    /// whole one, rows that are lost.
+    /// What is wrong with the file although its figures could be read: one damaged meta page, lost rows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
-    /// What is odd and yet no damage.
+    /// What is unusual, but not damage.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// The revision at which the file can be restored though a meta page or the list of free pages is damaged.
+    /// The revision at which the file can be restored although a meta page or the freelist is damaged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acceptable_revision: Option<i64>,
-    /// How many bytes of the file are the snapshot with its trailer, where others follow that do not belong to it.
+    /// The length of the snapshot with its trailer, if other bytes follow it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_bytes: Option<u64>,
     /// What the rows prove.
@@ -70,16 +69,16 @@ pub struct Status {
     pub unproven: Vec<String>,
 }
 
-/// Reads `path` through: pages, rows and trailer. Directories and archives are opened in passing.
+/// Reads all of `path`: pages, rows and trailer. The snapshot in a data directory or an archive is found in it.
 ///
 /// # Errors
-/// When it is not a snapshot, or cannot be read to its end. What speaks against a file that can is in
-/// the result: a missing or wrong trailer, a broken meta page beside a whole one, lost rows.
+/// If it is not a snapshot, or cannot be read to the end. Other problems are in the result: a missing or wrong trailer,
+/// one damaged meta page, lost rows.
 pub fn status(path: &Path, watch: &mut ProgressFn<'_>) -> Result<Status> {
     status_of(&Source::open_any(path, watch)?, watch)
 }
 
-/// As [`status`], of an opened file.
+/// As [`status`], for an opened file.
 ///
 /// # Errors
 /// As there.
@@ -119,18 +118,18 @@ pub fn status_of(source: &Source, watch: &mut ProgressFn<'_>) -> Result<Status> 
 }
 
 impl Status {
-    /// etcdutl 3.6's one line.
+    /// Renders etcdutl 3.6's line.
     pub fn simple(&self) -> String {
         let size = size(self.total_size);
         format!("{:x}, {}, {}, {size}, {}\n", self.hash, self.revision, self.total_key, self.version)
     }
 
-    /// One JSON object: etcdutl 3.6's fields, ours behind them.
+    /// Renders one JSON object: etcdutl 3.6's fields, followed by ours.
     pub fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default() + "\n"
     }
 
-    /// `"Name" : value` lines, etcdutl 3.6's first.
+    /// Renders `"Name" : value` lines, etcdutl 3.6's first.
     pub fn fields(&self) -> String {
         let trailer = serde_json::to_value(self.trailer).unwrap_or_default();
         format!(
@@ -148,7 +147,7 @@ impl Status {
         )
     }
 
-    /// etcdutl 3.6's table, with the 3.5 count and the trailer as two more columns.
+    /// Renders etcdutl 3.6's table, with the 3.5 count and the trailer as two more columns.
     pub fn table(&self) -> String {
         let head = ["HASH", "REVISION", "TOTAL KEYS", "TOTAL SIZE", "VERSION", "ROWS (3.5 KEYS)", "SHA-256"];
         let trailer = match self.trailer {
@@ -170,25 +169,25 @@ impl Status {
 }
 
 impl Status {
-    /// Why the file is not to be taken, as a failure that names it.
+    /// Returns an error that names the file if it must not be used.
     ///
     /// # Errors
-    /// For a wrong trailer, a broken meta page beside a whole one, and lost or changed rows.
+    /// For a wrong trailer, one damaged meta page, and lost or changed rows.
     pub fn verdict(&self, path: &Path) -> Result<()> {
         let path = path.shown();
         let trouble = |what: &str, why: &str| {
-            Error::new(ErrorKind::Input, format!("{path} {what}")).why(why).hint(match self.acceptable_revision {
+            Error::new(ErrorKind::Input, format!("{path}: {what}")).why(why).hint(match self.acceptable_revision {
                 Some(revision) if self.trailer != Trailer::Wrong => accept_hint(revision),
-                _ => "Take another copy of it, or another snapshot.".into(),
+                _ => "Make another copy of it, or use another snapshot.".into(),
             })
         };
         match (self.problems.as_slice(), self.trailer) {
-            ([], Trailer::Wrong) => Err(trouble("cannot be trusted", &self.trailer_problem)),
+            ([], Trailer::Wrong) => Err(trouble("verification failed", &self.trailer_problem)),
             ([], _) => Ok(()),
             ([first, rest @ ..], trailer) => {
                 let trailer = (trailer == Trailer::Wrong).then_some(&self.trailer_problem);
                 let more: String = rest.iter().chain(trailer).map(|why| format!("\n  also: {why}")).collect();
-                Err(trouble("is damaged", &format!("{first}{more}")))
+                Err(trouble("damaged", &format!("{first}{more}")))
             }
         }
     }

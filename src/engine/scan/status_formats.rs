@@ -13,10 +13,10 @@ use crate::text::{
 
 use crate::text::number::size;
 
-/// Leases and prefixes that are shown to people; JSON has them all.
+/// The most leases and prefixes in text output; JSON has them all.
 const SHOWN: usize = 50;
 
-/// `"Name" : value` lines of a flat object; lists and objects stand as JSON.
+/// Renders the `"Name" : value` lines of a flat object; lists and objects are JSON.
 pub fn fields_of(object: &Map<String, Value>) -> String {
     object
         .iter()
@@ -38,17 +38,17 @@ impl Contents {
         object
     }
 
-    /// One JSON object on one line.
+    /// Renders one JSON object on one line.
     pub fn json(&self, path: &str) -> String {
         format!("{}\n", Value::Object(self.object(path)))
     }
 
-    /// `"Name" : value` lines.
+    /// Renders `"Name" : value` lines.
     pub fn fields(&self, path: &str) -> String {
         fields_of(&self.object(path))
     }
 
-    /// For people: sections of lines.
+    /// Renders sections of lines, for people.
     pub fn simple(&self, path: &str) -> String {
         let mut out = self.head(path);
         section(
@@ -92,11 +92,11 @@ impl Contents {
                 format!("{} {}, {}", prefix(branch), count(branch.keys, "key", "keys"), size(branch.bytes))
             }),
         );
-        self.judgement(&mut out);
+        self.findings(&mut out);
         out
     }
 
-    /// For people: the same with members and prefixes in tables.
+    /// Renders the same with members and prefixes in tables, for people.
     pub fn table(&self, path: &str) -> String {
         let mut out = self.head(path);
         let members: Vec<Vec<String>> = self
@@ -119,7 +119,7 @@ impl Contents {
         let tree: Vec<Vec<String>> =
             self.tree.iter().map(|b| vec![prefix(b).to_string(), thousands(b.keys), size(b.bytes)]).collect();
         out += &table(&["PREFIX", "KEYS", "SIZE"], &tree);
-        self.judgement(&mut out);
+        self.findings(&mut out);
         out
     }
 
@@ -127,7 +127,7 @@ impl Contents {
         let mut out = format!("{path}: {}\n", self.kind);
         let mut line = |name: &str, text: String| out += &format!("  {name:<17} {text}\n");
         let trailer = match self.trailer {
-            Trailer::Ok => "right",
+            Trailer::Ok => "ok",
             Trailer::Missing => "missing",
             Trailer::Wrong => "WRONG",
         };
@@ -186,7 +186,7 @@ impl Contents {
         }
     }
 
-    fn judgement(&self, out: &mut String) {
+    fn findings(&self, out: &mut String) {
         section(out, "PROBLEMS", self.problems.iter().cloned());
         section(out, "Warnings", self.warnings.iter().cloned());
         section(out, "Proven", self.proven.iter().cloned());
@@ -200,7 +200,7 @@ fn prefix(branch: &Branch) -> &str {
 
 fn lease(lease: &LeaseIn) -> String {
     let ttl = match (lease.missing, lease.remaining_ttl) {
-        (true, _) => "without a row".to_string(),
+        (true, _) => "no lease row".to_string(),
         (false, 0) => format!("{} s", lease.ttl),
         (false, left) => format!("{} s, {left} s left", lease.ttl),
     };
@@ -211,7 +211,7 @@ fn lease(lease: &LeaseIn) -> String {
 
 fn shortened<T>(items: &[T], words: impl Fn(&T) -> String) -> impl Iterator<Item = String> {
     let more = items.len().saturating_sub(SHOWN);
-    let rest = (more > 0).then(|| format!("… and {} more; -w json has them all", thousands(more as u64)));
+    let rest = (more > 0).then(|| format!("… and {} more; -w json lists all", thousands(more as u64)));
     items.iter().take(SHOWN).map(words).chain(rest).collect::<Vec<_>>().into_iter()
 }
 

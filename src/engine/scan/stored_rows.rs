@@ -1,5 +1,5 @@
-//! The rows of a database that are no keys, for a comparison between members: leases, users, roles, alarms, the member
-//! table. All of them change through the log alone, so that members with the same log have the same.
+//! The rows of a database outside bucket `key`, for a comparison between members: leases, users, roles, alarms, the
+//! member table. All of them change only through the raft log, so members with the same log have the same rows.
 
 use std::collections::BTreeMap;
 
@@ -19,27 +19,27 @@ use crate::{
     },
 };
 
-/// Users, as etcd's `authpb.User`, with what is compared and never shown.
+/// A user as in etcd's `authpb.User`, with the fields that are compared and never shown.
 #[derive(Clone, PartialEq, Eq, Message)]
 struct Secret {
     /// The bcrypt hash.
     #[prost(bytes = "vec", tag = "2")]
     password: Vec<u8>,
-    /// `UserAddOptions`, as it is.
+    /// `UserAddOptions`, not decoded.
     #[prost(bytes = "vec", tag = "4")]
     options: Vec<u8>,
 }
 
-/// What was read.
+/// The result of [`read`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Read {
     /// The rows.
     pub rows: BTreeMap<RowKey, String>,
-    /// `meta/consistent_index`; 0 where there is none.
+    /// `meta/consistent_index`; 0 if there is none.
     pub consistent_index: u64,
 }
 
-/// The roles of a user in one line.
+/// Renders the roles of a user in one line.
 pub fn roles_in_words(mut roles: Vec<String>) -> String {
     roles.sort();
     match roles.is_empty() {
@@ -48,8 +48,8 @@ pub fn roles_in_words(mut roles: Vec<String>) -> String {
     }
 }
 
-/// The permissions of a role in one line. Those of `root` are the same whatever is written there; 3.6 and later make them
-/// up when they are asked for.
+/// Renders the permissions of a role in one line. Those of `root` are always the same, whatever is stored; 3.6 and
+/// later generate them in the response.
 pub fn permissions_in_words<'p>(role: &str, permissions: impl IntoIterator<Item = &'p Permission>) -> String {
     if role == "root" {
         return "everything".into();
@@ -62,10 +62,10 @@ pub fn permissions_in_words<'p>(role: &str, permissions: impl IntoIterator<Item 
     }
 }
 
-/// Reads the rows of all buckets but `key` and `members_removed`, which holds what is gone.
+/// Reads the rows of all buckets except `key` and `members_removed`.
 ///
 /// # Errors
-/// When a page cannot be read or a row is not what etcd writes there; the sentence names the bucket.
+/// If a page cannot be read or a row does not have etcd's form; the sentence names the bucket.
 pub fn read<R: ReadAt>(view: &View<R>) -> Result<Read, String> {
     let mut out = Read::default();
     let damaged = |e: bbolt::Error| e.to_string();
@@ -75,7 +75,7 @@ pub fn read<R: ReadAt>(view: &View<R>) -> Result<Read, String> {
         let mut rows = view.cursor(&bucket);
         while let Some(row) = rows.next().map_err(damaged)? {
             for (key, value) in decoded(name, row.key, row.value)
-                .ok_or_else(|| format!("a row of bucket {} is not what etcd writes", String::from_utf8_lossy(name)))?
+                .ok_or_else(|| format!("bucket {}: a row does not have etcd's form", String::from_utf8_lossy(name)))?
             {
                 out.rows.insert(key, value);
             }
@@ -91,14 +91,14 @@ pub fn read<R: ReadAt>(view: &View<R>) -> Result<Read, String> {
     if let Some(meta) = view.bucket(schema::META).map_err(damaged)? {
         out.consistent_index = number(view.get(&meta, schema::CONSISTENT_INDEX).map_err(damaged)?);
         if let Some(row) = view.get(&meta, schema::SCHEDULED_COMPACT).map_err(damaged)? {
-            let at = RevisionKey::parse(&row).ok_or("bucket meta: a compaction mark is no revision")?;
+            let at = RevisionKey::parse(&row).ok_or("bucket meta: a compacted revision is not a revision")?;
             out.rows.insert(RowKey::Compacted, at.revision.main.to_string());
         }
     }
     Ok(out)
 }
 
-/// Whether authentication is enabled, as a value of a row.
+/// Returns `enabled` or `disabled`, the value of the row for authentication.
 pub fn enabled_in_words(enabled: bool) -> &'static str {
     if enabled { "enabled" } else { "disabled" }
 }
@@ -111,13 +111,13 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A row of one of the buckets as what is compared.
+/// Converts a row of one of the buckets into what is compared.
 fn decoded(bucket: &[u8], key: &[u8], value: &[u8]) -> Option<Vec<(RowKey, String)>> {
     Some(match bucket {
         schema::LEASE => {
             let id = u64::from_be_bytes(key.try_into().ok()?);
             let lease = Lease::decode(value).ok()?;
-            // what is left of it is each server's own affair before 3.6
+            // the remaining time is local to each server before 3.6
             vec![(RowKey::Lease(id), String::new()), (RowKey::LeaseTtl(id), format!("{} s", lease.ttl))]
         }
         schema::AUTH_USERS => {

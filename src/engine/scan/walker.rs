@@ -1,9 +1,8 @@
-//! One reading of a whole file: its checksums and its rows, side by side, at the speed of the disk.
+//! One read of a whole file that computes its checksums and scans its rows in parallel, at the speed of the disk.
 //!
-//! A thread reads the file from front to back with the disk kept busy ahead of it, a second one
-//! hashes what it read. The caller's own thread meanwhile follows the trees through the same file
-//! and finds its pages in the system's page cache; where it would run ahead of the reading it
-//! waits, so that the disk has one reader and not two that make it jump.
+//! A thread reads the file from start to end with readahead, a second one hashes what it read. Meanwhile the caller's
+//! thread follows the trees through the same file and finds its pages in the page cache; where it would get ahead of
+//! the reader it waits, so that the disk reads sequentially.
 
 use std::{
     io,
@@ -15,7 +14,7 @@ use std::{
     thread,
 };
 
-use super::row_scan::{RowScan, ScanError, look};
+use super::row_scan::{RowScan, ScanError, inspect};
 use crate::engine::{
     progress::{Phase, ProgressFn},
     source::{Body, Digest, PIECE_BYTES, Source, Sums, io_trouble, step, trailer::Sealer},
@@ -25,16 +24,16 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// Pieces that may be read and not yet hashed.
+/// The most pieces that are read and not yet hashed.
 const BUFFERS: usize = 4;
-/// Pieces that the disk is asked for ahead of the reading.
+/// Pieces that are requested from the disk ahead of the reader.
 const AHEAD: u64 = 32;
 
-/// Reads `source` through once: its checksums, and what check and walk say of it. The checksums of its blocks are
-/// left out unless `blocks` asks for them.
+/// Reads `source` once and returns its checksums and the result of [`check_and_walk`]'s scan. The checksums of its
+/// blocks are left out unless `blocks` is set.
 ///
 /// # Errors
-/// As [`Source::digest`] and [`Source::view`]; damage is in the second part.
+/// As [`Source::digest`] and [`Source::view`]; damage is in the second part of the result.
 pub fn scan(
     source: &Source,
     blocks: bool,
@@ -51,7 +50,7 @@ pub fn scan(
         let hashing = thread::Builder::new().spawn_scoped(scope, move || hash(source, &to_hash, &empty, &hashed));
         let walked = hashing.map_err(no_thread).and_then(|hashing| {
             let view = View::open(Paced { body: &body, front: &front }).map_err(|e| source.damaged(&e))?;
-            let walk = match look(&view, watch) {
+            let walk = match inspect(&view, watch) {
                 Err(ScanError::Stopped(trouble)) => return Err(trouble),
                 walk => walk,
             };
@@ -61,7 +60,7 @@ pub fn scan(
         if walked.is_err() {
             front.stopped.store(true, Ordering::Relaxed);
         }
-        let broken = |_| Error::new(ErrorKind::Bug, "a thread that reads the file broke off");
+        let broken = |_| Error::new(ErrorKind::Bug, "the thread that reads the file ended early");
         let blocks = begun.join().map_err(broken)?;
         let (hashing, walk) = walked?;
         let digest = hashing.join().map_err(broken)??;
@@ -69,10 +68,10 @@ pub fn scan(
     })
 }
 
-/// As [`scan`], without any checksum of the file: what remains when its SHA-256 is not asked for.
+/// As [`scan`], without any checksum of the file.
 ///
 /// # Errors
-/// As [`Source::view`]; damage is in the second part.
+/// As [`Source::view`]; damage is in the inner result.
 pub fn walk_through(source: &Source, watch: &mut ProgressFn<'_>) -> Result<std::result::Result<RowScan, ScanError>> {
     let (front, body) = (Front::default(), source.body());
     thread::scope(|scope| {
@@ -80,7 +79,7 @@ pub fn walk_through(source: &Source, watch: &mut ProgressFn<'_>) -> Result<std::
         let reading = thread::Builder::new().spawn_scoped(scope, move || reader.run());
         reading.map_err(|e| Error::new(ErrorKind::Failed, "cannot start a thread").why(e))?;
         let view = View::open(Paced { body: &body, front: &front }).map_err(|e| source.damaged(&e));
-        let walk = view.map(|view| look(&view, watch));
+        let walk = view.map(|view| inspect(&view, watch));
         front.stopped.store(true, Ordering::Relaxed);
         match walk? {
             Err(ScanError::Stopped(trouble)) => Err(trouble),
@@ -89,7 +88,7 @@ pub fn walk_through(source: &Source, watch: &mut ProgressFn<'_>) -> Result<std::
     })
 }
 
-/// Tells the watcher how far the hash is, until it is through.
+/// Reports the progress of the hash until it is complete.
 fn follow(source: &Source, progress: &Receiver<u64>, watch: &mut ProgressFn<'_>) -> Result<()> {
     while let Ok(done) = progress.recv() {
         let done = progress.try_iter().last().unwrap_or(done);
@@ -101,17 +100,17 @@ fn follow(source: &Source, progress: &Receiver<u64>, watch: &mut ProgressFn<'_>)
 /// A piece of the file, or why it cannot be read.
 type Piece = io::Result<Vec<u8>>;
 
-/// Reads the file from front to back.
+/// Reads the file from start to end.
 struct Reader<'s> {
     source: &'s Source,
     blocks: bool,
     front: &'s Front,
-    /// Where memory comes from and where it goes, filled; none if it is enough to have read it.
+    /// Channels for empty buffers and filled ones; `None` if reading is enough.
     to: Option<(Receiver<Vec<u8>>, SyncSender<Piece>)>,
 }
 
 impl Reader<'_> {
-    /// The checksums of the blocks come back, if they are wanted. Ends early when the hash did or a stop is wanted.
+    /// Returns the checksums of the blocks if they are requested. Ends early if the hash did, or on a stop.
     fn run(self) -> Vec<u32> {
         let _opened = Opened(self.front);
         let (body, total, size) = (self.source.body(), self.source.body_bytes(), PIECE_BYTES as u64);
@@ -147,7 +146,7 @@ impl Reader<'_> {
     }
 }
 
-/// Hashes what the reader sends, and hands the memory back to it.
+/// Hashes what the reader sends, and returns the buffers to it.
 fn hash(source: &Source, full: &Receiver<Piece>, empty: &Sender<Vec<u8>>, hashed: &Sender<u64>) -> Result<Digest> {
     let mut sealer = Sealer::new(source);
     let mut done = 0u64;
@@ -155,21 +154,21 @@ fn hash(source: &Source, full: &Receiver<Piece>, empty: &Sender<Vec<u8>>, hashed
         let piece = piece.map_err(|e| io_trouble("read", &source.path, &e))?;
         sealer.update(&piece);
         done = done.saturating_add(piece.len() as u64);
-        // Either may have gone: the reader at its end, the listener after a stop.
+        // Either side may be gone: the reader at the end of the file, the receiver after a stop.
         let _ = (empty.send(piece), hashed.send(done));
     }
     sealer.finish()
 }
 
-/// How far the reader is.
+/// The position of the reader.
 #[derive(Default)]
 struct Front {
     read: AtomicU64,
-    /// The reader is gone: nobody has to wait for it.
+    /// The reader has ended: nothing has to wait for it.
     open: AtomicBool,
-    /// Nobody wants what the reader reads.
+    /// The reader is to stop.
     stopped: AtomicBool,
-    /// Bytes that were read ahead of it.
+    /// Bytes that were read ahead of the reader.
     leapt: Mutex<u64>,
     moved: Condvar,
 }
@@ -185,8 +184,8 @@ impl Front {
         self.moved.notify_all();
     }
 
-    /// Returns when the reader has passed `end`, or a leap over `bytes` does little harm: branch pages may lie far
-    /// behind what they lead to, but they are few.
+    /// Waits until the reader has passed `end`, or until a jump over `bytes` costs little: branch pages may be far
+    /// after the pages that they refer to, but they are few.
     fn wait(&self, end: u64, bytes: u64) {
         let passed = || self.read.load(Ordering::Acquire) >= end || self.open.load(Ordering::Acquire);
         if passed() {
@@ -204,7 +203,7 @@ impl Front {
     }
 }
 
-/// Opens the front when it is dropped, also by a panic.
+/// Releases those who wait when it is dropped, also on a panic.
 struct Opened<'f>(&'f Front);
 
 impl Drop for Opened<'_> {
@@ -215,7 +214,7 @@ impl Drop for Opened<'_> {
     }
 }
 
-/// The file, for a walk that stays behind the reader.
+/// The file, for a scan that stays after the reader.
 struct Paced<'s> {
     body: &'s Body,
     front: &'s Front,
@@ -245,7 +244,7 @@ mod tests {
         let apart = (|| {
             let view = source.view()?;
             let digest = source.digest(&mut |_| Flow::Go)?;
-            Ok((digest, shown(look(&view, &mut |_| Flow::Go))))
+            Ok((digest, shown(inspect(&view, &mut |_| Flow::Go))))
         })();
         let together = scan(&source, true, &mut |_| Flow::Go).map(|(digest, walk)| (digest, shown(walk)));
         [apart, together]

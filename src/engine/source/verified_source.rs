@@ -25,7 +25,7 @@ use crate::engine::{
 use crate::{
     bbolt::View,
     domain::model::observations::LimitedDamage,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Fault, Result},
     text::Shown,
 };
 
@@ -153,6 +153,7 @@ impl VerifiedSource {
         let source = Arc::new(Source::open(path)?);
         if !source.has_trailer && file_locks::in_use_by_etcd(path) {
             return Err(Error::new(ErrorKind::Refused, format!("{}: in use", path.shown()))
+                .fault(Fault::InUse)
                 .why("a running etcd has it open, and a copy of a database that is being written is inconsistent")
                 .hint("Save a snapshot from that member instead: requorum snapshot save FILE --endpoints=URL"));
         }
@@ -218,6 +219,7 @@ impl VerifiedSource {
 /// Returns the error for a file that changed while it was being read.
 pub fn changed(path: &Path) -> Error {
     Error::new(ErrorKind::Input, format!("{}: changed while it was being read", path.shown()))
+        .fault(Fault::Changed)
         .why("the copy differs from what was hashed before")
         .hint(
             "A process is still writing to it. Use a file that no process writes: a saved snapshot, or the database of a stopped member.",

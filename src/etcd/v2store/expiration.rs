@@ -14,7 +14,7 @@ pub fn from_rfc3339(text: &str) -> Result<Option<i64>, String> {
         return Ok(None);
     }
     let odd = || format!("not an RFC 3339 time: {text:?}");
-    // Go writes the server's own zone; humantime takes UTC only.
+    // Go writes the server's time zone; humantime parses UTC only.
     let (utc, offset) = match text.char_indices().nth_back(5) {
         Some((at, sign @ ('+' | '-'))) => {
             let (clock, zone) = text.split_at_checked(at).ok_or_else(odd)?;
@@ -36,7 +36,7 @@ pub fn from_rfc3339(text: &str) -> Result<Option<i64>, String> {
 pub fn to_rfc3339(nanos: i64) -> String {
     let since = Duration::from_nanos(nanos.unsigned_abs());
     let at = if nanos < 0 { UNIX_EPOCH.checked_sub(since) } else { UNIX_EPOCH.checked_add(since) };
-    // humantime ends at the year 9999, nanoseconds in an i64 in 2262 and 1677; before 1970 it knows none.
+    // humantime ends at the year 9999, nanoseconds in an i64 in 2262 and 1677; it has none before 1970.
     humantime::format_rfc3339(at.unwrap_or(UNIX_EPOCH).max(SystemTime::UNIX_EPOCH)).to_string()
 }
 

@@ -151,14 +151,14 @@ impl Store {
 
     /// Applies a request; one that etcd would reject changes nothing.
     pub fn apply(&mut self, request: &V2Request) {
-        // Refused requests are part of a log as much as others.
+        // Rejected requests are part of a log like others.
         let _ = self.carry_out(request);
     }
 
     fn carry_out(&mut self, r: &V2Request) -> Option<()> {
         let compares = r.prev_index > 0 || !r.prev_value.is_empty();
         let expires = (r.expiration != 0).then_some(r.expiration);
-        // What is not UTF-8 becomes what Go's JSON makes of it when the store is saved.
+        // Text that is not UTF-8 is converted as Go's JSON encoder does when the store is saved.
         let (path, value) = (clean(&String::from_utf8_lossy(&r.path)), text(&r.value));
         match (r.method.as_str(), r.prev_exist) {
             ("DELETE", _) if compares => {

@@ -167,7 +167,7 @@ fn certificates_on_other_hosts_stop_nothing() {
     assert!(!problems.is_empty() && problems.iter().all(|p| p.severity == Severity::Warning), "{problems:#?}");
     assert!(problems.iter().any(|p| p.text.contains("m2.crt")));
     let relative = [Named { cert: "pki/peer.crt".into(), ..Named::default() }];
-    assert!(matches!(&read(&relative).files[0].cert, Err(Unread::Elsewhere(why)) if why.contains("relative")));
+    assert!(matches!(&read(&relative).files[0].cert, Err(Unread::Elsewhere(_))));
     let device = [Named { cert: "/dev/zero".into(), ..Named::default() }];
     assert!(matches!(&read(&device).files[0].cert, Err(Unread::Wrong(_))));
 }

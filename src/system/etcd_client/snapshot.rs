@@ -25,7 +25,7 @@ use crate::{
     domain::preflight::space,
     engine::{
         durable_fs::{Dir, Disk, Identity, free_bytes},
-        install::staging::exchanged,
+        install::staging::replaced,
         progress::{Flow, Phase, Progress, ProgressFn},
     },
     error::{Error, ErrorKind, Fault, Result},
@@ -346,7 +346,7 @@ impl Part {
         })?;
         // The directory is held by its handle. Does its path still lead there, and the name to what was saved?
         let led = Disk::default().above(into).is_ok_and(|(dir, name)| dir.is(name, Identity::from_metadata(&own)));
-        if led { Ok(()) } else { Err(exchanged(into)) }
+        if led { Ok(()) } else { Err(replaced(into)) }
     }
 }
 

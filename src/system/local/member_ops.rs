@@ -73,15 +73,15 @@ impl MemberOps for Local {
     }
 
     fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
-        self.member(work, |whose| install::standing(&self.tools.disk, whose))
+        self.member(work, |whose| install::member_state(&self.tools.disk, whose))
     }
 
     fn stage(&self, work: &PlannedMember<'_>, watch: &mut ProgressFn<'_>) -> Result<Restored> {
-        self.job(work, |job, whose| install::stage(job, whose, &self.tools, watch))
+        self.job(work, |job, whose| install::build(job, whose, &self.tools, watch))
     }
 
     fn swap(&self, work: &PlannedMember<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
-        self.member(work, |whose| install::swap(&self.tools.disk, whose, stamp, record))
+        self.member(work, |whose| install::install(&self.tools.disk, whose, stamp, record))
     }
 
     fn undo(
@@ -91,7 +91,7 @@ impl MemberOps for Local {
         stamp: &str,
         record: Record<'_, Renames>,
     ) -> Result<Renames> {
-        self.member(work, |whose| install::undo(&self.tools.disk, whose, swapped, stamp, record))
+        self.member(work, |whose| install::roll_back(&self.tools.disk, whose, swapped, stamp, record))
     }
 
     fn discard(&self, work: &PlannedMember<'_>) -> Result<()> {

@@ -23,7 +23,7 @@ use crate::{
     domain::{model::source_ref::ObjectUrl, preflight::space},
     engine::{
         durable_fs::{Dir, Disk, Identity, Trusted, Untrusted},
-        install::staging::exchanged,
+        install::staging::replaced,
         progress::{Flow, Phase, Progress, ProgressFn},
         source::{creation_trouble, io_trouble},
     },
@@ -158,13 +158,13 @@ impl Part {
         let name = into.file_name().unwrap_or_default();
         self.dir.rename(&self.name, &self.dir, name).map_err(|e| io_trouble("put in place", into, &e))?;
         if !self.dir.is(name, Identity::from_metadata(&own)) {
-            return Err(exchanged(into));
+            return Err(replaced(into));
         }
         let _ = self.dir.remove_file(&self.note);
         self.dir.sync().map_err(|e| io_trouble("make durable", self.dir.path(), &e))?;
         // The directory is held by its handle. Does its path still lead there?
         let led = Disk::default().above(into).is_ok_and(|(dir, name)| dir.is(name, Identity::from_metadata(&own)));
-        if led { Ok(self.bytes) } else { Err(exchanged(into)) }
+        if led { Ok(self.bytes) } else { Err(replaced(into)) }
     }
 
     fn remove(&self) {

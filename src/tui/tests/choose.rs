@@ -20,6 +20,7 @@ use crate::{
             },
             source_ref::Download,
         },
+        quorum::act::Act,
         sources::{
             data_loss::{Difference, History},
             ranking::{Place, SourceState},
@@ -136,8 +137,8 @@ fn a_comparison_is_begun_stopped_and_shown() {
     let lost = [("deployments".to_string(), 3)].into();
     let difference = Difference { history, newer: 90, older: 80, seconds: None, lost, back: 0 };
     update(&mut model, Msg::Compared { id, result: Ok((difference, false)) });
-    let screen = crate::tui::headless::screen(&model, 120, 40);
-    assert!(screen.contains("Choosing b.db instead of a.db loses 10 writes, 3 deployments."), "{screen}");
+    let shown = [("b.db instead of a.db", crate::tui::headless::screen(&model, 120, 40))];
+    crate::text::messages::hold("tui-snapshot-compared", &shown);
 }
 
 #[test]
@@ -161,8 +162,8 @@ fn survivors_with_different_data_are_not_proposed() {
         assert_eq!((list.pick.is_none(), list.differing.is_some()), (differ, differ), "{list:#?}");
         assert_eq!(list.sources.iter().filter(|s| s.disagrees).count(), if differ { 2 } else { 0 });
     }
-    let screen = crate::tui::headless::screen(&model, 120, 40);
-    assert!(screen.contains("hold different data at revision 99. No source is proposed"), "{screen}");
+    let shown = [("two survivors", crate::tui::headless::screen(&model, 120, 40))];
+    crate::text::messages::hold("tui-snapshot-differing", &shown);
 }
 
 #[test]
@@ -186,9 +187,10 @@ fn a_key_says_which_cluster_is_meant() {
     };
     found_around(&mut model, vec![of("/srv/main", 9), of("/srv/events", 4)]);
     let finding = model.detect.finding();
-    assert!(!finding.advice.iter().any(|line| line.contains("does not answer")), "{:?}", finding.advice);
-    let shown = crate::tui::headless::screen(&model, 120, 40);
-    assert!(shown.contains("It is not known which cluster is meant") && shown.contains("c chooses one"), "{shown}");
+    assert!(!finding.advice.iter().any(|line| matches!(line.act, Act::Held | Act::AskHeld)), "{:?}", finding.advice);
+    assert!(model.detect.scope().id().is_none() && model.detect.scope().open().is_some());
+    let shown = [("two clusters", crate::tui::headless::screen(&model, 120, 40))];
+    crate::text::messages::hold("tui-detect-clusters", &shown);
     let mut chosen = Vec::new();
     for _ in 0..3 {
         press(&mut model, 'c');

@@ -22,7 +22,8 @@ fn overscrolling_a_window_is_undone_at_once() {
 fn quitting_during_a_restore_stops_it_first() {
     let (mut model, id, _) = begun();
     assert_eq!(ctrl_c(&mut model), []);
-    assert!(screen(&model, 100, 30).contains("next safe point"));
+    assert_eq!(model.overlay, Some(Overlay::Quit));
+    crate::text::messages::hold("tui-quit", &[("while a restore runs", screen(&model, 100, 30))]);
     assert_eq!(ctrl_c(&mut model), [Effect::Cancel { id }]);
     assert_eq!(model.leaving, Leaving::WhenSafe);
     let stopped = Error::new(ErrorKind::Stopped, "stopped on request");

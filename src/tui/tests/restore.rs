@@ -37,8 +37,7 @@ fn an_answering_old_member_blocks_until_overridden() {
     assert!(model.review.asking(), "the answer to an older question is dropped");
     let other = Blocker { typed: Some("/old".into()), what: "a process holds /old".into(), ..fence() };
     send(&mut model, Msg::Fenced { id, seen: Default::default(), fences: vec![fence(), other] });
-    let shown = screen(&model, 80, 24);
-    assert!(shown.contains("m2 of the old cluster still answers on 10.0.0.2") && shown.contains("Stop it."), "{shown}");
+    let mut shown = vec![("two blockers", screen(&model, 80, 24))];
 
     press(&mut model, KeyCode::Enter);
     assert_eq!(ask(&model), Some(Ask::Override("m2@10.0.0.2".into())));
@@ -60,7 +59,8 @@ fn an_answering_old_member_blocks_until_overridden() {
     type_in(&mut model, "so it is");
     press(&mut model, KeyCode::Enter);
     assert_eq!(ask(&model), Some(Ask::Confirm));
-    assert!(screen(&model, 120, 40).contains("Overridden: m2"), "{}", screen(&model, 120, 40));
+    shown.push(("both overridden", screen(&model, 120, 40)));
+    crate::text::messages::hold("tui-review-blockers", &shown);
     type_in(&mut model, "prod");
     let effects = press(&mut model, KeyCode::Enter);
     let [Effect::Apply { orders, .. }] = &effects[..] else { panic!("{effects:?}") };
@@ -97,7 +97,7 @@ fn a_changed_plan_asks_for_the_label_again() {
     crate::tui::steps::members::set_bump(&mut model, "1e9").unwrap();
     let effects = char(&mut model, 'n');
     nobody_answers(&mut model, &effects);
-    assert!(screen(&model, 80, 24).contains("started with the same token"), "{}", screen(&model, 80, 24));
+    crate::text::messages::hold("tui-review-changed", &[("a run with the same token", screen(&model, 80, 24))]);
     char(&mut model, 'n');
     assert_eq!(
         model.prompt.as_ref().map(|p| (p.ask.clone(), p.text().to_string())),
@@ -128,7 +128,7 @@ fn members_progress_separately_and_failed_runs_resume() {
     send(&mut model, Msg::ApplyEnded { id, result: Err(why) });
     assert_eq!(char(&mut model, 'n'), []);
     assert_eq!((model.step, model.restore.at), (Step::Restore, 1), "the failed one is selected");
-    assert!(screen(&model, 120, 40).contains("Nothing is installed before all 3 are verified"));
+    crate::text::messages::hold("tui-restore-failed", &[("one of three", screen(&model, 120, 40))]);
     let effects = char(&mut model, 't');
     let [Effect::Apply { id, plan: again, orders }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((&**again, orders.until, orders.decisions.len()), (&plan, Goal::InPlace, 0));

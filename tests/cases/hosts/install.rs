@@ -219,7 +219,11 @@ pub fn two_operators() {
     gate.wait();
     fs::write(net.config(), direct).unwrap();
     let output = planned.apply(&net, &[]).env("USER", "ben").env_remove("SUDO_USER").output().unwrap();
-    ended(&output, 3, &["another run works on", "anna@", "has restored prod there since 20", &planned.plan.short_id()]);
+    ended(
+        &output,
+        3,
+        &["locked by another run", "anna@", "is restoring prod there since 20", &planned.plan.short_id()],
+    );
     let mut first = first;
     first.kill().unwrap();
     first.wait().unwrap();
@@ -244,7 +248,7 @@ pub fn by_hand() {
     let code = requorum::engine::restore::manual_proof::expected_code(&planned.plan, "m2").unwrap();
     let wrong = requorum::engine::restore::manual_proof::expected_code(&planned.plan, "m1").unwrap();
     let output = planned.apply(&net, &["--by-hand", &format!("m2={wrong}")]).output().unwrap();
-    ended(&output, 1, &["does not prove m2", "it is that of m1"]);
+    ended(&output, 1, &["m2: wrong code", "the code of m1"]);
     nothing_is_lost(&hosts, &planned);
     let output = planned.apply(&net, &["--by-hand", &format!("m2={code}")]).output().unwrap();
     ended(&output, 0, &["m2 is as planned", "m1: installed", "m2: run part 2 of its sheet there now"]);

@@ -18,7 +18,7 @@ use requorum::{
         install::clear,
         restore::Tools,
     },
-    error::ErrorKind,
+    error::{ErrorKind, Fault},
 };
 
 use super::{
@@ -92,7 +92,7 @@ impl Layout {
         match again {
             Ok(()) => assert!(!stands, "{self:?}, {moment}: a whole target was written over"),
             Err(trouble) => {
-                assert!(stands && trouble.to_string().contains("is taken"), "{self:?}, {moment}: {trouble}");
+                assert!(stands && trouble.fault == Some(Fault::Taken), "{self:?}, {moment}: {trouble}");
             }
         }
         whole(&data, wal.as_deref(), keys).unwrap_or_else(|e| panic!("{self:?}, {moment}: the next run: {e}"));
@@ -279,7 +279,7 @@ pub fn what_appears_meanwhile_is_not_replaced() {
     let gate =
         OnRename { to: data.clone(), happens: |to| fs::create_dir(to).unwrap(), fails: None, seen: AtomicU64::new(0) };
     let trouble = layout.run(dir.path(), Disk::gated(Arc::new(gate))).unwrap_err();
-    assert!(trouble.what.contains("is taken"), "{trouble}");
+    assert_eq!(trouble.fault, Some(Fault::Taken), "{trouble}");
     assert_eq!((names(&dir.path().join("made")), names(&dir.path().join("logs"))), (vec!["data".into()], vec![]));
     assert!(names(&data).is_empty());
 }

@@ -14,11 +14,11 @@ use requorum::{
     domain::model::options::Options,
     engine::{
         durable_fs::{Act, Disk, Gate},
-        install::{MemberRef, MemberState, Swapped, clear, restore_with, stage, standing, swap, undo},
+        install::{self, MemberRef, MemberState, Swapped, clear, member_state, restore_with},
         progress::Flow,
         restore::{RestoreSpec, Tools},
     },
-    error::Result,
+    error::{Fault, Result},
     etcd::version::Minor,
 };
 use serde_json::json;
@@ -71,20 +71,21 @@ impl Member {
                 bump_revision: 0,
                 options: &Options { owner: Some(EVE.to_string()), ..Options::default() },
             };
-            stage(&job, whose, &Tools { disk: disk.clone(), ..Tools::default() }, &mut |_| Flow::Go).map(|_| ())
+            install::build(&job, whose, &Tools { disk: disk.clone(), ..Tools::default() }, &mut |_| Flow::Go)
+                .map(|_| ())
         })
     }
 
     fn swap(&self, disk: &Disk) -> Result<Swapped> {
-        self.does(|whose| swap(disk, whose, STAMP, &mut |_| Ok(())))
+        self.does(|whose| install::install(disk, whose, STAMP, &mut |_| Ok(())))
     }
 
     fn undo(&self, disk: &Disk, swapped: &Swapped) -> Result<()> {
-        self.does(|whose| undo(disk, whose, swapped, STAMP, &mut |_| Ok(()))).map(|_| ())
+        self.does(|whose| install::roll_back(disk, whose, swapped, STAMP, &mut |_| Ok(()))).map(|_| ())
     }
 
-    fn standing(&self) -> Result<MemberState> {
-        self.does(|whose| standing(&Disk::default(), whose))
+    fn member_state(&self) -> Result<MemberState> {
+        self.does(|whose| member_state(&Disk::default(), whose))
     }
 }
 
@@ -187,8 +188,8 @@ pub fn planted_renames_are_not_made() {
     let forged = moves(renames(&victim, &aside), swapped(place.clone()));
     let shell = world.path("hers/.requorum-evil");
     plant(&mut eve, &shell, &[("moves", &forged)]);
-    assert_eq!(member.standing().unwrap(), MemberState::Nothing);
-    assert!(member.swap(&Disk::default()).unwrap_err().what.contains("not built yet"));
+    assert_eq!(member.member_state().unwrap(), MemberState::Nothing);
+    assert!(member.swap(&Disk::default()).unwrap_err().fault == Some(Fault::NotBuilt));
     assert_eq!(world.roots(), before);
 
     // The same by somebody who can write as root: the places, the outcome and the IDs have to be the member's.
@@ -208,9 +209,11 @@ pub fn planted_renames_are_not_made() {
         fs::set_permissions(&shell, fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(shell.join("requorum-staging"), b"").unwrap();
         fs::write(shell.join("moves"), &text).unwrap();
-        for refused in
-            [member.standing().map(|_| ()), member.swap(&Disk::default()).map(|_| ()), member.stage(&Disk::default())]
-        {
+        for refused in [
+            member.member_state().map(|_| ()),
+            member.swap(&Disk::default()).map(|_| ()),
+            member.stage(&Disk::default()),
+        ] {
             let refused = refused.unwrap_err();
             assert!(refused.what.contains(".requorum-evil"), "{text}: {refused}");
         }
@@ -244,7 +247,7 @@ pub fn undo_asks_for_the_members_own_places() {
         change(&mut forged["places"][0], &victim, &meta);
         let forged: Swapped = serde_json::from_value(forged).unwrap();
         let refused = member.undo(&Disk::default(), &forged).unwrap_err();
-        assert!(refused.what.contains("m1 is not taken out of"), "{refused}");
+        assert!(matches!(refused.fault, Some(Fault::Changed | Fault::NotItsPlace)), "{refused}");
         assert_eq!(world.roots(), before);
         assert!(swapped.still());
     }

@@ -11,7 +11,7 @@ use requorum::{
     engine::{
         datadir,
         durable_fs::Disk,
-        install::{MemberRef, MemberState, Swapped, clear, discard, stage, standing, swap, undo},
+        install::{self, MemberRef, MemberState, Swapped, clear, discard, member_state},
         progress::Flow,
         restore::{
             RestoreSpec, Restored, Tools,
@@ -21,7 +21,7 @@ use requorum::{
         scan::row_scan::check_and_walk,
         source::Source,
     },
-    error::Result,
+    error::{Fault, Result},
     etcd::version::Minor,
 };
 
@@ -109,7 +109,7 @@ impl Case {
                 bump_revision: 0,
                 options: &Options::default(),
             };
-            stage(&job, whose, &Tools { disk, ..Tools::default() }, &mut |_| Flow::Go)
+            install::build(&job, whose, &Tools { disk, ..Tools::default() }, &mut |_| Flow::Go)
         })
     }
 
@@ -118,15 +118,15 @@ impl Case {
     }
 
     fn swap(&self, disk: &Disk) -> Result<Swapped> {
-        self.does("p1", |whose| swap(disk, whose, STAMP, &mut |_| Ok(())))
+        self.does("p1", |whose| install::install(disk, whose, STAMP, &mut |_| Ok(())))
     }
 
     fn undo(&self, disk: &Disk, swapped: &Swapped) -> Result<Vec<(PathBuf, PathBuf)>> {
-        self.does("p1", |whose| undo(disk, whose, swapped, STAMP, &mut |_| Ok(())))
+        self.does("p1", |whose| install::roll_back(disk, whose, swapped, STAMP, &mut |_| Ok(())))
     }
 
-    fn standing(&self) -> MemberState {
-        self.does("p1", |whose| standing(&Disk::default(), whose)).unwrap()
+    fn member_state(&self) -> MemberState {
+        self.does("p1", |whose| member_state(&Disk::default(), whose)).unwrap()
     }
 
     fn old_is_in_place(&self) -> bool {
@@ -144,7 +144,7 @@ pub fn what_waits_outlives_its_run_and_is_exchanged_for_what_is_there() {
     for wal in [false, true] {
         let case = Case::new(wal).with_old();
         let restored = case.stage("p1");
-        assert_eq!(case.standing(), MemberState::Staged(restored.clone()));
+        assert_eq!(case.member_state(), MemberState::Staged(restored.clone()));
         assert!(case.old_is_in_place());
         // Another restore beside it takes it for no leftover, and a second try takes it as it is.
         clear(&Disk::default(), &case.data());
@@ -158,7 +158,7 @@ pub fn what_waits_outlives_its_run_and_is_exchanged_for_what_is_there() {
         assert_eq!(fs::read(old.join("member/snap/db")).unwrap(), b"old data");
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!((mode(&old), mode(&case.data())), (0o750, 0o750), "the new one has the old one's mode");
-        assert_eq!(case.standing(), MemberState::Nothing, "only a journal tells");
+        assert_eq!(case.member_state(), MemberState::Nothing, "only a journal tells");
         assert_eq!(case.around().len(), if wal { 4 } else { 2 }, "{:?}", case.around());
 
         case.undo(&Disk::default(), &swapped).unwrap();
@@ -166,7 +166,7 @@ pub fn what_waits_outlives_its_run_and_is_exchanged_for_what_is_there() {
         let undone = case.base.path().join(format!("lib/etcd.undone-{STAMP}"));
         assert!(undone.join("member").is_dir() && !old.exists());
         let again = case.undo(&Disk::default(), &swapped).unwrap_err();
-        assert!(again.to_string().contains("not what requorum put there"), "{again}");
+        assert_eq!(again.fault, Some(Fault::Changed), "{again}");
     }
 }
 
@@ -228,14 +228,14 @@ pub fn another_plans_work_gives_way_and_its_own_can_be_discarded() {
     let case = Case::new(true).with_old();
     case.stage("p0");
     case.stage("p1");
-    assert_eq!(case.does("p0", |whose| standing(&Disk::default(), whose)).unwrap(), MemberState::Nothing);
+    assert_eq!(case.does("p0", |whose| member_state(&Disk::default(), whose)).unwrap(), MemberState::Nothing);
     assert_eq!(case.around().iter().filter(|name| name.starts_with(".requorum")).count(), 2);
     case.does("p0", |whose| discard(&Disk::default(), whose)).unwrap();
-    assert!(matches!(case.standing(), MemberState::Staged(_)));
+    assert!(matches!(case.member_state(), MemberState::Staged(_)));
     case.does("p1", |whose| discard(&Disk::default(), whose)).unwrap();
-    assert_eq!((case.standing(), case.around().len()), (MemberState::Nothing, 2));
+    assert_eq!((case.member_state(), case.around().len()), (MemberState::Nothing, 2));
     let refused = case.swap(&Disk::default()).unwrap_err();
-    assert!(refused.to_string().contains("not built yet"), "{refused}");
+    assert_eq!(refused.fault, Some(Fault::NotBuilt), "{refused}");
     assert!(case.old_is_in_place());
 }
 
@@ -257,7 +257,7 @@ pub fn what_an_etcd_holds_is_not_moved() {
     let db = fs::File::open(case.data().join("member/snap/db")).unwrap();
     rustix::fs::flock(&db, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
     let refused = case.swap(&Disk::default()).unwrap_err();
-    assert!(refused.to_string().contains("is in use"), "{refused}");
+    assert_eq!(refused.fault, Some(Fault::InUse), "{refused}");
     assert!(case.old_is_in_place());
     drop(db);
     case.swap(&Disk::default()).unwrap();
@@ -298,7 +298,7 @@ pub fn killed_at_every_act() {
             assert!(case.old_is_in_place() || !case.data().exists() || new, "exchanging, act {acts}: {whole:?}");
             assert!(!new || matches!(whole, DirState::Whole(_)), "exchanging, act {acts}: {whole:?}");
             // What a killed run had renamed it has not taken back: the next one goes on.
-            if !matches!(case.standing(), MemberState::Nothing) {
+            if !matches!(case.member_state(), MemberState::Nothing) {
                 case.swap(&Disk::default()).unwrap();
             }
             let swapped = datadir::inspect(&case.data(), case.wal().as_deref()).state;
@@ -307,7 +307,7 @@ pub fn killed_at_every_act() {
                 !case
                     .around()
                     .iter()
-                    .any(|name| name.starts_with(".requorum") && case.standing() != MemberState::Nothing)
+                    .any(|name| name.starts_with(".requorum") && case.member_state() != MemberState::Nothing)
             );
             if !killed {
                 break;
@@ -339,10 +339,10 @@ pub fn another_plans_exchange_is_finished_first() {
         let case = Case::new(false).with_old();
         case.stage("p1");
         let killed = case.swap(&Disk::gated(Killer::after(acts))).is_err();
-        if matches!(case.standing(), MemberState::Moving(_)) {
+        if matches!(case.member_state(), MemberState::Moving(_)) {
             met += 1;
             let refused = case.stage_by(Disk::default(), "p2").unwrap_err();
-            assert!(refused.to_string().contains("a run of plan p1 was killed"), "{refused}");
+            assert_eq!(refused.fault, Some(Fault::OtherRun), "{refused}");
             case.swap(&Disk::default()).unwrap();
             case.stage("p2");
         }
@@ -393,7 +393,7 @@ pub fn power_lost_at_every_act() {
             } else {
                 before += 1;
             }
-            match case.standing() {
+            match case.member_state() {
                 MemberState::Nothing if in_place => {}
                 MemberState::Nothing => {
                     case.stage("p1");

@@ -16,6 +16,7 @@ use requorum::{
         progress::Flow,
         restore::{RestoreSpec, initial_log::InitialLog},
     },
+    error::Fault,
     etcd::version::Minor,
 };
 
@@ -243,8 +244,8 @@ pub fn live_source(version: Minor) {
         bump_revision: 0,
         options: &Options::default(),
     };
-    let told = restore(&job, &mut |_| Flow::Go).unwrap_err().to_string();
-    assert!(told.contains("etcd runs on it"), "{told}");
+    let refused = restore(&job, &mut |_| Flow::Go).unwrap_err();
+    assert_eq!(refused.fault, Some(Fault::InUse), "{refused}");
     drop(server);
     restore(&job, &mut |_| Flow::Go).unwrap();
 }

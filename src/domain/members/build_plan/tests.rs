@@ -295,15 +295,6 @@ fn the_review_lists_reads_writes_and_leftovers() {
     (draft.bump_revision, draft.mark_compacted) = (1_000_000_000, true);
     draft.rows[1].set(Column::WalDir, "/wal/m2", Origin::Typed);
     let text = sentences(&build(&draft).unwrap().plan, &Shared::None);
-    assert_eq!(
-        text[0],
-        "Read /backup/etcd-0200.db (SHA-256 9f3c11aa…, revision 83,799, 4,112 keys) and verify it again; it is only read"
-    );
-    assert!(text[1].starts_with("Begin at revision 1,000,083,799, 1,000,000,000 after the snapshot's"));
-    assert_eq!(
-        text[4],
-        "m2: build /var/lib/etcd/m2.etcd and its log /wal/m2 (member ID 3c505846437ba852) in staging, verify it, rename it into place; existing data is never overwritten"
-    );
     crate::text::messages::hold("plan-steps", &[("a plan", text.join("\n"))]);
     assert!(text.iter().all(|t| !t.ends_with('.')));
 }
@@ -317,13 +308,13 @@ fn accepted_damage_in_the_plan_fits_its_snapshot() {
             parts,
             revision: 83_799,
             hashed,
-            why: "a page is torn".into(),
+            why: "torn: page 7".into(),
         };
         draft.source.as_mut().unwrap().health = Health::Limited(damage);
         draft.skip_hash_check = !hashed;
         draft.options.accept_damage = Some(83_799);
         let built = build(&draft).unwrap();
-        assert!(built.warnings.iter().any(|p| p.text.contains("a page is torn")), "{:?}", built.warnings);
+        assert!(built.warnings.iter().any(|p| p.text.contains("torn: page 7")), "{:?}", built.warnings);
         assert_eq!((built.plan.source.skip_hash_check, built.plan.options.accept_damage), (!hashed, Some(83_799)));
         assert_eq!(verify(&built.plan), []);
         let mut other = built.plan;

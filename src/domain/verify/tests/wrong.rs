@@ -277,7 +277,6 @@ fn each_way_to_be_wrong_is_named() {
         assert!(found.outcome == Outcome::Fail && told.contains(words), "{name}: {words:?} is not in {told:?}");
         assert!(proof.settled() || name == "by the peer port" || name == "mixed up", "{name} is worth no waiting");
         assert!(!found.todo.is_empty() || topic == Topic::Members, "{name}: what is to be done?");
-        assert!(!proof.sentence.contains("PROVEN"), "{name}");
         for stand in proof.members.iter().filter(|stand| found.who.contains(&stand.name)) {
             assert_eq!(stand.outcome, Outcome::Fail, "{name}: {stand:?}");
         }

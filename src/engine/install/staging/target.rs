@@ -1,4 +1,4 @@
-//! The place that a staged directory is for: whether it is free, what is mounted there, and the directory that holds it.
+//! The target of a staging directory: whether it is free, and whether it is a mount point.
 
 use std::{fs, io, path::Path};
 
@@ -8,29 +8,30 @@ use super::super::staging_recovery;
 pub use crate::engine::durable_fs::parent;
 use crate::engine::{durable_fs::Disk, source::io_trouble};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Fault, Result},
     text::Shown,
 };
 
-/// Whether `target` may be made: `false` when it does not exist, `true` when it is an empty
-/// directory (`lost+found` and our own staging don't count).
+/// Checks that `target` can be created: returns `false` if it does not exist, `true` if it is an empty directory
+/// (`lost+found` and our own staging directories do not count).
 ///
 /// # Errors
-/// When something is there.
+/// If it exists and is not an empty directory.
 pub fn free(target: &Path) -> Result<bool> {
     let taken = |why: String| {
-        Error::new(ErrorKind::Input, format!("{} is taken", target.shown()))
+        Error::new(ErrorKind::Input, format!("{}: already exists", target.shown()))
+            .fault(Fault::Taken)
             .why(why)
-            .hint("requorum never writes over anything. Name another directory, or move this one aside yourself.")
+            .hint("requorum never overwrites anything. Name another directory, or move this one away yourself.")
     };
     match fs::symlink_metadata(target) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(io_trouble("look at", target, &e)),
+        Err(e) => return Err(io_trouble("read", target, &e)),
         Ok(_) => {}
     }
     let strange = |e: &io::Error| match e.kind() {
         io::ErrorKind::NotADirectory => taken("it is a file".into()),
-        io::ErrorKind::NotFound => taken("it is a symbolic link that leads nowhere".into()),
+        io::ErrorKind::NotFound => taken("it is a dangling symbolic link".into()),
         _ => io_trouble("read", target, e),
     };
     let dir = Disk::default().dir(target).map_err(|e| strange(&e))?;
@@ -43,16 +44,18 @@ pub fn free(target: &Path) -> Result<bool> {
     names.sort();
     match names.as_slice() {
         [] => Ok(true),
-        [one] => Err(taken(format!("the directory is not empty, it holds {one}"))),
-        [one, rest @ ..] => Err(taken(format!("the directory is not empty, it holds {one} and {} more", rest.len()))),
+        [one] => Err(taken(format!("the directory is not empty: it contains {one}"))),
+        [one, rest @ ..] => {
+            Err(taken(format!("the directory is not empty: it contains {one} and {} more", rest.len())))
+        }
     }
 }
 
-/// Whether what is to be exchanged for `target` is built in it: in an empty directory, and in one that cannot be renamed
-/// because something is mounted there.
+/// Returns whether the replacement of `target` is built inside it: in an empty directory, and in a mount point, which
+/// cannot be renamed.
 ///
 /// # Errors
-/// When it is there and no directory.
+/// If it exists and is not a directory.
 pub fn inside(target: &Path) -> Result<bool> {
     match fs::metadata(target) {
         Ok(meta) if meta.is_dir() => Ok(is_mount(target) || free(target).is_ok()),
@@ -60,16 +63,16 @@ pub fn inside(target: &Path) -> Result<bool> {
     }
 }
 
-/// Whether a filesystem, or a part of one, is mounted at `path`.
+/// Returns whether a filesystem, or a part of one, is mounted at `path`.
 pub fn is_mount(path: &Path) -> bool {
     let look = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
     look.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// Makes a directory's entries last.
+/// Syncs a directory.
 ///
 /// # Errors
-/// As the system says.
+/// If the system refuses.
 pub fn sync_dir(path: &Path) -> Result<()> {
-    Disk::default().sync_dir(path).map_err(|e| io_trouble("make durable", path, &e))
+    Disk::default().sync_dir(path).map_err(|e| io_trouble("sync", path, &e))
 }

@@ -1,4 +1,4 @@
-//! Staging directories: nothing is left of a dropped one, and nothing that was there is replaced.
+//! Staging directories: a dropped one leaves nothing, and nothing existing is replaced.
 #![allow(clippy::unwrap_used)]
 use std::{fs, os::unix::fs::DirBuilderExt};
 
@@ -36,7 +36,7 @@ fn an_empty_target_is_built_in() {
     assert!(stage.inside() && free(dir.path()).unwrap(), "our own staging does not count");
     drop(stage);
     fs::create_dir(dir.path().join("member")).unwrap();
-    assert!(free(dir.path()).unwrap_err().to_string().contains("it holds member"));
+    assert!(free(dir.path()).unwrap_err().to_string().contains("it contains member"));
 }
 
 #[test]
@@ -59,12 +59,12 @@ fn only_leftovers_of_killed_runs_are_cleared() {
 }
 
 #[test]
-fn files_and_dangling_links_are_taken() {
+fn files_and_dangling_links_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, b"x").unwrap();
     assert!(free(&file).unwrap_err().to_string().contains("it is a file"));
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(dir.path().join("nowhere"), &link).unwrap();
-    assert!(free(&link).unwrap_err().to_string().contains("leads nowhere"));
+    assert!(free(&link).unwrap_err().to_string().contains("dangling"));
 }

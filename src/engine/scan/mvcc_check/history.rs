@@ -1,6 +1,6 @@
-//! Each key's rows held against one another, in the order of their revisions: the costly part of the
-//! check, since every row asks a large table for its key. It has a thread of its own as soon as there
-//! is enough to do.
+//! The check that each key's rows are consistent with one another, in the order of their revisions: the expensive part
+//! of the check, since every row looks up its key in a large table. It runs in its own thread once there is enough to
+//! do.
 
 use std::{
     ops::Range,
@@ -15,14 +15,14 @@ use crate::{
     text::value::brief,
 };
 
-/// Changes that go to the thread together.
+/// Changes in one batch for the thread.
 const BATCH: usize = 1024;
-/// Batches that may wait for it.
+/// The most batches that are queued for it.
 const AHEAD: usize = 4;
-/// Keys that are looked up together, so that the memory is waited for once and not key by key.
+/// Keys that are looked up together, so that their memory latencies overlap.
 const TOGETHER: usize = 64;
 
-/// A kind of mistake in the rows of `key`: counted, with the first one kept.
+/// A kind of inconsistency in the rows of `key`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Inconsistency {
     NoKey,
@@ -51,31 +51,31 @@ impl Inconsistency {
         Inconsistency::Early,
     ];
 
-    /// What is wrong with such rows.
+    /// Returns what is wrong with such rows.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Inconsistency::NoKey => "rows without a key's name",
-            Inconsistency::ModRevision => "rows whose mod_revision is not the revision they stand at",
-            Inconsistency::Numbers => "rows whose create_revision, mod_revision and version do not fit together",
+            Inconsistency::NoKey => "rows with an empty key",
+            Inconsistency::ModRevision => "rows whose mod_revision is not their revision",
+            Inconsistency::Numbers => "rows whose create_revision, mod_revision and version are inconsistent",
             Inconsistency::Sub => "transactions that lack some of their rows, so rows are lost",
-            Inconsistency::Twice => "two rows at one revision",
+            Inconsistency::Twice => "two rows at the same revision",
             Inconsistency::History => {
-                "rows that do not follow on their key's row before them, so rows are lost or changed"
+                "rows that do not match the previous row of their key, so rows are lost or changed"
             }
-            Inconsistency::NoPast => "changes of keys whose earlier row is lost",
-            Inconsistency::NoDeletion => "keys created while they were there, so their deletion is lost",
-            Inconsistency::DeletesNothing => "deletions of keys whose earlier row is lost",
-            Inconsistency::Early => "rows at revision 0 or 1, where no client's write ever stands",
+            Inconsistency::NoPast => "changes of keys whose previous row is lost",
+            Inconsistency::NoDeletion => "keys created although they existed, so their deletion is lost",
+            Inconsistency::DeletesNothing => "deletions of keys whose previous row is lost",
+            Inconsistency::Early => "rows at revision 0 or 1, which no client write has",
         }
     }
 }
 
-/// The mistakes found, by kind: how many, and the first one.
+/// The inconsistencies by kind: their number and the first one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slips([(u64, String); Inconsistency::ALL.len()]);
 
 impl Slips {
-    /// One more.
+    /// Adds one.
     pub fn note(&mut self, slip: Inconsistency, at: Revision, key: &[u8]) {
         let Some((count, first)) = self.0.get_mut(slip as usize) else { return };
         if *count == 0 {
@@ -84,7 +84,7 @@ impl Slips {
         *count = count.saturating_add(1);
     }
 
-    /// Those that were found, with those of `other`; no kind is in both.
+    /// Returns these and those of `other`; no kind is in both.
     pub fn with(self, other: Slips) -> impl Iterator<Item = (Inconsistency, u64, String)> {
         let both = self.0.into_iter().zip(other.0).map(|(a, b)| if a.0 > 0 { a } else { b });
         Inconsistency::ALL
@@ -99,9 +99,9 @@ impl Slips {
 #[derive(Debug, Clone)]
 struct Change {
     at: Revision,
-    /// The row that it leaves; none for a deletion.
+    /// The resulting row; `None` for a deletion.
     put: Option<Past>,
-    /// Where its key stands among the names of its batch.
+    /// The position of its key in the names of its batch.
     name: Range<usize>,
 }
 
@@ -111,13 +111,13 @@ struct Batch {
     names: Vec<u8>,
 }
 
-/// What the rows so far left.
+/// The state after the rows so far.
 #[derive(Debug)]
 pub(super) struct History {
     compacted: i64,
     /// The live keys.
     pub live: Live,
-    /// What does not follow.
+    /// The inconsistencies found.
     pub slips: Slips,
 }
 
@@ -128,7 +128,7 @@ impl History {
         for changes in batch.changes.chunks(TOGETHER) {
             ids.clear();
             ids.extend(changes.iter().map(|change| self.live.id(name(change))));
-            // The processor fetches all of these at once, and one after the other in the loop below.
+            // The processor loads all of these in parallel; in the loop below it would load one after the other.
             std::hint::black_box(ids.iter().fold(0, |all, id| all ^ self.live.touch(*id)));
             for (change, id) in changes.iter().zip(&ids) {
                 let kept = change.at.main > self.compacted;
@@ -153,17 +153,17 @@ impl History {
     }
 }
 
-/// Takes changes in the order of their revisions, and says at the end what they left.
+/// Checks changes in the order of their revisions.
 #[derive(Debug)]
 pub(super) struct KeyHistoryChecker {
     batch: Batch,
-    /// The work, as long as it is done here.
+    /// The state, while the work is done on this thread.
     here: Option<Box<History>>,
-    /// The thread that does it, once there was a full batch.
+    /// The thread that does it, once a batch was full.
     there: Option<Worker>,
 }
 
-/// A thread: batches go there, and their memory comes back.
+/// A thread with channels for batches and for their reusable memory.
 #[derive(Debug)]
 struct Worker {
     to: SyncSender<Batch>,
@@ -172,13 +172,13 @@ struct Worker {
 }
 
 impl KeyHistoryChecker {
-    /// For a store that is compacted up to there, -1 for nowhere.
+    /// Creates a checker for a store with this compacted revision, -1 for none.
     pub fn new(compacted: i64) -> KeyHistoryChecker {
         let history = History { compacted, live: Live::default(), slips: Slips::default() };
         KeyHistoryChecker { batch: Batch::default(), here: Some(Box::new(history)), there: None }
     }
 
-    /// The next change: what row it leaves, none for a deletion.
+    /// Adds the next change: the resulting row, `None` for a deletion.
     pub fn change(&mut self, at: Revision, key: &[u8], put: Option<Past>) {
         let start = self.batch.names.len();
         self.batch.names.extend_from_slice(key);
@@ -186,7 +186,7 @@ impl KeyHistoryChecker {
         self.batch.changes.push(Change { at, put, name });
         if self.batch.changes.len() == BATCH {
             if let Some(history) = self.here.take() {
-                // Where no thread can be had, the work stays here.
+                // If no thread can be started, the work stays on this one.
                 (self.there, self.here) = Worker::begin(history);
             }
             self.hand_over();
@@ -207,7 +207,7 @@ impl KeyHistoryChecker {
         self.batch.names.clear();
     }
 
-    /// What all changes left.
+    /// Returns the state after all changes.
     pub fn finish(mut self) -> History {
         self.hand_over();
         let history = match self.there {
@@ -222,7 +222,7 @@ impl KeyHistoryChecker {
 }
 
 impl Worker {
-    /// The history comes back where there is no thread for it.
+    /// Starts the thread; returns the history if that fails.
     fn begin(history: Box<History>) -> (Option<Worker>, Option<Box<History>>) {
         let (give, given) = channel::<Box<History>>();
         let (to, batches) = sync_channel::<Batch>(AHEAD);
@@ -231,7 +231,7 @@ impl Worker {
             let mut history = given.recv().ok()?;
             while let Ok(batch) = batches.recv() {
                 history.follow(&batch);
-                // The other side may have gone already.
+                // The other side may have ended already.
                 let _ = done.send(batch);
             }
             Some(history)
@@ -245,9 +245,9 @@ impl Worker {
         }
     }
 
-    /// Takes a batch, and gives an empty one for it.
+    /// Sends a batch and returns an empty one.
     fn take(&self, batch: Batch) -> Batch {
-        // The thread ends early by a panic only, which `finish` hands on.
+        // The thread ends early only by a panic, which `finish` passes on.
         let _ = self.to.send(batch);
         self.back.try_recv().unwrap_or_default()
     }

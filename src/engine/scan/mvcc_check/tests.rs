@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    engine::{progress::Flow, scan::row_scan::look},
+    engine::{progress::Flow, scan::row_scan::inspect},
     etcd::proto::KeyValue,
 };
 
@@ -116,7 +116,7 @@ fn store() -> impl Strategy<Value = Store> {
 
 proptest! {
     #[test]
-    fn what_etcd_writes_is_never_refused(store in store()) {
+    fn what_etcd_writes_is_never_an_error(store in store()) {
         let found = findings(&store.rows, store.compacted, None);
         prop_assert_eq!(found.errors, Vec::<String>::new());
         prop_assert_eq!(found.warnings, Vec::<String>::new());
@@ -145,7 +145,7 @@ fn row(main: i64, sub: i64, key: &[u8], create: i64, version: i64) -> (Vec<u8>, 
 }
 
 #[test]
-fn each_mistake_has_its_sentence() {
+fn each_inconsistency_has_its_sentence() {
     let tombstone = |main: i64| {
         let row = [&Revision { main, sub: 0 }.to_bytes()[..], b"t"].concat();
         (row, KeyValue { key: b"a".to_vec(), ..KeyValue::default() }.encode_to_vec())
@@ -155,16 +155,28 @@ fn each_mistake_has_its_sentence() {
         (
             "a gap",
             vec![row(2, 0, b"a", 2, 1), row(5, 0, b"b", 5, 1)],
-            "2 revisions in 1 gap have no rows, first 3 to 4",
+            "2 revisions in 1 gap have no rows, the first is 3 to 4",
         ),
-        ("a lost start", vec![row(3, 0, b"a", 3, 1)], "1 revision has no rows, first 2; nothing was compacted"),
+        (
+            "a lost start",
+            vec![row(3, 0, b"a", 3, 1)],
+            "1 revision has no rows, the first is 2; the store was never compacted",
+        ),
         ("a lost sub", vec![row(2, 1, b"a", 2, 1)], "lack some of their rows"),
-        ("a moved row", vec![row(2, 0, b"a", 2, 1), moved], "mod_revision is not the revision"),
-        ("a wrong version", vec![row(2, 0, b"a", 2, 7)], "do not fit together: 1 row, first revision 2.0 of key \"a\""),
-        ("a skipped version", vec![row(2, 0, b"a", 2, 1), row(3, 0, b"b", 3, 1), row(4, 0, b"a", 2, 3)], "follow on"),
-        ("a lost past", vec![row(2, 0, b"b", 2, 1), row(3, 0, b"a", 2, 2)], "whose earlier row is lost"),
+        ("a moved row", vec![row(2, 0, b"a", 2, 1), moved], "mod_revision is not their revision"),
+        (
+            "a wrong version",
+            vec![row(2, 0, b"a", 2, 7)],
+            "are inconsistent: 1 row, the first is revision 2.0 of key \"a\"",
+        ),
+        (
+            "a skipped version",
+            vec![row(2, 0, b"a", 2, 1), row(3, 0, b"b", 3, 1), row(4, 0, b"a", 2, 3)],
+            "do not match the previous row",
+        ),
+        ("a lost past", vec![row(2, 0, b"b", 2, 1), row(3, 0, b"a", 2, 2)], "whose previous row is lost"),
         ("a lost deletion", vec![row(2, 0, b"a", 2, 1), row(3, 0, b"a", 3, 1)], "their deletion is lost"),
-        ("a deletion of nothing", vec![tombstone(2)], "deletions of keys whose earlier row is lost"),
+        ("a deletion of nothing", vec![tombstone(2)], "deletions of keys whose previous row is lost"),
     ];
     for (name, rows, words) in cases {
         let found = findings(&rows.into_iter().collect(), None, None);
@@ -187,7 +199,7 @@ fn numbers_at_the_end_of_their_range() {
 }
 
 #[test]
-fn a_bumped_revision_and_what_comes_after_it() {
+fn a_bumped_revision_and_later_writes_are_valid() {
     let bump = (Revision { main: 1_000_000_003, sub: 0 }.to_bytes().to_vec(), Vec::new());
     let mut rows: Rows = [row(2, 0, b"a", 2, 1), row(3, 0, b"a", 2, 2), bump].into_iter().collect();
     assert_eq!(findings(&rows, Some(1_000_000_003), None).errors, Vec::<String>::new());
@@ -217,23 +229,23 @@ fn leases_users_buckets_and_marks() {
     let user = User { name: b"bob".to_vec(), roles: vec!["gone".into(), "root".into()] };
     checker.other_row(schema::AUTH_USERS, b"bob", &user.encode_to_vec());
     let (found, _) = checker.finish();
-    let missing = "bucket lease is missing; every etcd makes it when it starts";
-    assert_eq!(found.errors, ["bucket lease: row \"x\" does not decode", missing]);
+    let missing = "bucket lease is missing; every etcd creates it when it starts";
+    assert_eq!(found.errors, ["bucket lease: cannot decode row \"x\"", missing]);
     for words in [
-        "1 live key hangs on a lease that has no row in bucket lease (the first is 11)",
+        "1 live key is attached to a lease that has no row in bucket lease (the first is 11)",
         "user bob has the role gone",
         "no user root",
-        "no consistent_index",
-        "the last one ordered is 5",
+        "consistent_index is missing",
+        "the scheduled one is at 5",
     ] {
         assert!(found.warnings.iter().any(|warning| warning.contains(words)), "{words}: {:?}", found.warnings);
     }
-    assert!(!found.warnings.iter().any(|w| w.contains("role root")), "etcd knows that one without a row");
+    assert!(!found.warnings.iter().any(|w| w.contains("role root")), "etcd has that one without a row");
 }
 
 #[test]
-fn rows_that_no_etcd_writes() {
-    let said = |bucket: &[u8], key: &[u8], value: &[u8], version: &[u8]| {
+fn rows_that_etcd_never_writes_are_errors() {
+    let check = |bucket: &[u8], key: &[u8], value: &[u8], version: &[u8]| {
         let mut checker = Checker::new(MetaRows { consistent_index: Some(9), ..MetaRows::default() });
         schema::ALL.into_iter().for_each(|name| checker.bucket(name));
         checker.other_row(bucket, key, value);
@@ -255,12 +267,12 @@ fn rows_that_no_etcd_writes() {
         (schema::META, schema::CONF_STATE, b"{}", true),
         (schema::CLUSTER, b"", b"", false),
     ] {
-        let (errors, warnings) = said(bucket, key, value, b"3.6.0");
+        let (errors, warnings) = check(bucket, key, value, b"3.6.0");
         assert_eq!(errors.is_empty(), sound, "{} {}: {errors:?}", bucket.escape_ascii(), key.escape_ascii());
         assert!(warnings.is_empty(), "{warnings:?}");
     }
-    // What a later etcd keeps beside the known rows is nobody's damage.
-    let (errors, warnings) = said(schema::META, b"news", b"", b"3.9.0");
+    // Additional rows of a later etcd are not damage.
+    let (errors, warnings) = check(schema::META, b"news", b"", b"3.9.0");
     assert!(errors.is_empty() && warnings.iter().any(|w| w.contains("news")), "{errors:?} {warnings:?}");
 }
 
@@ -274,10 +286,10 @@ fn fixtures() -> impl Iterator<Item = (String, Vec<u8>)> {
 }
 
 #[test]
-fn every_real_snapshot_is_found_whole() {
+fn every_real_snapshot_is_consistent() {
     let mut seen = 0;
     for (name, bytes) in fixtures() {
-        let walk = look(&View::open(bytes).unwrap(), &mut |_| Flow::Go).unwrap();
+        let walk = inspect(&View::open(bytes).unwrap(), &mut |_| Flow::Go).unwrap();
         assert_eq!(walk.damage(), None, "{name}");
         let odd = walk.findings.warnings.iter().find(|warning| !warning.contains("consistent_index"));
         assert_eq!(odd, None, "{name}");
@@ -304,12 +316,12 @@ fn a_root_pointing_at_a_leaf_fails() {
         let leaf = u64_at(branch + 16 + child * 16 + 8);
         let mut cut = bytes.clone();
         cut[place..place + 8].copy_from_slice(&leaf.to_le_bytes());
-        let walk = look(&View::open(cut.clone()).unwrap(), &mut |_| Flow::Go).unwrap();
+        let walk = inspect(&View::open(cut.clone()).unwrap(), &mut |_| Flow::Go).unwrap();
         assert!(walk.keys < 2200);
-        let said = walk.findings.errors.join("\n");
-        // Behind the first leaf no revision lacks, but the branch that was the root remembers the rest.
+        let errors = walk.findings.errors.join("\n");
+        // After the first leaf no revision is missing, but the branch that was the root still refers to the rest.
         let wanted = if child == 0 { "the end of the tree is lost" } else { "rows are lost" };
-        assert!(said.contains(wanted), "leaf {leaf}: {said}");
-        assert!(walk.damage().is_some() && walk.findings.proven.is_empty(), "leaf {leaf}: {said}");
+        assert!(errors.contains(wanted), "leaf {leaf}: {errors}");
+        assert!(walk.damage().is_some() && walk.findings.proven.is_empty(), "leaf {leaf}: {errors}");
     }
 }

@@ -1,10 +1,11 @@
-//! The check and the walk in one, held against each row on its own.
+//! The combined check and scan, compared with a check of each row on its own.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
 use crate::domain::model::observations::Health;
 use crate::engine::progress::Flow;
 use crate::engine::scan::examine::examine;
+use crate::engine::source::Source;
 
 /// Row by row and key by key, as etcdutl does it.
 fn plainly<R: ReadAt>(view: &View<R>) -> (u32, u64, u64) {
@@ -38,7 +39,7 @@ fn combined_check_and_walk_equal_separate_ones() {
         assert_eq!((fused.hash, fused.rows, fused.keys), plainly(&view), "{}", path.display());
         let plain = walk(&view, &mut |_| Flow::Go).unwrap();
         let of_pages = RowScan { in_use: fused.in_use.clone(), pages: fused.pages, ..plain };
-        let warnings = fused.findings.warnings.clone(); // may tell of free pages, too
+        let warnings = fused.findings.warnings.clone(); // may also mention free pages
         let findings = Findings { warnings, ..of_pages.findings.clone() };
         assert_eq!(fused, RowScan { findings, ..of_pages }, "{}", path.display());
         seen += 1;
@@ -47,12 +48,12 @@ fn combined_check_and_walk_equal_separate_ones() {
 }
 
 #[test]
-fn what_cannot_be_read_is_not_called_broken() {
+fn unreadable_files_are_not_called_damaged() {
     let dir = tempfile::tempdir().unwrap();
     let circle = dir.path().join("circle.db");
     std::os::unix::fs::symlink(&circle, &circle).unwrap();
     let health = |path: &std::path::Path| examine(path, &mut |_| Flow::Go).unwrap().health;
-    let Health::Unreadable(why) = health(&circle) else { panic!("it was read") };
+    let Health::Unreadable(why) = health(&circle) else { panic!("the file was read") };
     assert!(!why.is_empty(), "{why}");
     let empty = dir.path().join("empty.db");
     std::fs::write(&empty, "").unwrap();

@@ -26,7 +26,7 @@ fn sets_updates_and_comparisons() {
     let mut store = Store::default();
     store.apply(&put("/1/a/b", "1"));
     store.apply(&put("/1/a/b", "2"));
-    // A set makes the node anew; an update and a swap keep when it was created.
+    // A set creates the node again; an update and a compare-and-swap keep its creation index.
     assert_eq!(users(&store), [row("/a", "dir", 1, 1), row("/a/b", "2", 2, 2)]);
     store.apply(&V2Request { prev_exist: Some(true), ..put("/1/a/b", "3") });
     store.apply(&V2Request { prev_value: "no".into(), ..put("/1/a/b", "4") });
@@ -101,9 +101,17 @@ fn members_come_publish_and_go() {
 #[test]
 fn what_is_no_store_is_refused() {
     let deep = format!("{}{}", r#"{"Root":"#.repeat(300), "}".repeat(300));
-    for bad in ["", "{}", "[]", r#"{"Root":{},"CurrentIndex":1}"#, &deep] {
-        assert!(Store::from_json(bad.as_bytes()).unwrap_err().contains("not a v2 store"), "{bad}");
+    let mut messages = Vec::new();
+    for (what, bad) in [
+        ("nothing", ""),
+        ("an empty object", "{}"),
+        ("a list", "[]"),
+        ("an empty root", r#"{"Root":{},"CurrentIndex":1}"#),
+        ("too deep", &deep),
+    ] {
+        messages.push((what, Store::from_json(bad.as_bytes()).unwrap_err()));
     }
+    crate::text::messages::hold("etcd-v2-store", &messages);
 }
 
 proptest! {

@@ -113,7 +113,8 @@ fn a_journal_with_another_beginning_does_not_verify() {
         forged.add(Line::Done, "m2: putting it in place: done", serde_json::Value::Object(data.clone())).unwrap();
         let mut far = Far::greeted();
         let Event::Failed(refused) = far.ask(&bound(&plan)) else { panic!("{start}: it was taken") };
-        assert!(refused.why.contains("seal does not match"), "{refused}");
+        assert_eq!(refused.kind, ErrorKind::Refused, "{refused}");
+        crate::text::messages::hold("agent-seal", &[("a forged journal", refused.why)]);
         // Whom no journal here has told is told what is there; and undo asks for the member's own places all the same.
         let answer = far.ask(&claim(&plan, "carl@away"));
         if start.starts_with("00") {
