@@ -37,7 +37,7 @@ struct Files {
 
 impl Files {
     fn exist(&self) -> bool {
-        [&self.whole, &self.part].into_iter().any(|name| !matches!(self.dir.look(name), Ok(None)))
+        [&self.whole, &self.part].into_iter().any(|name| !matches!(self.dir.entry_metadata(name), Ok(None)))
     }
 
     fn path(&self, name: &OsString) -> PathBuf {
@@ -54,7 +54,7 @@ impl Files {
         })? {
             Trusted::Ours(file) => Ok(Some(file)),
             Trusted::Absent => Ok(None),
-            Trusted::Strange(why) => {
+            Trusted::Untrusted(why) => {
                 Err(Error::new(ErrorKind::Failed, format!("{}: refusing to use this file", path.shown()))
                     .why(format!("it {why}"))
                     .hint("requorum stores received snapshots under this name. Inspect the file, then move it away."))

@@ -1,8 +1,7 @@
-//! Measuring requorum against etcdutl on one machine, in one run.
+//! Benchmarks requorum against etcdutl on one machine, in one run.
 //!
-//! Both are run as whole processes, in turn, so that a machine that slows down slows both; what is
-//! compared are medians and the ratios of runs that stood beside each other. A probe of ours that
-//! only reads, or only hashes and copies, shows what the disk and the processor allow.
+//! Both run as whole processes, alternating, so that a machine that slows down slows both; medians and the ratios of
+//! adjacent runs are compared. A probe that only reads, or only hashes and copies, shows what the disk and the CPU allow.
 
 pub mod generate;
 pub mod probe;
@@ -28,30 +27,30 @@ use crate::{
     text::number::size,
 };
 
-/// The plan for the restores of several members.
+/// The plan file for restoring several members.
 const PLAN: &str = "plan.yaml";
 
-/// What to measure with what.
+/// What to measure.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// This program.
+    /// The requorum binary.
     pub requorum: PathBuf,
-    /// etcdutl, if there is one.
+    /// The etcdutl binary, if there is one.
     pub etcdutl: Option<PathBuf>,
-    /// A directory of its own, emptied again by the caller: the snapshots and what is restored go there.
+    /// A directory for the snapshots and the restored members; the caller removes it.
     pub dir: PathBuf,
     /// Size of the snapshots in bytes.
     pub size: u64,
-    /// Rounds of each race at most.
+    /// The most rounds of each race.
     pub rounds: usize,
-    /// No round of a race begins that would end after this.
+    /// The time for each race: no round starts that would end later.
     pub patience: Duration,
 }
 
-/// Makes the snapshots, runs the races, gives the table.
+/// Generates the snapshots, runs the races, and returns the table.
 ///
 /// # Errors
-/// When something cannot be written or run. `Stopped` when `watch` says so, between two runs.
+/// If something cannot be written or run. `Stopped`, between two runs, if `watch` returns stop.
 pub fn bench(options: &Options, watch: &mut ProgressFn<'_>) -> Result<String> {
     let mut table = format!(
         "{:<38} {:<28} {:>3} {:>28} {:>8} {:>8} {:>11}\n",
@@ -86,7 +85,7 @@ fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<String>>();
 
     let status = words(&["snapshot", "status", &text(file), "-w", "json"]);
-    let looks = |cold: bool| Race {
+    let status_race = |cold: bool| Race {
         name: format!("status, {}, {}", shape.as_str(), if cold { "cold" } else { "warm" }),
         file: file.into(),
         cold,
@@ -111,7 +110,7 @@ fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
         let targets = made.iter().take(count);
         let commands: Vec<Vec<String>> = targets.clone().zip(1..).map(|(dir, n)| one(n, dir)).collect();
         let copies: Vec<String> = targets.map(|dir| text(dir)).collect();
-        // Several members are one plan; etcdutl has no such thing and is called for each.
+        // Several members are one plan; etcdutl has no plans and is run once for each.
         let (before, own) = match count {
             1 => (None, commands.clone()),
             _ => {
@@ -136,14 +135,14 @@ fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
         }
     };
     match shape {
-        Shape::BigValues => vec![looks(false), looks(true), restores(1), restores(3)],
-        Shape::SmallKeys => vec![looks(false), looks(true), restores(1)],
-        Shape::HalfFree => vec![looks(false), restores(1)],
+        Shape::BigValues => vec![status_race(false), status_race(true), restores(1), restores(3)],
+        Shape::SmallKeys => vec![status_race(false), status_race(true), restores(1)],
+        Shape::HalfFree => vec![status_race(false), restores(1)],
     }
 }
 
 impl Race {
-    /// Runs it and gives its lines of the table.
+    /// Runs it and returns its lines of the table.
     fn run(&self, options: &Options, watch: &mut ProgressFn<'_>) -> Result<String> {
         let runs = self.rounds(options.rounds, options.patience, watch)?;
         let column = |prefix: &str| self.entrants.iter().position(|entrant| entrant.name.starts_with(prefix));
@@ -171,16 +170,16 @@ impl Race {
     }
 }
 
-/// The middle one; the mean of the two where two are in the middle.
+/// Returns the median; of an even number of values, the mean of the middle two.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = |at: usize| values.get(at).copied().unwrap_or_default();
     f64::midpoint(at(values.len().saturating_sub(1) / 2), at(values.len() / 2))
 }
 
-/// A command that did not do what is measured.
+/// Returns the error for a command that failed.
 fn failed(name: &str, why: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Failed, format!("{name} could not be measured")).why(why)
+    Error::new(ErrorKind::Failed, format!("{name}: benchmark failed")).why(why)
 }
 
 #[cfg(test)]
@@ -196,9 +195,9 @@ mod tests {
         assert_eq!(median(vec![]), 0.0);
     }
 
-    /// With `true` in the place of both programs: the races, their order and the table.
+    /// With `true` in place of both programs: the races, their order and the table.
     #[test]
-    fn a_table_comes_out_and_nothing_stays() {
+    fn the_table_is_complete_and_files_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let options = Options {
             requorum: "/bin/true".into(),

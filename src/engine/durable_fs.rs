@@ -1,30 +1,31 @@
-//! The only way in which the engine changes a disk: by handles of directories, each change passing one gate.
+//! The only way in which the engine changes a disk: through directory handles, with every change passing one gate.
 //!
-//! **By handles.** requorum often runs as root in a directory that belongs to the service user, who can exchange any
-//! entry of it between two of our calls. So a directory is opened once ([`Disk::dir`]), and everything in it is made,
-//! renamed, removed, given away and synced through that handle by a single name, which is never followed where it is a
-//! link. Paths are kept for messages and for the gate only.
+//! **Handles.** requorum often runs as root in a directory that belongs to the service user, who can replace any entry of
+//! it between two of our calls. So a directory is opened once ([`Disk::dir`]), and everything in it is created, renamed,
+//! removed, chowned and synced through that handle by a single name, which is never followed if it is a link. Paths are
+//! kept for messages and for the gate only.
 //!
-//! **By ownership, not by dropping rights.** What is built lies in a staging directory that is made here, belongs to the
-//! effective user and has mode 0700 ([`Dir::make`] looks at what it opened). Whoever owns the place around it can rename
-//! that directory, and nothing more: nobody reaches what is in it, so reading it back proves it, and it is given away last,
-//! while it still cannot be reached. What remains are single calls in another user's directory, and none of them gives
-//! that user more than the user has there already:
-//! - a rename into it, out of staging: never over anything, and the inode is looked at again by the handle afterwards;
-//! - a rename of what is there to a name beside it: both names lie in that directory, of which the user may rename all;
-//! - the removal of a file of ours or of an empty directory by its name: the user may do that, too.
+//! **Ownership instead of dropping privileges.** Members are built in a staging directory that is created here, belongs to
+//! the effective user and has mode 0700 ([`Dir::make`] checks what it opened). The owner of its parent can rename that
+//! directory, and nothing more: no other user can reach its content, so reading it back verifies it, and ownership is
+//! changed last, while it still cannot be reached. What remains are single calls in another user's directory, and none of
+//! them gives that user more rights than before:
+//! - a rename into it, out of staging: never replacing anything, and the inode is checked again by the handle afterwards;
+//! - a rename of an entry to another name there: both names are in that directory, where the user may rename everything;
+//! - the removal of a file of ours or of an empty directory by its name: the user may do that too.
 //!
-//! Where what is found afterwards is not what was put there, that is an error with the name, and no success.
+//! If what is found afterwards is not what was put there, that is an error with the name.
 //!
-//! **Reading.** What is in another user's directory is looked at before it is opened ([`readable`], [`Dir::read`]): a
-//! pipe or a device that has the name of a file is never opened, and a link in place of a database leads to no file of
-//! root's, whose content would be given away with what is restored from it.
+//! **Reading.** What is in another user's directory is checked before it is opened ([`readable`], [`Dir::read`]): a pipe
+//! or a device with the name of a file is never opened, and a link in place of a database is not followed to a file of
+//! root's, whose content would become readable with what is restored from it.
 //!
-//! **Trust.** What an earlier run left (notes, markers, locks, journals, parts of downloads) counts only when it is ours:
-//! see [`Untrusted`] for what speaks against it.
+//! **Trust.** What an earlier run left (notes, markers, locks, journals, partial downloads) counts only if it is ours: see
+//! [`Untrusted`] for the reasons against it.
 //!
-//! A test may put a [`Gate`] before all acts: one that stops at the n-th act is a kill at that moment, one that writes the
-//! acts down can tell what a power cut would have left, and one that exchanges things between two acts is an attacker.
+//! A test may install a [`Gate`]: one that fails at the n-th operation simulates a kill at that moment, one that records
+//! the operations shows what a power failure would have left, and one that replaces entries between two operations is an
+//! attacker.
 
 mod dir;
 mod file;
@@ -53,59 +54,59 @@ pub use self::{
     trust::{Trusted, Untrusted, is_private},
 };
 
-/// How many bytes are free on a filesystem for whom is not root.
+/// Returns the bytes of a filesystem that are available to a user other than root.
 pub fn free_bytes(stat: &rustix::fs::StatVfs) -> u64 {
     stat.f_bavail.saturating_mul(stat.f_frsize)
 }
 
-/// One change of the disk, or the order to make changes last.
+/// One change of the disk, or a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act<'a> {
-    /// A new directory.
+    /// Create a directory.
     MakeDir(&'a Path),
-    /// A new, empty file.
+    /// Create an empty file.
     Create(&'a Path),
-    /// Bytes written or copied into a file.
+    /// Write or copy bytes into a file.
     Write {
         /// The file.
         path: &'a Path,
-        /// From here on.
+        /// The first byte.
         offset: u64,
-        /// How many.
+        /// The number of bytes.
         length: u64,
     },
-    /// Another length.
+    /// Change the length of a file.
     Resize {
         /// The file.
         path: &'a Path,
-        /// Its length from now on.
+        /// Its new length in bytes.
         length: u64,
     },
-    /// Another owner, mode or label.
+    /// Change owner, mode or an extended attribute.
     Own(&'a Path),
-    /// What is in the file shall last.
+    /// Sync a file.
     SyncFile(&'a Path),
-    /// What the directory lists shall last.
+    /// Sync a directory.
     SyncDir(&'a Path),
-    /// A new name, in place of none.
+    /// Rename to a name that does not exist.
     Rename {
         /// The old name.
         from: &'a Path,
         /// The new one.
         to: &'a Path,
     },
-    /// A file goes.
+    /// Remove a file.
     RemoveFile(&'a Path),
-    /// An empty directory goes.
+    /// Remove an empty directory.
     RemoveDir(&'a Path),
 }
 
-/// Stands before every act of a [`Disk`].
+/// Receives every operation of a [`Disk`] before it happens.
 pub trait Gate: Send + Sync {
-    /// Lets the act happen by calling `run`, or does not.
+    /// Performs the operation by calling `run`, or does not.
     ///
     /// # Errors
-    /// What the one who acts shall be told: `run`'s own error, or the gate's.
+    /// The error that the caller gets: that of `run`, or the gate's own.
     fn pass(&self, act: &Act<'_>, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()>;
 }
 
@@ -119,7 +120,7 @@ impl fmt::Debug for Disk {
     }
 }
 
-/// What tells a file or directory from every other on this machine.
+/// Identifies a file or directory on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     device: u64,
@@ -127,14 +128,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of what was looked at.
+    /// Returns the identity of the file with this metadata.
     pub fn from_metadata(meta: &Metadata) -> Identity {
         Identity { device: meta.dev(), inode: meta.ino() }
     }
 }
 
 impl Disk {
-    /// A disk whose every act passes `gate`.
+    /// Creates a disk with every operation passing `gate`.
     pub fn gated(gate: Arc<dyn Gate>) -> Disk {
         Disk(Some(gate))
     }
@@ -143,19 +144,19 @@ impl Disk {
         let Some(gate) = &self.0 else { return run() };
         let mut made = None;
         gate.pass(&act, &mut || run().map(|value| made = Some(value)))?;
-        made.ok_or_else(|| io::Error::other("the gate let nothing happen"))
+        made.ok_or_else(|| io::Error::other("the gate did not perform the operation"))
     }
 
-    /// Opens a directory. Symbolic links on the way are followed only where nobody can gain by them: those of root and of
-    /// this user, and another user's only to a directory of that same user.
+    /// Opens a directory. Symbolic links on the path are followed only if no other user can gain access by them: those of
+    /// root and of this user, and another user's only to a directory of that same user.
     ///
     /// # Errors
-    /// As the system says, and for a link that is not followed.
+    /// System errors, and for a link that is not followed.
     pub fn dir(&self, path: &Path) -> io::Result<Dir> {
         Ok(Dir::new(self.clone(), resolve::open(path)?, path.into()))
     }
 
-    /// Opens the directory that holds `path`, and gives its name there.
+    /// Opens the directory that contains `path`, and returns it with the name of the entry.
     ///
     /// # Errors
     /// As [`Disk::dir`]; `InvalidInput` for a path without a name.
@@ -164,28 +165,28 @@ impl Disk {
         Ok((self.dir(super::install::staging::parent(path))?, name.into()))
     }
 
-    /// Makes a new file, open for reading and writing.
+    /// Creates a file, open for reading and writing.
     ///
     /// # Errors
-    /// When it exists, or as the system says.
+    /// If it exists, and system errors.
     pub fn create(&self, path: &Path, mode: u32) -> io::Result<DiskFile> {
         let (above, name) = self.above(path)?;
         above.create(name, mode)
     }
 
-    /// Makes one directory, mode 0700, as etcd makes its own.
+    /// Creates one directory with mode 0700, as etcd does.
     ///
     /// # Errors
-    /// When it exists, or as the system says.
+    /// If it exists, and system errors.
     pub fn make_dir(&self, path: &Path) -> io::Result<Dir> {
         let (above, name) = self.above(path)?;
         above.make(name)
     }
 
-    /// Makes a directory and those that are missing on its way, each with mode 0700; nothing where it is there.
+    /// Creates a directory and its missing parents, each with mode 0700; does nothing if it exists.
     ///
     /// # Errors
-    /// As [`Disk::dir`], where something else has the name of one, or as the system says.
+    /// As [`Disk::dir`], if something else has the name of one, and system errors.
     pub fn make_dirs(&self, path: &Path) -> io::Result<()> {
         let path = real(path)?;
         let there = path.ancestors().find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
@@ -199,10 +200,10 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes what a directory lists last.
+    /// Syncs a directory.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.dir(path)?.sync()
     }
@@ -210,7 +211,7 @@ impl Disk {
     /// Renames, and never replaces.
     ///
     /// # Errors
-    /// `AlreadyExists` when `to` is there, or as the system says.
+    /// `AlreadyExists` if `to` exists, and system errors.
     pub fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         let ((from, name), (to, new)) = (self.above(from)?, self.above(to)?);
         from.rename(name, &to, new)
@@ -219,60 +220,60 @@ impl Disk {
     /// Removes a file.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn remove_file(&self, path: &Path) -> io::Result<()> {
         let (above, name) = self.above(path)?;
         above.remove_file(name)
     }
 
-    /// Removes a directory with all that is in it, or a file. Links are removed, not followed.
+    /// Removes a directory with its content, or a file. Links are removed, not followed.
     ///
     /// # Errors
-    /// At the first thing that cannot be removed.
+    /// At the first entry that cannot be removed.
     pub fn remove_tree(&self, path: &Path) -> io::Result<()> {
         let (above, name) = self.above(path)?;
         above.remove_tree(name)
     }
 }
 
-/// Where a path really leads: all links followed, as far as [`Disk::dir`] follows them; of what does not exist yet, as far
-/// as the path does.
+/// Resolves a path: all links are followed as far as [`Disk::dir`] follows them; of a path that does not exist yet, the
+/// part that does.
 ///
 /// # Errors
-/// When a link of another user's leads to what is not that user's, or as the system says.
+/// If a link of another user's leads to what is not that user's, and system errors.
 pub fn real(path: &Path) -> io::Result<PathBuf> {
     resolve::real(path)
 }
 
-/// Opens a regular file to be read, whoever owns it; neither a pipe nor a device is opened. For root, a link of another
-/// user's is followed only to a file of that same user: what is read may be given to that user in the end.
+/// Opens a regular file for reading, whoever owns it; neither a pipe nor a device is opened. For root, a link of another
+/// user's is followed only to a file of that same user: that user may become the owner of what is restored from it.
 ///
 /// # Errors
-/// When it is no regular file, for a link that is not followed, or as the system says.
+/// If it is not a regular file, for a link that is not followed, and system errors.
 pub fn readable(path: &Path) -> io::Result<File> {
     resolve::readable(path)
 }
 
-/// The same, all links followed: for what is only shown, or is the operator's own.
+/// Opens a regular file for reading and follows all links: for files that are only shown, or are the operator's own.
 ///
 /// # Errors
-/// When it is no regular file, or as the system says.
+/// If it is not a regular file, and system errors.
 pub fn regular(path: &Path) -> io::Result<File> {
     resolve::regular(path)
 }
 
-/// A file in this directory that has no name there, so that nobody else can open it and nothing is left of it.
+/// Creates a file in this directory without a name, so that no other process can open it and nothing is left of it.
 ///
 /// # Errors
-/// As the system says.
+/// System errors.
 pub fn unnamed(dir: &Path) -> io::Result<File> {
     tempfile::tempfile_in(dir)
 }
 
-/// Takes the lock of an open file without waiting; false where another has it.
+/// Locks an open file without waiting; returns false if it is locked by another.
 ///
 /// # Errors
-/// Where the filesystem has no locks.
+/// If the filesystem has no locks.
 pub fn try_lock(file: &File) -> io::Result<bool> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(true),
@@ -281,21 +282,21 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// An open file that is locked, or was tried to be. The lock ends when this is dropped: it is given back by name and not by
-/// the closing alone, since a process that another thread is about to start has a copy of the descriptor until it runs.
+/// An open file that can be locked. The lock ends when this is dropped: it is released explicitly and not only by closing,
+/// since a process that another thread is about to start has a copy of the descriptor until its `exec`.
 #[derive(Debug)]
 pub struct Locked(File);
 
 impl Locked {
-    /// The file, not locked yet.
+    /// Wraps a file, not locked yet.
     pub fn new(file: File) -> Locked {
         Locked(file)
     }
 
-    /// Takes the lock without waiting; false where another has it.
+    /// Takes the lock without waiting; returns false if it is locked by another.
     ///
     /// # Errors
-    /// Where the filesystem has no locks.
+    /// If the filesystem has no locks.
     pub fn try_take(&self) -> io::Result<bool> {
         try_lock(&self.0)
     }
@@ -311,7 +312,7 @@ impl std::ops::Deref for Locked {
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        // Of a lock that was not taken nothing is given back: it belongs to another open file description.
+        // Has no effect if the lock was not taken: it belongs to another open file description.
         let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
@@ -319,7 +320,7 @@ impl Drop for Locked {
 #[cfg(test)]
 mod tests;
 
-/// The directory that holds `path`; `.` for a bare name.
+/// Returns the directory that contains `path`; `.` for a bare name.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

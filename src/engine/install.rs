@@ -111,7 +111,7 @@ impl Swapped {
 /// Returns the identity of the entry at `path`; `None` if it does not exist or cannot be read.
 fn identity(path: &Path) -> Option<Identity> {
     let (above, name) = Disk::default().above(path).ok()?;
-    above.identity_of(name).ok()?
+    above.entry_identity(name).ok()?
 }
 
 /// One directory that was installed.

@@ -1,8 +1,8 @@
-//! How long work tells where it stands, and how it is stopped.
+//! Progress reports of long work, and the answer that stops it.
 
 use serde::{Deserialize, Serialize};
 
-/// What is being done now.
+/// A phase of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Phase {
     /// Receiving a snapshot from a member.
@@ -11,24 +11,24 @@ pub enum Phase {
     Unpack,
     /// Reading the snapshot and hashing it.
     Hash,
-    /// Walking every page and row.
+    /// Checking every page and row.
     Check,
     /// Comparing the rows of two databases.
     Compare,
-    /// Copying the database beside its place.
+    /// Copying the database into staging.
     Copy,
     /// Writing membership, WAL and `.snap`.
     Write,
-    /// Reading the result back with the independent reader.
+    /// Reading the result back with an independent reader.
     Prove,
     /// Renaming it into place.
     Place,
-    /// Waiting for an earlier run to let go.
+    /// Waiting for an earlier run to release its lock.
     Wait,
 }
 
 impl Phase {
-    /// The phase in the words of a progress line.
+    /// Returns the text for a progress line.
     pub fn words(self) -> &'static str {
         match self {
             Phase::Receive => "receiving",
@@ -37,33 +37,33 @@ impl Phase {
             Phase::Check => "checking every page",
             Phase::Compare => "comparing the rows",
             Phase::Copy => "copying the database",
-            Phase::Write => "writing members and log",
-            Phase::Prove => "reading it back",
-            Phase::Place => "putting it in place",
-            Phase::Wait => "waiting for an earlier run to let go",
+            Phase::Write => "writing membership and WAL",
+            Phase::Prove => "verifying the result",
+            Phase::Place => "installing",
+            Phase::Wait => "waiting for an earlier run to release its lock",
         }
     }
 }
 
-/// One step forward. `total` is 0 where the amount is not known beforehand.
+/// One progress report. `total` is 0 if the amount is not known in advance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// What is being done.
     pub phase: Phase,
     /// Bytes done in this phase.
     pub done: u64,
-    /// Bytes that this phase will take.
+    /// Bytes in this phase.
     pub total: u64,
 }
 
-/// What the watcher answers to a step: go on, or stop at this safe point.
+/// The answer to a progress report: continue, or stop at this safe point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// Go on.
+    /// Continue.
     Go,
-    /// Stop here; what was made so far is removed.
+    /// Stop here; what was created so far is removed.
     Stop,
 }
 
-/// Hears of every step and may stop the work. Called at least once for each 4 MiB.
+/// Receives progress reports and may stop the work. Called at least once for each 4 MiB.
 pub type ProgressFn<'a> = dyn FnMut(Progress) -> Flow + 'a;

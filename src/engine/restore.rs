@@ -168,7 +168,7 @@ pub fn build(job: &RestoreSpec<'_>, tools: &Tools, watch: &mut ProgressFn<'_>) -
     };
     let (prepared, laid) = match tools.shelf.find(job.source) {
         Some(prepared) => {
-            trust.judge(&prepared.checked.source, &prepared.digest)?;
+            trust.evaluate(&prepared.checked.source, &prepared.digest)?;
             trust.accepts(&prepared.checked)?;
             let laid = StagedFiles::create(job, tools, &prepared.checked, watch)?;
             prepared.unchanged()?;

@@ -1,10 +1,9 @@
-//! A file that may be a snapshot: opened, told apart from everything else, and read through once
-//! for its checksums. Nothing here writes.
+//! A file that may be a snapshot: opened, identified, and read once for its checksums. Nothing here writes.
 //!
-//! `etcdctl snapshot save` writes the database and 32 bytes of SHA-256 behind it; database files
-//! are multiples of 512 bytes, so a length of 32 more tells that the trailer is there. A copy of
-//! `member/snap/db` has none. Source: etcd `etcdutl/snapshot/v3_snapshot.go` (`hasChecksum`).
-//! Where other bytes follow the trailer, [`super::source::trailer`] finds it.
+//! `etcdctl snapshot save` writes the database followed by 32 bytes of SHA-256; the length of a database file is a
+//! multiple of 512 bytes, so a length of 32 more shows that the trailer is there. A copy of `member/snap/db` has none.
+//! Source: etcd `etcdutl/snapshot/v3_snapshot.go` (`hasChecksum`). If other bytes follow the trailer,
+//! [`super::source::trailer`] finds it.
 //!
 //! ```
 //! use requorum::engine::{progress::Flow, source::Source};
@@ -52,88 +51,88 @@ use crate::{
     text::Shown,
 };
 
-/// Length of the SHA-256 behind a saved snapshot.
+/// Length in bytes of the SHA-256 at the end of a saved snapshot.
 pub const TRAILER_BYTES: u64 = 32;
-/// How finely the copy is compared with what was hashed.
+/// Block size in bytes for comparing the copy with what was hashed.
 pub const BLOCK_BYTES: usize = 1 << 20;
-/// How much is read at a time: as fast as whole blocks, in a quarter of their memory. Blocks are whole numbers of pieces, and
-/// pieces of pages, of which bbolt's largest has 64 KiB.
+/// Bytes read at a time: as fast as whole blocks, in a quarter of their memory. A block is a multiple of this, and this is
+/// a multiple of every page size (bbolt's largest page is 64 KiB).
 pub(super) const PIECE_BYTES: usize = 256 << 10;
-/// How much of a damaged file is read to see whether a transfer changed it.
+/// Bytes of a damaged file that are read to detect whether a transfer changed it.
 const ALTERED_BYTES: u64 = 64 << 20;
 
-/// An opened file that has the looks of a database.
+/// An open file that looks like a database.
 #[derive(Debug)]
 pub struct Source {
-    /// Where it lies; of a directory that was named the database in it.
+    /// Its path; for a data directory, the path of the database in it.
     pub path: PathBuf,
-    /// What it came in.
+    /// How it was supplied.
     pub wrapping: Wrapping,
-    /// The whole length in bytes, unpacked.
+    /// The length in bytes, after unpacking.
     pub bytes: u64,
-    /// When it was last changed, seconds since 1970.
+    /// The time of the last modification, seconds since 1970.
     pub modified: Option<i64>,
-    /// True when its length says that a SHA-256 is at its end, behind the database.
+    /// True if its length shows that a SHA-256 follows the database.
     pub has_trailer: bool,
-    /// A hole behind the pages in use that is not read.
+    /// A hole after the pages in use that is not read.
     pub hole: Option<Hole>,
     shape: Option<Shape>,
     file: Arc<File>,
 }
 
-/// What the meta page says of a database's size.
+/// The size of a database, from its meta page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// Bytes per page.
+    /// The page size in bytes.
     pub page: u64,
-    /// The high-water mark: bytes up to the first page that was never in use.
+    /// The high-water mark: bytes before the first page that was never in use.
     pub mark: u64,
 }
 
 impl Shape {
-    /// The number of pages up to the mark.
+    /// Returns the number of pages up to the mark.
     pub fn pages(&self) -> u64 {
         self.mark.checked_div(self.page).unwrap_or_default()
     }
 
-    /// How many bytes at the end of a file of this length are no whole page.
-    pub fn odd_bytes(&self, length: u64) -> u64 {
+    /// Returns the bytes of an incomplete page at the end of a file of this length.
+    pub fn partial_page_bytes(&self, length: u64) -> u64 {
         length.saturating_sub(self.mark).checked_rem(self.page).unwrap_or_default()
     }
 }
 
-/// What a database came in.
+/// How a database was supplied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wrapping {
-    /// Nothing: the file itself was named.
+    /// The file itself was named.
     Plain,
-    /// This data directory was named, and its `member/snap/db` taken.
+    /// This data directory was named; its `member/snap/db` is used.
     DataDir(PathBuf),
-    /// An archive, which was unpacked into a temporary file.
+    /// An archive, unpacked into a temporary file.
     Archive {
         /// Its format.
         format: Archive,
         /// The archive's own length in bytes.
         bytes: u64,
-        /// The snapshot's name inside, where the format keeps one.
+        /// The snapshot's name in the archive, if the format has one.
         name: Option<String>,
     },
 }
 
-/// The database inside a [`Source`], without the trailer: what [`View`] reads.
+/// The database in a [`Source`], without the trailer: what [`View`] reads.
 #[derive(Debug, Clone)]
 pub struct Body {
     file: Arc<File>,
     bytes: u64,
-    /// Whether the file has holes.
+    /// Whether the file is sparse.
     sparse: bool,
 }
 
-/// Reads that are at least so large look for a hole first.
+/// Reads of at least this many bytes check for a hole first.
 const HOLE_READ: usize = 256 << 10;
 
 impl Body {
-    /// Asks the system to have these bytes at hand soon; whether it does is its own affair.
+    /// Advises the kernel to read ahead these bytes; the kernel may ignore it.
     pub(super) fn will_need(&self, offset: u64, bytes: u64) {
         let _ = fadvise(&self.file, offset, NonZeroU64::new(bytes), Advice::WillNeed);
     }
@@ -152,44 +151,44 @@ impl bbolt::ReadAt for Body {
     }
 }
 
-/// What one reading of the whole file told.
+/// The result of reading the whole file once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digest {
-    /// SHA-256 of the whole file, hex: what a plan pins. Of a file with a large hole, of its first `hashed` bytes.
+    /// SHA-256 of the whole file, hex: what a plan pins. For a file with a large hole, of its first `hashed` bytes.
     pub file_sha256: String,
-    /// How many bytes of the file that is the SHA-256 of.
+    /// The number of bytes that this SHA-256 covers.
     pub hashed: u64,
     /// SHA-256 of the database alone.
     pub body_sha256: [u8; 32],
-    /// The trailer, where there is one.
+    /// The trailer, if there is one.
     pub trailer: Option<[u8; 32]>,
-    /// How many bytes the snapshot has with its trailer; all of them where nothing follows it.
+    /// The length of the snapshot with its trailer; the whole file if nothing follows it.
     pub snapshot_bytes: u64,
-    /// Bytes behind a right trailer; of a file without one, bytes at its end that belong to no page.
+    /// Bytes after a matching trailer; in a file without one, bytes at its end that belong to no page.
     pub extra: Option<Extra>,
-    /// Where fewer bytes follow the pages than a trailer has, and these are or could be the beginning of one.
+    /// Fewer bytes after the pages than a trailer has, which are or could be the beginning of one.
     pub cut_trailer: Option<CutTrailer>,
-    /// CRC-32C of each [`BLOCK_BYTES`] of the database, the last one shorter.
+    /// CRC-32C of each [`BLOCK_BYTES`] of the database; the last block may be shorter.
     pub blocks: Vec<u32>,
 }
 
 impl Digest {
-    /// True where a trailer, or bytes that could be what is left of one, do not fit the content.
+    /// Returns whether a trailer, or bytes that could be the rest of one, does not match the content.
     pub fn is_wrong(&self) -> bool {
         let cut = self.cut_trailer.is_some_and(|cut| !cut.fits);
         cut || self.trailer.is_some_and(|trailer| trailer != self.body_sha256)
     }
 
-    /// `Ok` when the trailer is the database's own SHA-256; else the sentence that says why not.
+    /// Returns `Ok` if the trailer is the SHA-256 of the database, otherwise the reason as a sentence.
     ///
     /// # Errors
-    /// For a missing and for a wrong trailer.
+    /// If the trailer is missing or does not match.
     pub fn verified(&self) -> std::result::Result<(), String> {
         match self.trailer {
             None => Err(match (&self.cut_trailer, &self.extra) {
                 (Some(CutTrailer { bytes, fits: true }), _) => format!(
-                    "its SHA-256 trailer is cut off: only {bytes} of its 32 bytes {}",
-                    if *bytes == 1 { "is there, and this is right" } else { "are there, and these are right" }
+                    "its SHA-256 trailer is truncated: only {bytes} of its 32 bytes {}",
+                    if *bytes == 1 { "is present, and it matches" } else { "are present, and they match" }
                 ),
                 (Some(CutTrailer { bytes, fits: false }), _) => {
                     let pages = self.hashed.saturating_sub(*bytes);
@@ -199,28 +198,28 @@ impl Digest {
                     };
                     let number = if *bytes == 1 { String::new() } else { format!("{bytes} ") };
                     format!(
-                        "{number}{follow} its pages: {may} what is left of a SHA-256 trailer, and then its content was changed or \
-                         damaged; or {they} not belong to it (head -c {pages} FILE > NEW.db leaves that out)"
+                        "{number}{follow} its pages: {may} the rest of a SHA-256 trailer, in which case the content was changed or \
+                         damaged; or {they} not belong to the snapshot (head -c {pages} FILE > NEW.db removes that)"
                     )
                 }
                 (None, Some(extra)) => format!(
                     "it has no SHA-256 that matches its content, and its length is not that of a database: {}",
                     extra.of_no_page()
                 ),
-                (None, None) => "it has no SHA-256 trailer, as a copy of member/snap/db has none".into(),
+                (None, None) => "it has no SHA-256 trailer (a copy of member/snap/db has none either)".into(),
             }),
             Some(trailer) if trailer == self.body_sha256 => Ok(()),
             Some(trailer) => {
-                let (says, gives) = apart(&trailer, &self.body_sha256);
+                let (stored, computed) = distinct_hex(&trailer, &self.body_sha256);
                 Err(match &self.extra {
                     None => format!(
-                        "its SHA-256 trailer says {says}, its content gives {gives}: it was changed or damaged after it was \
-                         saved"
+                        "its SHA-256 trailer is {stored}, but its content hashes to {computed}: it was changed or damaged after \
+                         it was saved"
                     ),
-                    // Where exactly it is can only be told of one that fits.
+                    // Its exact place is known only if it matches.
                     Some(extra) => format!(
-                        "bytes that could be its SHA-256 follow its pages and do not fit them (they say {says}, its content \
-                         gives {gives}), then {}: it may be a saved snapshot that was changed or damaged",
+                        "bytes that could be its SHA-256 follow its pages and do not match them (they are {stored}, its content \
+                         hashes to {computed}), then {}: it may be a saved snapshot that was changed or damaged",
                         extra.words()
                     ),
                 })
@@ -229,8 +228,8 @@ impl Digest {
     }
 }
 
-/// The beginnings of two hashes, or all of them where they begin alike.
-fn apart(one: &[u8; 32], other: &[u8; 32]) -> (String, String) {
+/// Returns the first bytes of two hashes as hex, or the whole hashes if those are equal.
+fn distinct_hex(one: &[u8; 32], other: &[u8; 32]) -> (String, String) {
     let short = |hash: &[u8; 32]| hex(hash.first_chunk::<6>().unwrap_or(&[0; 6])) + "…";
     match short(one) == short(other) {
         true => (hex(one), hex(other)),
@@ -238,20 +237,20 @@ fn apart(one: &[u8; 32], other: &[u8; 32]) -> (String, String) {
     }
 }
 
-/// Lower-case hex.
+/// Formats bytes as lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Turns a system error on `path`, which has to exist for what was done to it, into a sentence with the way out. What is
-/// made anew goes through [`creation_trouble`].
+/// Turns a system error on `path`, which must exist for the operation, into an error with a hint. For operations that
+/// create `path`, use [`creation_trouble`].
 pub fn io_trouble(what: &str, path: &Path, error: &io::Error) -> Error {
     system_error(what, path, error, "it does not exist")
 }
 
-/// The same where `path` was to be created or written: what is missing then is the directory for it.
+/// Returns the same for an operation that creates `path`: what is missing then is its parent directory.
 pub fn creation_trouble(what: &str, path: &Path, error: &io::Error) -> Error {
-    system_error(what, path, error, "the directory for it does not exist")
+    system_error(what, path, error, "its parent directory does not exist")
 }
 
 fn system_error(what: &str, path: &Path, error: &io::Error, missing: &str) -> Error {
@@ -259,29 +258,31 @@ fn system_error(what: &str, path: &Path, error: &io::Error, missing: &str) -> Er
     match error.kind() {
         io::ErrorKind::NotFound => trouble(ErrorKind::Input, missing),
         io::ErrorKind::PermissionDenied => trouble(ErrorKind::Failed, "permission denied")
-            .hint("Run requorum as the user that owns it (often etcd or root), for example with sudo."),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => trouble(ErrorKind::Failed, "the disk is full")
-            .fault(Fault::NoSpace)
-            .hint("Free some space, or choose a directory on another filesystem."),
-        io::ErrorKind::ReadOnlyFilesystem => trouble(ErrorKind::Failed, "the filesystem is read-only"),
+            .hint("Run requorum as its owner (often etcd or root), for example with sudo."),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            trouble(ErrorKind::Failed, "no space left on device")
+                .fault(Fault::NoSpace)
+                .hint("Free some space, or choose a directory on another filesystem.")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => trouble(ErrorKind::Failed, "read-only filesystem"),
         _ => trouble(ErrorKind::Failed, &error.to_string()),
     }
 }
 
 impl Source {
-    /// Opens whatever holds a database: a file as [`Source::open`] does, `member/snap/db` of a data
-    /// directory, and the snapshot in an archive, which is unpacked into a temporary file first.
-    /// For all that only reads; a restore wants the file itself.
+    /// Opens anything that holds a database: a file as [`Source::open`] does, `member/snap/db` in a data directory, and
+    /// the snapshot in an archive, which is unpacked into a temporary file first. For reading only: a restore needs the
+    /// file itself.
     ///
     /// # Errors
-    /// As for [`Source::open`], and when an archive cannot be unpacked or holds something else.
+    /// As for [`Source::open`], and if an archive cannot be unpacked or holds something else.
     pub fn open_any(path: &Path, watch: &mut ProgressFn<'_>) -> Result<Source> {
         let db = path.join("member/snap/db");
         if path.is_dir() && db.exists() {
             let source = Source::open(&db)?;
             return Ok(Source { wrapping: Wrapping::DataDir(path.into()), ..source });
         }
-        // Looked at before it is opened: a named pipe keeps whoever opens it waiting.
+        // Checked before it is opened: opening a named pipe would block.
         if path.is_file()
             && let Ok(file) = durable_fs::readable(path)
         {
@@ -300,18 +301,18 @@ impl Source {
         Source::open(path)
     }
 
-    /// Opens `path` and looks at its first bytes.
+    /// Opens `path` and reads its first bytes.
     ///
     /// # Errors
-    /// When it is not there, cannot be read, or is a directory, empty, or something else by its magic.
+    /// If it does not exist, cannot be read, is a directory or empty, or has the magic number of another format.
     pub fn open(path: &Path) -> Result<Source> {
         let meta = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?;
-        let refuse = |why: &str| Error::new(ErrorKind::Input, format!("{} is not a snapshot", path.shown())).why(why);
+        let refuse = |why: &str| Error::new(ErrorKind::Input, format!("{}: not a snapshot", path.shown())).why(why);
         if meta.is_dir() {
             let db = path.join("member/snap/db");
             return Err(match db.exists() {
                 true => refuse("it is a data directory")
-                    .hint(format!("Its database is {}; take that, with --skip-hash-check.", db.shown())),
+                    .hint(format!("Use its database, {}, with --skip-hash-check.", db.shown())),
                 false => {
                     let (name, hint) = filetype::directory::identify(path);
                     refuse(&format!("it is {name}")).hint(hint)
@@ -323,7 +324,7 @@ impl Source {
         }
         if meta.len() == 0 {
             return Err(refuse("it is empty (0 bytes)").hint(
-                "Nothing was written to it. Look what the program that was to make it said, and take another snapshot.",
+                "Nothing was written to it. Check the output of the program that should have written it, and take another snapshot.",
             ));
         }
         let file = durable_fs::readable(path).map_err(|e| io_trouble("read", path, &e))?;
@@ -333,8 +334,8 @@ impl Source {
             Err(bbolt::Error::NoMeta { .. } | bbolt::Error::Short { .. }) => {
                 if let Some(sparse) = holes::without_start(&file) {
                     return Err(refuse(&format!("it is {sparse}")).hint(
-                        "What made it reserved its length and did not write it, or was stopped. Take another copy, or another \
-                         snapshot.",
+                        "The program that created it reserved the space and did not write it, or was stopped. Take another \
+                         copy, or another snapshot.",
                     ));
                 }
                 let mut head = Vec::new();
@@ -361,18 +362,18 @@ impl Source {
         file: File,
         shape: Option<Shape>,
     ) -> Source {
-        let behind = shape.and_then(|shape| shape.mark.checked_add(TRAILER_BYTES)).filter(|behind| *behind < bytes);
-        let hole = behind.and_then(|behind| holes::find(&file, behind, bytes));
+        let after = shape.and_then(|shape| shape.mark.checked_add(TRAILER_BYTES)).filter(|after| *after < bytes);
+        let hole = after.and_then(|after| holes::find(&file, after, bytes));
         let has_trailer = bytes % 512 == TRAILER_BYTES && hole.is_none();
         Source { path: path.into(), wrapping, bytes, modified, has_trailer, hole, shape, file: Arc::new(file) }
     }
 
-    /// What its meta page says of its size; none where it has no valid one.
+    /// Returns the size from its meta page; `None` without a valid one.
     pub fn shape(&self) -> Option<Shape> {
         self.shape
     }
 
-    /// The length of what was named: of an archive its own.
+    /// Returns the length of the file that was named: for an archive, the packed length.
     pub fn given_bytes(&self) -> u64 {
         match self.wrapping {
             Wrapping::Archive { bytes, .. } => bytes,
@@ -380,11 +381,12 @@ impl Source {
         }
     }
 
-    /// How to restore from what it came in: a restore takes only the file itself, whose SHA-256 a plan pins.
+    /// Returns how to restore from it as a clause: a restore takes only the file itself, whose SHA-256 a plan pins. Empty if
+    /// it is that file.
     pub fn to_restore(&self) -> String {
         match &self.wrapping {
             Wrapping::Plain => String::new(),
-            Wrapping::DataDir(_) => format!("it is a data directory; take its database, {}", self.path.shown()),
+            Wrapping::DataDir(_) => format!("it is a data directory; use its database, {}", self.path.shown()),
             Wrapping::Archive { format, .. } => {
                 format!(
                     "it is {} of a snapshot; to restore from it, unpack it first: {}",
@@ -395,53 +397,53 @@ impl Source {
         }
     }
 
-    /// Whether `etcdctl snapshot save` left it behind: it renames `FILE.part` when all has arrived.
+    /// Returns whether it is left over from `etcdctl snapshot save`, which renames `FILE.part` once it is complete.
     pub fn is_part(&self) -> bool {
         self.path.extension().is_some_and(|extension| extension == "part")
     }
 
-    /// The length of the database without the trailer, as far as it is read.
+    /// Returns the length of the database without the trailer, as far as it is read.
     pub fn body_bytes(&self) -> u64 {
         match (self.hole, self.shape) {
-            // a hole was looked for only behind this
+            // holes are searched for only after this
             (Some(_), Some(shape)) => shape.mark.saturating_add(TRAILER_BYTES),
             _ if self.has_trailer => self.bytes.saturating_sub(TRAILER_BYTES),
             _ => self.bytes,
         }
     }
 
-    /// The database without the trailer.
+    /// Returns the database without the trailer.
     pub fn body(&self) -> Body {
         let on_disk = self.file.metadata().map_or(u64::MAX, |meta| meta.blocks().saturating_mul(512));
         let sparse = on_disk.saturating_add(HOLE_READ as u64) < self.bytes;
         Body { file: Arc::clone(&self.file), bytes: self.body_bytes(), sparse }
     }
 
-    /// The opened file: for its metadata, and to copy from.
+    /// Returns the open file: for its metadata, and to copy from.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Opens the database inside.
+    /// Opens the database.
     ///
     /// # Errors
-    /// When it is not a bbolt database, or is cut off; the sentence says which.
+    /// If it is not a bbolt database or is truncated; the cause says which.
     pub fn view(&self) -> Result<View<Body>> {
         View::open(self.body()).map_err(|e| self.damaged(&e))
     }
 
-    /// A damage of the database, as a failure that names the file.
+    /// Turns damage of the database into an error that names the file.
     pub fn damaged(&self, error: &bbolt::Error) -> Error {
-        let what = format!("{} is not a whole snapshot", self.path.shown());
+        let what = format!("{}: not an intact snapshot", self.path.shown());
         let part = if self.is_part() { format!("{LEFTOVER}; ") } else { String::new() };
         let why = match error {
             bbolt::Error::Truncated { needs, has } => {
-                // of a file that is cut off anywhere the last bytes are no trailer
+                // in a truncated file the last bytes are not a trailer
                 let has = if self.hole.is_none() && *has == self.body_bytes() { self.bytes } else { *has };
-                format!("it is truncated: it needs {}, has {}", byte_count(*needs), thousands(has))
+                format!("it is truncated: it needs {}, but has {}", byte_count(*needs), thousands(has))
             }
             bbolt::Error::Short { has } => {
-                format!("it is too short to be a database: it has {}, the smallest one 4,096", byte_count(*has))
+                format!("it is too short to be a database: it has {}, the minimum is 4,096", byte_count(*has))
             }
             other => other.to_string(),
         };
@@ -454,7 +456,7 @@ impl Source {
         }
     }
 
-    /// Whether a transfer in text mode changed it, or nothing is in it: for a file that was found damaged.
+    /// Detects, in a file that was found damaged, whether a transfer in text mode changed it or it has only zeros.
     pub fn altered(&self) -> Option<Identified> {
         let mut ends = LineEnds::default();
         let mut buffer = vec![0; PIECE_BYTES];
@@ -468,15 +470,15 @@ impl Source {
             ends.add(block);
             offset = offset.saturating_add(block.len() as u64);
         }
-        // Of a longer file the rest may hold what these bytes do not.
+        // In a longer file the rest may hold other bytes.
         let found = ends.verdict(self.shape.is_some()).filter(|_| until == self.bytes || ends.filled > 0)?;
         Some(Identified { hint: found.hint.replace("{}", &filetype::quoted(&self.path)), ..found })
     }
 
-    /// Reads the whole file once.
+    /// Reads the whole file once and computes its checksums.
     ///
     /// # Errors
-    /// When reading fails, the file changes its length meanwhile, or `watch` says stop.
+    /// If reading fails, the file shrinks meanwhile, or `watch` returns stop.
     pub fn digest(&self, watch: &mut ProgressFn<'_>) -> Result<Digest> {
         let body = self.body_bytes();
         let mut sealer = Sealer::new(self);
@@ -495,21 +497,21 @@ impl Source {
         Ok(Digest { blocks: blocks.0, ..sealer.finish()? })
     }
 
-    /// Why it cannot be restored from by a plan as it is, and what to do: it has a hole that its SHA-256 leaves out.
+    /// Returns why a plan cannot restore from it as it is, and what to do, if it has a hole that its SHA-256 does not cover.
     pub fn to_cut(&self, digest: &Digest) -> Option<String> {
         let (hole, shape) = (self.hole?, self.shape?);
         let bytes = if digest.trailer.is_some() { digest.snapshot_bytes } else { shape.mark };
         let path = filetype::quoted(&self.path);
-        Some(format!("{}; to restore from it, copy what is in use: head -c {bytes} {path} > NEW.db", hole.words(self)))
+        Some(format!("{}; to restore from it, copy the part in use: head -c {bytes} {path} > NEW.db", hole.words(self)))
     }
 }
 
-/// The checksums of the blocks of a file that is read front to back.
+/// The checksums of the blocks of a file that is read from start to end.
 #[derive(Debug, Default)]
 pub(super) struct Sums(pub(super) Vec<u32>);
 
 impl Sums {
-    /// Adds the piece at `offset`, which is all in one block.
+    /// Adds the piece at `offset`, which is within one block.
     pub(super) fn add(&mut self, offset: u64, piece: &[u8]) {
         match self.0.last_mut() {
             Some(sum) if !offset.is_multiple_of(BLOCK_BYTES as u64) => *sum = crc32c::crc32c_append(*sum, piece),
@@ -518,29 +520,29 @@ impl Sums {
     }
 }
 
-/// What the meta page that counts says of the database's size.
+/// Returns the size of the database from its valid meta page.
 fn shape(file: &File) -> std::result::Result<Option<Shape>, bbolt::Error> {
     let view = View::open(file)?;
     Ok(Some(Shape { page: view.page_size().into(), mark: view.used_bytes() }))
 }
 
-/// What a file's name with `.part` at its end says.
-pub const LEFTOVER: &str = "it is the leftover of a `snapshot save` that did not finish (.part)";
+/// What a file whose name ends in `.part` is, as a clause.
+pub const LEFTOVER: &str = "it is left over from a `snapshot save` that did not finish (.part)";
 
 fn modified(meta: &fs::Metadata) -> Option<i64> {
     let since = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs()).ok()
 }
 
-/// Reports a step; a stop becomes an error that unwinds to where things are removed.
+/// Reports progress; a stop becomes an error, which unwinds to the code that cleans up.
 ///
 /// # Errors
-/// `Stopped`, when `watch` says so.
+/// `Stopped`, if `watch` returns stop.
 pub fn step(watch: &mut ProgressFn<'_>, phase: Phase, done: u64, total: u64) -> Result<()> {
     match watch(Progress { phase, done, total }) {
         Flow::Go => Ok(()),
         Flow::Stop => Err(Error::new(ErrorKind::Stopped, format!("stopped on request while {}", phase.words()))
-            .hint("What was under way is removed; nothing else was touched.")),
+            .hint("Unfinished work was removed; nothing else was changed.")),
     }
 }
 
@@ -548,11 +550,11 @@ pub fn step(watch: &mut ProgressFn<'_>, phase: Phase, done: u64, total: u64) -> 
 mod tests {
     use super::*;
 
-    /// Which of the two is missing follows from what is called, not from the verb.
+    /// The function called decides what is missing, not the verb.
     #[test]
-    fn what_is_missing_follows_from_the_act() {
+    fn missing_part_follows_from_the_function() {
         let gone = io::Error::from(io::ErrorKind::NotFound);
-        let (read, made) = ("it does not exist", "the directory for it does not exist");
+        let (read, made) = ("it does not exist", "its parent directory does not exist");
         for verb in ["read", "write", "make", "rename"] {
             assert_eq!(io_trouble(verb, Path::new("/x"), &gone).why, read, "{verb}");
             assert_eq!(creation_trouble(verb, Path::new("/x"), &gone).why, made, "{verb}");

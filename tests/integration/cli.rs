@@ -51,12 +51,12 @@ fn files_that_are_no_whole_snapshot() {
     let damaged_and_signed =
         [&damaged[..damaged.len() - 32], &Sha256::digest(&damaged[..damaged.len() - 32])[..]].concat();
     let cases: [(&str, Vec<u8>, &[&str]); 9] = [
-        ("garbage", vec![0x5a; 20_512], &["is not a whole snapshot", "bbolt"]),
-        ("zeros", vec![0; 20_512], &["is not a whole snapshot", "nothing but zeros"]),
+        ("garbage", vec![0x5a; 20_512], &["not an intact snapshot", "bbolt"]),
+        ("zeros", vec![0; 20_512], &["not an intact snapshot", "nothing but zeros"]),
         ("empty", Vec::new(), &["it is empty (0 bytes)"]),
-        ("short", good[..100].to_vec(), &["is not a whole snapshot"]),
+        ("short", good[..100].to_vec(), &["not an intact snapshot"]),
         ("truncated", good[..12_000].to_vec(), &["truncated", "20,480", "12,000"]),
-        ("wrong-trailer", wrong_trailer, &["cannot be trusted", "SHA-256 trailer", "--skip-hash-check"]),
+        ("wrong-trailer", wrong_trailer, &["hash check failed", "SHA-256 trailer", "--skip-hash-check"]),
         ("raw", raw.to_vec(), &["no SHA-256 trailer", "--skip-hash-check"]),
         ("gzip", [b"\x1f\x8b\x08\0", &good[..]].concat(), &["it is a gzip archive", "gunzip"]),
         ("damaged", damaged_and_signed, &["page"]),
@@ -669,7 +669,7 @@ fn what_is_no_plan_is_named() {
     let mut command = requorum(["plan", "--initial-cluster", THREE, "--snapshot"]);
     command.arg(fixture("s35.db"));
     let output = command.arg("-o").arg(dir.path().join("no/plan.yaml")).output().unwrap();
-    refused(&output, 1, &["cannot write", "the directory for it does not exist"], dir.path(), &before);
+    refused(&output, 1, &["cannot write", "its parent directory does not exist"], dir.path(), &before);
 }
 
 /// The log goes 8 entries past this database: who takes the file alone leaves them behind.

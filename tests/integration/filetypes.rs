@@ -544,8 +544,8 @@ fn a_cut_trailer_is_told_from_further_bytes() {
     let mut other = body.to_vec();
     other[MARK - 1] ^= 1;
     let cases: Vec<(&str, Vec<u8>, i32, &str, &str)> = vec![
-        ("right", [body, &hash[..20]].concat(), 0, "missing", "only 20 of its 32 bytes are there"),
-        ("right-one", [body, &hash[..1]].concat(), 0, "missing", "only 1 of its 32 bytes is there"),
+        ("right", [body, &hash[..20]].concat(), 0, "missing", "only 20 of its 32 bytes are present"),
+        ("right-one", [body, &hash[..1]].concat(), 0, "missing", "only 1 of its 32 bytes is present"),
         ("changed", [&other[..], &hash[..31]].concat(), 1, "wrong", "31 further bytes follow its pages"),
         ("changed-short", [&other[..], &hash[..9]].concat(), 1, "wrong", "9 further bytes follow its pages"),
         ("another", [body, &[0xf1, 2, 0x83]].concat(), 1, "wrong", "3 further bytes follow its pages"),
@@ -644,7 +644,7 @@ fn a_sparse_file_without_database_is_recognized() {
             text.contains("apparent size 11 GB (10,737,418,240 bytes)") && text.contains("data that belong to no page"),
             "{text}"
         );
-        assert!(json["kind"].as_str().unwrap().contains("a hole with data in it, which were not read"), "{text}");
+        assert!(json["kind"].as_str().unwrap().contains("a hole with data in it, which was not read"), "{text}");
         restores(&file, &[]);
     }
 }
@@ -777,10 +777,10 @@ fn what_is_in_an_archive_is_named() {
         ("one.tar", one.clone(), "a database in it (backup/etcd/s 1.db)", "'backup/etcd/s 1.db' > NEW.db"),
         ("two.tar", tar(&[("a.db", &db), ("b.db", &db)]), "2 databases in it (a.db, b.db)", "tar -xOf"),
         ("none.tar", tar(&[("README", b"hello")]), "no database was found in it", "tar -tf"),
-        ("one.tgz", gz(&one), "what is in it is a tar archive", "tar -xf"),
-        ("twice.db.gz", gz(&gz(&db)), "what is in it is a gzip archive", "| gunzip -c > NEW.db"),
-        ("velero.tar.gz", gz(&tar(&[("metadata/version", b"1")])), "a backup of Velero", "Name an etcd snapshot"),
-        ("cut.db.gz", gz(&db)[..300].to_vec(), "it is cut short", "Take another copy"),
+        ("one.tgz", gz(&one), "its content is a tar archive", "tar -xf"),
+        ("twice.db.gz", gz(&gz(&db)), "its content is a gzip archive", "| gunzip -c > NEW.db"),
+        ("velero.tar.gz", gz(&tar(&[("metadata/version", b"1")])), "a Velero backup", "Specify an etcd snapshot"),
+        ("cut.db.gz", gz(&db)[..300].to_vec(), "it is truncated", "Take another copy"),
         ("x.tar.xz", b"\xfd7zXZ\0\0\x04".to_vec(), "an xz archive", "tar -xf"),
     ];
     for (name, bytes, what, hint) in cases {

@@ -132,7 +132,7 @@ pub(in crate::cli) fn what_lies_beside(file: &Path, sound: bool) {
         false if file.join("member/snap/db").exists() => &file,
         false => return,
     };
-    let facts = datadir::look(dir, None);
+    let facts = datadir::inspect(dir, None);
     if facts.held.is_held() {
         return warn(&format!(
             "Warning: {}: an etcd is running on it; what is read here is older than what it serves, and may be inconsistent. \

@@ -160,6 +160,6 @@ mod tests {
         let step = Progress { phase: Phase::Copy, done: 21_000_000, total: 38_000_000 };
         assert_eq!(line(step, Duration::from_secs(1)), "copying the database: 21 MB of 38 MB");
         assert_eq!(line(step, Duration::from_secs(3)), "copying the database: 21 MB of 38 MB, 7.0 MB/s, 2 s left");
-        assert_eq!(line(Progress { phase: Phase::Place, done: 0, total: 0 }, Duration::ZERO), "putting it in place");
+        assert_eq!(line(Progress { phase: Phase::Place, done: 0, total: 0 }, Duration::ZERO), "installing");
     }
 }

@@ -28,10 +28,7 @@ fn a_sandbox_ends_at_its_directory_and_its_members() {
     assert!(system.find_snapshots(&[outside.path().into()]).is_err());
     assert!(matches!(system.hash_database(&outside.path().join("db"), 0, 0), Hashed::Failed(_)));
     assert!(system.inspect_machine(&[]).addresses.is_empty(), "this machine is not part of the exercise");
-    assert_eq!(
-        system.inspect_data_dir(&root, None).state,
-        DirState::NotADataDir(format!("{} holds no member/, so no etcd member ever ran on it", root.display()))
-    );
+    assert!(matches!(system.inspect_data_dir(&root, None).state, DirState::NotADataDir(_)));
     let mut messages = Vec::new();
     for (data, wal) in [(outside.path(), None), (root.as_path(), Some(outside.path()))] {
         let facts = system.inspect_data_dir(data, wal);

@@ -1,7 +1,7 @@
-//! Big snapshots made up for measuring: what etcd 3.6 would have saved, of any size, always the same bytes.
+//! Generates large snapshots for benchmarks: as etcd 3.6 would save them, of any size, always with the same bytes.
 //!
 //! Rows are revisions from 2 on, mostly of new keys; every fiftieth changes an older key and every two-hundredth
-//! deletes one, so that all histories are ones that etcd could have written.
+//! deletes one, so that etcd could have written every history.
 
 use std::{
     fs::File,
@@ -29,10 +29,10 @@ use crate::{
     text::Shown,
 };
 
-/// What the made-up data looks like.
+/// The shape of the generated data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// Values as Kubernetes has them: 75 % of 0.4 to 3 KB, 24 % of 4 to 16 KB, 1 % of 64 to 256 KB.
+    /// Values as in Kubernetes: 75 % of 0.4 to 3 KB, 24 % of 4 to 16 KB, 1 % of 64 to 256 KB.
     BigValues,
     /// Millions of values of 64 to 256 bytes.
     SmallKeys,
@@ -41,10 +41,10 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// All of them.
+    /// All shapes.
     pub const ALL: [Shape; 3] = [Shape::BigValues, Shape::SmallKeys, Shape::HalfFree];
 
-    /// Its name on the command line and in tables.
+    /// Returns its name on the command line and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Shape::BigValues => "big-values",
@@ -58,14 +58,14 @@ impl FromStr for Shape {
     type Err = String;
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let found = Shape::ALL.into_iter().find(|shape| shape.as_str() == text);
-        found.ok_or_else(|| format!("there is {}", Shape::ALL.map(Shape::as_str).join(", ")))
+        found.ok_or_else(|| format!("expected one of {}", Shape::ALL.map(Shape::as_str).join(", ")))
     }
 }
 
-/// Writes a snapshot of this shape and about `bytes` to `path`, which must not be there yet.
+/// Writes a snapshot of this shape and of about `bytes` to `path`, which must not exist.
 ///
 /// # Errors
-/// When it cannot be written; what was begun is then removed. `Stopped` when `watch` says so.
+/// If it cannot be written; an incomplete file is removed. `Stopped` if `watch` returns stop.
 pub fn generate(shape: Shape, bytes: u64, path: &Path, watch: &mut ProgressFn<'_>) -> Result<()> {
     let disk = Disk::default();
     let file = disk.create(path, 0o644).map_err(|e| creation_trouble("write", path, &e))?.into_file();
@@ -115,18 +115,18 @@ fn write(shape: Shape, bytes: u64, mut file: &File, path: &Path, watch: &mut Pro
     file.sync_all().map_err(fail)
 }
 
-/// The rows of the bucket `key`, until the file has `bytes`.
+/// Writes the rows of the bucket `key` until the file has `bytes`.
 fn rows(shape: Shape, bytes: u64, build: &mut Build<&File>, path: &Path, watch: &mut ProgressFn<'_>) -> Result<()> {
-    let mut chance = Rng(0x9e37_79b9_7f4a_7c15);
-    let filler: Vec<u8> = (0..1 << 20).map(|_| chance.below(256) as u8).collect();
-    let (mut told, mut row) = (0, Vec::new());
+    let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
+    let filler: Vec<u8> = (0..1 << 20).map(|_| rng.below(256) as u8).collect();
+    let (mut reported, mut row) = (0, Vec::new());
     for n in 0i64.. {
         let done = build.written();
         if done >= bytes {
             break;
         }
-        if done.saturating_sub(told) >= 1 << 20 {
-            told = done;
+        if done.saturating_sub(reported) >= 1 << 20 {
+            reported = done;
             step(watch, Phase::Write, done.min(bytes), bytes)?;
         }
         let change = change(n);
@@ -134,33 +134,33 @@ fn rows(shape: Shape, bytes: u64, build: &mut Build<&File>, path: &Path, watch: 
         let mut at = Revision { main: main(n), sub: 0 }.to_bytes().to_vec();
         let name = |n: i64| format!("/registry/k/{n:09}").into_bytes();
         let kv = match change {
-            Change::Delete(of) => {
+            Change::Delete(key) => {
                 at.push(b't');
-                KeyValue { key: name(of), ..KeyValue::default() }
+                KeyValue { key: name(key), ..KeyValue::default() }
             }
             Change::Create | Change::Update(_) => {
-                let length = length(shape, &mut chance);
-                let from = chance.below(filler.len().saturating_sub(length).saturating_add(1));
+                let length = length(shape, &mut rng);
+                let from = rng.below(filler.len().saturating_sub(length).saturating_add(1));
                 let value = filler.get(from..).and_then(|rest| rest.get(..length)).unwrap_or_default().to_vec();
-                let (of, version) = if let Change::Update(of) = change { (of, 2) } else { (n, 1) };
-                KeyValue { key: name(of), create_revision: main(of), mod_revision: main(n), version, value, lease: 0 }
+                let (key, version) = if let Change::Update(key) = change { (key, 2) } else { (n, 1) };
+                KeyValue { key: name(key), create_revision: main(key), mod_revision: main(n), version, value, lease: 0 }
             }
         };
         row.clear();
-        kv.encode(&mut row).map_err(|e| Error::new(ErrorKind::Bug, "a row does not encode").why(e))?;
+        kv.encode(&mut row).map_err(|e| Error::new(ErrorKind::Bug, "failed to encode a row").why(e))?;
         build.put(&at, &row).map_err(|e| refused(path, &e))?;
     }
     Ok(())
 }
 
-/// What row `n` does.
+/// The change in a row.
 enum Change {
     Create,
     Update(i64),
     Delete(i64),
 }
 
-/// The rows that are changed or deleted later are creations, and each is so once.
+/// Returns the change in row `n`. Only keys that were created are changed or deleted, each once.
 fn change(n: i64) -> Change {
     match (n % 50, n % 200) {
         (49, _) => Change::Update(n.saturating_sub(25)),
@@ -169,18 +169,18 @@ fn change(n: i64) -> Change {
     }
 }
 
-fn length(shape: Shape, chance: &mut Rng) -> usize {
-    let (least, most): (usize, usize) = match (shape, chance.below(100)) {
+fn length(shape: Shape, rng: &mut Rng) -> usize {
+    let (least, most): (usize, usize) = match (shape, rng.below(100)) {
         (Shape::SmallKeys, _) => (64, 256),
         (_, 0..75) => (400, 3000),
         (_, 75..99) => (4 << 10, 16 << 10),
         _ => (64 << 10, 256 << 10),
     };
     let width = most.saturating_sub(least).saturating_add(1);
-    chance.below(width).saturating_add(least)
+    rng.below(width).saturating_add(least)
 }
 
-/// Xorshift: the same numbers everywhere.
+/// Xorshift: the same numbers on every machine.
 struct Rng(u64);
 
 impl Rng {
@@ -206,7 +206,7 @@ mod tests {
     };
 
     #[test]
-    fn every_shape_is_a_whole_snapshot() {
+    fn every_shape_is_an_intact_snapshot() {
         let dir = tempfile::tempdir().unwrap();
         for shape in Shape::ALL {
             assert_eq!(shape.as_str().parse(), Ok(shape));

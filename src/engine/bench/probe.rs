@@ -1,4 +1,4 @@
-//! Floors to measure against, and parts of the work on their own. Run as processes, like what is measured.
+//! Lower bounds to compare with, and single parts of the work. They run as processes, like what is measured.
 
 use std::{
     fs::File,
@@ -20,12 +20,12 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// What is done with a file.
+/// What a probe does with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// Read it once from front to back, as `cat` does.
+    /// Read it once from start to end, as `cat` does.
     Read,
-    /// Check and walk as `status` does, without the SHA-256: the work of etcdutl's status.
+    /// Check it as `status` does, without the SHA-256: the work of etcdutl's status.
     Walk,
     /// Hash it, copy it to each target in the kernel, and sync.
     Copy,
@@ -34,7 +34,7 @@ pub enum Probe {
 impl Probe {
     const ALL: [Probe; 3] = [Probe::Read, Probe::Walk, Probe::Copy];
 
-    /// Its name on the command line.
+    /// Returns its name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Probe::Read => "read",
@@ -43,10 +43,10 @@ impl Probe {
         }
     }
 
-    /// Does it; `targets` are the directories that [`Probe::Copy`] makes, with a file in each.
+    /// Runs the probe; `targets` are the directories that [`Probe::Copy`] creates, with a file in each.
     ///
     /// # Errors
-    /// When the file cannot be read, is damaged, or the copy cannot be written.
+    /// If the file cannot be read, is damaged, or the copy cannot be written.
     pub fn run(self, file: &Path, targets: &[PathBuf]) -> Result<()> {
         match self {
             Probe::Read => read(file, &mut |_| {}).map_err(|e| io_trouble("read", file, &e)),
@@ -62,7 +62,7 @@ impl Probe {
                         read(file, &mut |bytes| sha.update(bytes)).map(|()| sha.finalize())
                     });
                     targets.iter().try_for_each(|dir| copy(file, dir))?;
-                    hashing.join().map_err(|_| io::Error::other("the hash broke off"))?
+                    hashing.join().map_err(|_| io::Error::other("the hash thread panicked"))?
                 });
                 copied.map(|_| ()).map_err(|e| io_trouble("copy", file, &e))
             }
@@ -74,11 +74,11 @@ impl FromStr for Probe {
     type Err = String;
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let found = Probe::ALL.into_iter().find(|probe| probe.as_str() == text);
-        found.ok_or_else(|| format!("there is {}", Probe::ALL.map(Probe::as_str).join(", ")))
+        found.ok_or_else(|| format!("expected one of {}", Probe::ALL.map(Probe::as_str).join(", ")))
     }
 }
 
-/// In pieces of 128 KiB, as `cat` does.
+/// Reads in pieces of 128 KiB, as `cat` does.
 fn read(path: &Path, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
     let (mut file, mut buffer) = (File::open(path)?, vec![0; 128 << 10]);
     loop {
@@ -96,15 +96,15 @@ fn copy(from: &Path, dir: &Path) -> io::Result<()> {
     to.sync()
 }
 
-/// Refuses targets where none are taken.
+/// Checks that targets are given if and only if the probe needs them.
 ///
 /// # Errors
-/// `Usage`, naming the probe.
+/// `Usage`, with the name of the probe.
 pub fn fits(probe: Probe, targets: &[PathBuf]) -> Result<()> {
     match (probe, targets) {
-        (Probe::Copy, []) => Err(Error::new(ErrorKind::Usage, "the probe copy needs a directory to make")),
+        (Probe::Copy, []) => Err(Error::new(ErrorKind::Usage, "probe copy: a directory to create is required")),
         (Probe::Read | Probe::Walk, [_, ..]) => {
-            Err(Error::new(ErrorKind::Usage, format!("the probe {} takes one file", probe.as_str())))
+            Err(Error::new(ErrorKind::Usage, format!("probe {}: takes a single file", probe.as_str())))
         }
         _ => Ok(()),
     }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_probes_do_what_they_say() {
+    fn probes_do_their_work() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let dir = tempfile::tempdir().unwrap();
         let targets = [dir.path().join("a"), dir.path().join("b")];
@@ -127,7 +127,7 @@ mod tests {
         for target in &targets {
             assert_eq!(fs::read(target.join("db")).unwrap(), fs::read(&file).unwrap());
         }
-        assert!(Probe::Copy.run(&file, &targets).is_err(), "a target that is there is left alone");
+        assert!(Probe::Copy.run(&file, &targets).is_err(), "an existing target is not changed");
         assert!(Probe::Walk.run(&file, &[]).is_err());
         for probe in Probe::ALL {
             assert_eq!(probe.as_str().parse(), Ok(probe));

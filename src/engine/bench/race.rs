@@ -1,4 +1,4 @@
-//! Running commands in turn: how long each took, and how much memory at most.
+//! Runs commands in turn and measures their time and peak memory.
 
 use std::{
     fs::File,
@@ -22,7 +22,7 @@ use crate::{
     text::Shown,
 };
 
-/// A program with what it is to do, in one or more calls.
+/// A program with its arguments, in one or more calls.
 #[derive(Debug, Clone)]
 pub(super) struct Entrant {
     pub name: String,
@@ -30,18 +30,18 @@ pub(super) struct Entrant {
     calls: Vec<Vec<String>>,
 }
 
-/// Programs that do the same work with the same file.
+/// Programs that do the same work on the same file.
 #[derive(Debug, Clone)]
 pub(super) struct Race {
     pub name: String,
     /// The snapshot.
     pub file: PathBuf,
-    /// Whether the system is asked to forget the file before each run.
+    /// Whether the file is dropped from the page cache before each run.
     pub cold: bool,
-    /// What has to be done once before.
+    /// What must run once before.
     pub before: Option<Entrant>,
     pub entrants: Vec<Entrant>,
-    /// The directories that they make, removed after each run.
+    /// The directories that they create, removed after each run.
     pub made: Vec<PathBuf>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Race {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Run {
     pub wall: Duration,
-    /// Resident memory at most, in bytes.
+    /// Peak resident memory in bytes.
     pub peak: u64,
 }
 
@@ -77,7 +77,7 @@ impl Entrant {
 }
 
 impl Race {
-    /// Rounds in which each entrant runs once, in turn: at least one, and as many as `patience` allows.
+    /// Runs rounds in which each entrant runs once, in turn: at least one, and as many as `patience` allows.
     pub fn rounds(&self, most: usize, patience: Duration, watch: &mut ProgressFn<'_>) -> Result<Vec<Vec<Run>>> {
         self.before.iter().try_for_each(|before| before.run().map(|_| ()))?;
         let (mut rounds, begun, mut longest) = (Vec::new(), Instant::now(), Duration::ZERO);
@@ -98,12 +98,12 @@ impl Race {
         Ok(rounds)
     }
 
-    /// Brings the file into memory, or out of it.
+    /// Reads the file into the page cache, or drops it from there.
     fn prepare(&self) -> Result<()> {
         let prepared = (|| {
             let mut file = File::open(&self.file)?;
             if self.cold {
-                // What was not written yet cannot be forgotten.
+                // Dirty pages cannot be dropped.
                 file.sync_all()?;
                 return Ok(fadvise(&file, 0, None, Advice::DontNeed)?);
             }

@@ -1,5 +1,5 @@
-//! Who holds a file: asked, never tried. Taking a lock to see whether it is free would, for that
-//! moment, keep an etcd from starting.
+//! Finds out which process has locked a file without trying to lock it: taking the lock, even for a moment, could keep an
+//! etcd from starting.
 //!
 //! etcd holds `flock(LOCK_EX)` on `member/snap/db` and a write lock of the open file description
 //! (`F_OFD_SETLK`) on its newest WAL segments. Source: bbolt `bolt_unix.go`, etcd
@@ -18,17 +18,17 @@ use nix::{
 
 use crate::domain::model::observations::disk::Held;
 
-/// Whether a process holds a lock on `path` now. No where the system does not tell, and for a lock that no etcd can have:
-/// who may read a file can lock it, and could keep others from it for ever.
+/// Returns whether a process holds a lock on `path` now. `false` if the system does not show it, and for a lock that cannot
+/// be etcd's: every user who may read a file can lock it, and could block others indefinitely.
 pub fn held(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| listed(meta.dev(), meta.ino()) && !only_read_by_others(path, &meta))
 }
 
-/// The system's first namespace of processes (`PROC_PID_INIT_INO`): who is in it sees all of them.
+/// The initial PID namespace (`PROC_PID_INIT_INO`): a process in it sees all others.
 const ALL_PROCESSES: &str = "pid:[4026531836]";
 
-/// Whether all who have a file open are seen, and none of them may be its etcd: each only reads it, and is neither root nor
-/// its owner nor this user.
+/// Returns whether all processes that have a file open are visible and none of them can be its etcd: each only reads it, and
+/// runs neither as root nor as the owner.
 fn only_read_by_others(path: &Path, meta: &fs::Metadata) -> bool {
     let own = rustix::process::geteuid();
     if !own.is_root() || fs::read_link("/proc/self/ns/pid").ok().is_none_or(|ns| ns.as_os_str() != ALL_PROCESSES) {
@@ -37,12 +37,12 @@ fn only_read_by_others(path: &Path, meta: &fs::Metadata) -> bool {
     let mut seen = false;
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        // This one reads it by now, too.
+        // This process may have it open for reading.
         if pid == std::process::id() {
             continue;
         }
         let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().filter(|fd| {
-            // Asked only of files that may be it: a socket or a dead mount would make one wait.
+            // Only files that may be it are examined: a socket or a dead mount could block.
             fs::read_link(fd.path()).is_ok_and(|to| to.file_name() == path.file_name())
                 && fs::metadata(fd.path()).is_ok_and(|open| (open.dev(), open.ino()) == (meta.dev(), meta.ino()))
         });
@@ -57,34 +57,35 @@ fn only_read_by_others(path: &Path, meta: &fs::Metadata) -> bool {
     seen
 }
 
-/// The same for an open file.
+/// Returns whether a process holds a lock on an open file.
 pub fn held_file(file: &fs::File) -> bool {
     file.metadata().is_ok_and(|meta| held_meta(&meta))
 }
 
-/// The same for one that was looked at.
+/// Returns whether a process holds a lock on the file with this metadata.
 pub fn held_meta(meta: &fs::Metadata) -> bool {
     listed(meta.dev(), meta.ino())
 }
 
-/// Whether a running etcd has this database: it is locked, or the WAL beside it is.
-pub fn served(db: &Path) -> bool {
+/// Returns whether a running etcd has this database open: it is locked, or the WAL in the same data directory is.
+pub fn in_use_by_etcd(db: &Path) -> bool {
     let wal = db.parent().and_then(Path::parent).map(|member| member.join("wal"));
     let segments = wal.and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten().flatten().map(|entry| entry.path());
     held(db) || segments.filter(|path| path.extension().is_some_and(|x| x == "wal")).any(|path| held(&path))
 }
 
-/// Takes the lock that etcd holds on its log, until `log` is closed.
+/// Takes the lock that etcd holds on its WAL, until `log` is closed.
 ///
 /// # Errors
-/// When somebody holds it, or the filesystem has no locks.
+/// If it is already locked, or the filesystem has no locks.
 pub fn hold(log: &fs::File) -> std::io::Result<()> {
     let whole =
         libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
     fcntl(log, FcntlArg::F_OFD_SETLK(&whole)).map(|_| ()).map_err(std::io::Error::from)
 }
 
-/// Who holds a lock on one of `files`, or has one open for writing as an etcd has its database and its log.
+/// Returns the process that holds a lock on one of `paths`, or has one open for writing as etcd does with its database
+/// and WAL.
 pub fn holder(paths: &[PathBuf]) -> Held {
     let files: Vec<(u64, u64)> =
         paths.iter().filter_map(|f| fs::metadata(f).ok()).map(|meta| (meta.dev(), meta.ino())).collect();
@@ -98,10 +99,10 @@ pub fn holder(paths: &[PathBuf]) -> Held {
     if let Some(pid) = writer(&files) {
         return by(pid);
     }
-    // The holder may belong to somebody else, or run in a container of which this one sees the locks only.
+    // The holder may be another user's process, or run in a container of which only the locks are visible here.
     match fs::read_to_string("/proc/locks") {
         Ok(locks) if paths.iter().any(|path| may_be_etcds(&locks, path)) => {
-            // It may have opened them between the two looks.
+            // It may have opened them between the two checks.
             writer(&files).map_or(Held::By { pid: None, program: String::new() }, by)
         }
         Ok(_) => Held::No,
@@ -113,7 +114,7 @@ fn may_be_etcds(locks: &str, path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| is_listed(locks, &meta, None) && !only_read_by_others(path, &meta))
 }
 
-/// A process that has one of `files` open for writing, as far as this user may look into others.
+/// Finds a process that has one of `files` open for writing, as far as this user may read the descriptors of others.
 fn writer(files: &[(u64, u64)]) -> Option<u32> {
     let processes = fs::read_dir("/proc").ok()?.flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -121,7 +122,7 @@ fn writer(files: &[(u64, u64)]) -> Option<u32> {
         let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         open.filter_map(|entry| {
             let target = fs::read_link(entry.path()).ok()?;
-            // Asked only of files that may be it: a socket or a dead mount would make one wait.
+            // Only files that may be it are examined: a socket or a dead mount could block.
             let name = target.file_name()?.to_str()?;
             (name == "db" || name.ends_with(".wal")).then_some(entry)
         })
@@ -132,8 +133,8 @@ fn writer(files: &[(u64, u64)]) -> Option<u32> {
     })
 }
 
-/// Whether `pid` is a child of this process that runs the same program. One that is being started has, until its `exec`,
-/// copies of every file that is open here: it is no etcd.
+/// Returns whether `pid` is a child of this process that runs the same program. Until its `exec`, a child has copies of
+/// every file that is open here: it is not an etcd.
 fn is_child_of_ours(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
@@ -142,22 +143,21 @@ fn is_child_of_ours(pid: u32) -> bool {
             .is_ok_and(|exe| fs::read_link("/proc/self/exe").is_ok_and(|own| own == exe))
 }
 
-/// `flags:` in `fdinfo` is octal; its lowest two bits are the access mode.
+/// Returns whether a descriptor is open for writing: `flags:` in `fdinfo` is octal, its lowest two bits are the access mode.
 fn for_writing(pid: u32, fd: &str) -> bool {
     let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).unwrap_or_default();
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).map(str::trim);
     flags.and_then(|flags| u64::from_str_radix(flags, 8).ok()).is_some_and(|flags| flags & 3 != 0)
 }
 
-/// Looks the file up in `/proc/locks`: the only place that tells of `flock` without taking it. OFD
-/// locks are listed there whichever container their holder runs in, so the WAL tells on an etcd
-/// whose `flock` is hidden from here.
+/// Looks up the file in `/proc/locks`, which shows an `flock` without taking it. OFD locks are listed there whichever
+/// container their holder runs in, so the WAL reveals an etcd whose `flock` is not visible here.
 fn listed(dev: u64, inode: u64) -> bool {
     fs::read_to_string("/proc/locks").is_ok_and(|locks| names(&locks, &device(dev, inode)))
 }
 
-/// Whether `locks`, a text of `/proc/locks`, lists a write lock on a file that was looked at, held by this process where one is
-/// named. Locks of an open file description are listed without their process.
+/// Returns whether `locks`, the content of `/proc/locks`, lists a write lock on the file with this metadata, held by `pid`
+/// if one is given. Locks of an open file description are listed without their process.
 pub(crate) fn is_listed(locks: &str, meta: &fs::Metadata, pid: Option<u32>) -> bool {
     let file = device(meta.dev(), meta.ino());
     let pid = pid.map(|pid| pid.to_string());
@@ -165,16 +165,16 @@ pub(crate) fn is_listed(locks: &str, meta: &fs::Metadata, pid: Option<u32>) -> b
     locks.lines().filter(its).any(|line| names(line, &file))
 }
 
-/// A file as `/proc/locks` names it.
+/// Formats device and inode as `/proc/locks` does.
 fn device(dev: u64, inode: u64) -> String {
     format!("{:02x}:{:02x}:{inode}", rustix::fs::major(dev), rustix::fs::minor(dev))
 }
 
-/// `1: FLOCK  ADVISORY  WRITE 1234 fd:00:5678 0 EOF`: the sixth word is device and inode.
+/// Returns whether a line lists a held write lock on `device`: `1: FLOCK  ADVISORY  WRITE 1234 fd:00:5678 0 EOF`: the sixth word is device and inode.
 fn names(locks: &str, device: &str) -> bool {
     locks.lines().any(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        // A line with `->` is somebody who waits for the lock of the line above.
+        // A line with `->` is a process that waits for the lock of the line above.
         words.contains(&"WRITE") && words.contains(&device) && !words.contains(&"->")
     })
 }

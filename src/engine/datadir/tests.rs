@@ -1,4 +1,4 @@
-//! Directories made by hand and damaged by hand; what a real etcd makes of the same is in `tests/cases/real_etcd/datadir.rs`.
+//! Directories that are created and damaged here; what a real etcd does with the same is in `tests/cases/real_etcd/datadir.rs`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-const WHOSE: Metadata = Metadata { node_id: Some(0xa1), cluster_id: Some(0xc1) };
+const METADATA: Metadata = Metadata { node_id: Some(0xa1), cluster_id: Some(0xc1) };
 
 /// A directory whose log has `entries` (index, term), cut into a new segment before each index in `cuts`, and whose
 /// database has applied `applied`.
@@ -26,7 +26,7 @@ fn made(entries: &[(u64, u64)], cuts: &[u64], commit: u64, snapshots: &[(u64, u6
     let state = HardState { term: Some(2), vote: Some(0xa1), commit: Some(commit) };
     let mut log = Encoder::begin();
     let mut segment = (0, 0);
-    log.record(Record::Metadata, &WHOSE);
+    log.record(Record::Metadata, &METADATA);
     let record = |index, term| WalSnapshot { index: Some(index), term: Some(term), conf_state: None };
     log.record(Record::Snapshot, &record(0, 0));
     let snap_records = |log: &mut Encoder, after: u64| {
@@ -38,7 +38,7 @@ fn made(entries: &[(u64, u64)], cuts: &[u64], commit: u64, snapshots: &[(u64, u6
         if cuts.contains(index) {
             fs::write(wal.join(wal::file_name(segment.0, segment.1)), log.cut()).unwrap();
             segment = (segment.0 + 1, *index);
-            log.record(Record::Metadata, &WHOSE);
+            log.record(Record::Metadata, &METADATA);
             log.record(Record::State, &state);
         }
         snap_records(&mut log, index - 1);
@@ -73,14 +73,14 @@ fn snap_file(dir: &Path, term: u64, index: u64) -> PathBuf {
 }
 
 fn whole(dir: &Path) -> DataDirState {
-    match look(dir, None).state {
+    match inspect(dir, None).state {
         DirState::Whole(says) => *says,
         other => panic!("{other:#?}"),
     }
 }
 
 fn broken(dir: &Path) -> (String, DataDirState) {
-    match look(dir, None).state {
+    match inspect(dir, None).state {
         DirState::Broken { why, says, .. } => (why, *says),
         other => panic!("{other:#?}"),
     }
@@ -104,9 +104,9 @@ fn entries_only_in_the_log_are_counted() {
 }
 
 #[test]
-fn places_that_are_no_members() {
+fn directories_of_no_member_are_recognized() {
     let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| look(&dir.path().join(name), None).state;
+    let at = |name: &str| inspect(&dir.path().join(name), None).state;
     for sub in ["empty", "mount/lost+found", "new/member", "inner/snap", "proxy/proxy", "other/x", "log/member/wal"] {
         fs::create_dir_all(dir.path().join(sub)).unwrap();
     }
@@ -116,7 +116,7 @@ fn places_that_are_no_members() {
         (DirState::Absent, DirState::Empty, DirState::Empty, DirState::Empty)
     );
     for (name, words) in
-        [("file", "is a file"), ("inner", "is the inside of"), ("proxy", "proxy"), ("other", "no member/")]
+        [("file", "is a file"), ("inner", "is the member directory of"), ("proxy", "proxy"), ("other", "no member/")]
     {
         assert!(matches!(at(name), DirState::NotADataDir(why) if why.contains(words)), "{name}: {:?}", at(name));
     }
@@ -134,16 +134,16 @@ fn damage_is_named_and_the_readable_is_reported() {
     let bytes = fs::read(&last).unwrap();
     fs::write(&last, &bytes[..bytes.len() - 400]).unwrap();
     let says = whole(dir.path());
-    // The segment began with the hard state; the one behind the entries is what was torn off.
+    // The segment began with the hard state; the one after the entries was torn off.
     assert_eq!((says.last_index, says.commit, says.torn.is_some()), (8, 7, true));
-    // One that does is none that etcd would start with.
+    // One that loses committed entries keeps etcd from starting.
     fs::write(&last, &bytes[..bytes.len() - 3000]).unwrap();
     let (why, says) = broken(dir.path());
     let mut messages = vec![("cut before what was committed", why)];
     assert_eq!((says.last_index, says.commit), (4, 7));
     let mut places = vec![dir];
     let dir = places[0].path();
-    // Damage elsewhere: what lies behind it still says whose log it is and how far it went.
+    // Damage elsewhere: what follows it still shows the member and the last index.
     let mut first = fs::read(&segments(dir)[0].2).unwrap();
     first[500] ^= 1;
     fs::write(&last, &bytes).unwrap();
@@ -188,12 +188,12 @@ fn damage_is_named_and_the_readable_is_reported() {
     hold("engine-datadir-broken", &places, &messages);
 }
 
-/// The wording, without the directories' names.
+/// Compares the wording, without the names of the directories.
 fn hold(what: &str, places: &[&Path], messages: &[(&str, String)]) {
-    let told = |message: &String| {
+    let anonymous = |message: &String| {
         places.iter().fold(message.clone(), |text, place| text.replace(&place.display().to_string(), "DIR"))
     };
-    let messages: Vec<(&str, String)> = messages.iter().map(|(what, message)| (*what, told(message))).collect();
+    let messages: Vec<(&str, String)> = messages.iter().map(|(what, message)| (*what, anonymous(message))).collect();
     crate::text::messages::hold(what, &messages);
 }
 
@@ -205,7 +205,7 @@ fn snapshots_lead_up_to_where_the_log_begins() {
     fs::remove_file(oldest).unwrap();
     let says = whole(dir.path());
     assert_eq!((says.snap_index, says.first_index, says.last_index, says.members.len()), (6, 4, 9, 1));
-    // The newest is damaged: the one before it serves, and is told.
+    // The newest is damaged: the one before it is used, with a warning.
     fs::write(&new, b"broken").unwrap();
     let says = whole(dir.path());
     assert!(says.warnings[0].contains(&*new.file_name().unwrap().to_string_lossy()), "{:?}", says.warnings);
@@ -213,12 +213,12 @@ fn snapshots_lead_up_to_where_the_log_begins() {
     fs::remove_file(old).unwrap();
     messages.push(("no older one", broken(dir.path()).0));
     let first = dir;
-    // One that the log does not vouch for is passed over, too.
+    // One without a snapshot record in the WAL is ignored too.
     let dir = made(&upto(9), &[], 9, &[], 8);
     snap_file(dir.path(), 2, 5);
     let says = whole(dir.path());
     assert_eq!(says.warnings.len(), 1, "{:?}", says.warnings);
-    messages.push(("one that the log does not vouch for", says.warnings.join("\n")));
+    messages.push(("one without a snapshot record", says.warnings.join("\n")));
     hold("engine-datadir-snap", &[first.path(), dir.path()], &messages);
 }
 
@@ -239,25 +239,25 @@ fn a_leaders_snapshot_leaves_no_real_gap() {
 }
 
 #[test]
-fn a_log_elsewhere() {
+fn a_separate_wal_directory_is_read() {
     let dir = made(&upto(9), &[], 9, &[], 9);
     let own = tempfile::tempdir().unwrap();
-    let facts = look(dir.path(), Some(own.path()));
+    let facts = inspect(dir.path(), Some(own.path()));
     assert!(matches!(&facts.state, DirState::Broken { says, .. } if says.last_index == 0), "{facts:?}");
     for (.., segment) in wal::list(&dir.path().join("member/wal")).unwrap() {
         fs::copy(&segment, own.path().join(segment.file_name().unwrap())).unwrap();
     }
-    let facts = look(dir.path(), Some(own.path()));
+    let facts = inspect(dir.path(), Some(own.path()));
     let says = facts.state.says().unwrap();
     assert!(
         matches!(facts.state, DirState::Whole(_)) && says.warnings.len() == 1,
-        "the log at the usual place: {says:?}"
+        "the WAL at the default place: {says:?}"
     );
 }
 
-/// An etcd starts from the other meta page, and its log has the rest; on a list that cannot be read it would not.
+/// etcd starts from the other meta page, and its WAL has the rest; with an unreadable freelist it does not start.
 #[test]
-fn a_quick_look_names_damage_without_rows() {
+fn an_inspection_finds_damage_without_rows() {
     use crate::domain::model::observations::DamagedPart::{FreeList, MetaPage, NewerMetaPage};
     let go = &mut |_| crate::engine::progress::Flow::Go;
     let list = |bytes: &mut [u8]| {
@@ -284,7 +284,7 @@ fn a_quick_look_names_damage_without_rows() {
         let mut bytes = fs::read(&db).unwrap();
         change(&mut bytes);
         fs::write(&db, &bytes).unwrap();
-        let mut facts = look(dir.path(), None);
+        let mut facts = inspect(dir.path(), None);
         for checked in [false, true] {
             assert_eq!(matches!(facts.state, DirState::Whole(_)), starts, "{part:?} {checked}: {facts:#?}");
             let Health::Limited(damage) = &facts.state.says().unwrap().database.health else { panic!("{facts:#?}") };
@@ -300,18 +300,18 @@ fn a_check_reads_the_database_through() {
     let dir = made(&upto(9), &[], 9, &[], 9);
     let db = dir.path().join("member/snap/db");
     let go = &mut |_| crate::engine::progress::Flow::Go;
-    let mut facts = look(dir.path(), None);
+    let mut facts = inspect(dir.path(), None);
     assert_eq!(facts.state.says().unwrap().database.health, Health::Unread);
     check(&mut facts, go).unwrap();
     assert_eq!(facts.state.says().unwrap().database.health, Health::Unhashed);
-    // A page that a quick look has no need of.
+    // A page that an inspection does not read.
     let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/snapshots/3.5.16-multipeer.db");
     let mut bytes = fs::read(fixture).unwrap();
     let marked = bytes.windows(4).position(|four| four == b"\x10\x02\x18\x02").unwrap();
     bytes[marked - 1] ^= 0xff;
     bytes[marked] = 0x13;
     fs::write(&db, &bytes).unwrap();
-    let mut facts = look(dir.path(), None);
+    let mut facts = inspect(dir.path(), None);
     check(&mut facts, go).unwrap();
     assert!(matches!(&facts.state, DirState::Broken { why, .. } if why.contains("member/snap/db")), "{facts:#?}");
 }

@@ -1,4 +1,4 @@
-//! An open directory, and what is done in it by a single name.
+//! An open directory, and operations on its entries by a single name.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -23,13 +23,13 @@ use rustix::{
 use super::{Act, Disk, DiskFile, Identity, Trusted, Untrusted, free_bytes, resolve, trust};
 use crate::{bbolt::WriteAt, text::Shown};
 
-/// How deep a tree may be that is walked: a data directory has three levels.
+/// The deepest tree that is traversed: a data directory has three levels.
 const DEPTH: u32 = 64;
 
 const ALWAYS: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
-/// A directory, held by its handle; clones share it. Its path is where it was opened, for messages and the gate.
+/// An open directory; clones share the handle. Its path is the one it was opened by, for messages and the gate.
 #[derive(Debug, Clone)]
 pub struct Dir {
     disk: Disk,
@@ -42,37 +42,37 @@ impl Dir {
         Dir { disk, file: Arc::new(file), path }
     }
 
-    /// Where it was opened.
+    /// Returns the path that it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the system keeps its handle: for those who read by a path what is in it. A name below it may be a link.
+    /// Returns the path of its handle in /proc, for code that reads its content by path. A name in it may be a link.
     pub fn handle_path(&self) -> PathBuf {
         use std::os::fd::AsRawFd;
         format!("/proc/self/fd/{}", self.file.as_raw_fd()).into()
     }
 
-    /// What is known of it.
+    /// Returns its metadata.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()
     }
 
-    /// What tells it from every other.
+    /// Returns its identity.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn identity(&self) -> io::Result<Identity> {
         Ok(Identity::from_metadata(&self.metadata()?))
     }
 
-    /// How many bytes are free where it lies.
+    /// Returns the available bytes on its filesystem.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn free(&self) -> io::Result<u64> {
         let stat = fstatvfs(&*self.file)?;
         Ok(free_bytes(&stat))
@@ -83,34 +83,34 @@ impl Dir {
         Ok(openat(&*self.file, name, flags | ALWAYS, Mode::from_bits_truncate(mode))?.into())
     }
 
-    /// What `name` is, not followed; none where there is nothing.
+    /// Returns the metadata of the entry `name`, without following a link; `None` if it does not exist.
     ///
     /// # Errors
-    /// As the system says.
-    pub fn look(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Metadata>> {
+    /// System errors.
+    pub fn entry_metadata(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Metadata>> {
         match self.at(name.as_ref(), OFlags::PATH, 0) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             other => other?.metadata().map(Some),
         }
     }
 
-    /// What tells the entry `name` from every other; none where there is nothing.
+    /// Returns the identity of the entry `name`; `None` if it does not exist.
     ///
     /// # Errors
-    /// As the system says.
-    pub fn identity_of(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Identity>> {
-        Ok(self.look(name)?.as_ref().map(Identity::from_metadata))
+    /// System errors.
+    pub fn entry_identity(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Identity>> {
+        Ok(self.entry_metadata(name)?.as_ref().map(Identity::from_metadata))
     }
 
-    /// Whether the entry `name` is this file or directory.
+    /// Returns whether the entry `name` is this file or directory.
     pub fn is(&self, name: impl AsRef<OsStr>, identity: Identity) -> bool {
-        self.identity_of(name).is_ok_and(|found| found == Some(identity))
+        self.entry_identity(name).is_ok_and(|found| found == Some(identity))
     }
 
-    /// The names of its entries.
+    /// Returns the names of its entries.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&*self.file)? {
@@ -122,13 +122,13 @@ impl Dir {
         Ok(names)
     }
 
-    /// Opens what lies below it; nothing on the way is followed, nor led out.
+    /// Opens a path in it; no link on the path is followed, and the path cannot leave the directory.
     fn beneath(&self, below: &Path, flags: OFlags) -> io::Result<File> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        // Of a mere place openat2 takes no other flags.
+        // With O_PATH openat2 accepts no other flags.
         let with = if flags.contains(OFlags::PATH) { ALWAYS.difference(OFlags::NOCTTY) } else { ALWAYS };
         match openat2(&*self.file, below, flags | with, Mode::empty(), resolve) {
-            // Kernels before 5.6, and sandboxes that do not know it.
+            // Kernels before 5.6, and sandboxes without openat2.
             Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => self.step_by_step(below, flags),
             other => Ok(other?.into()),
         }
@@ -144,20 +144,20 @@ impl Dir {
         at.at(last, flags, 0)
     }
 
-    /// Opens a directory below it.
+    /// Opens a directory in it, at any depth.
     ///
     /// # Errors
-    /// When a part of the way is a link, or as the system says.
+    /// If a part of the path is a link, and system errors.
     pub fn open(&self, below: impl AsRef<Path>) -> io::Result<Dir> {
         let below = below.as_ref();
         let file = self.beneath(below, DIRECTORY)?;
         Ok(Dir::new(self.disk.clone(), file, self.path.join(below)))
     }
 
-    /// Opens a directory in it that nobody else may change: this user's own.
+    /// Opens a directory in it that belongs to this user and is not writable by others.
     ///
     /// # Errors
-    /// When it is somebody else's, or as the system says.
+    /// If it belongs to another user or is writable by others, and system errors.
     pub fn open_private(&self, name: impl AsRef<Path>) -> io::Result<Dir> {
         let dir = self.open(name)?;
         match Untrusted::directory(&dir.metadata()?) {
@@ -166,15 +166,15 @@ impl Dir {
         }
     }
 
-    /// Opens a regular file below it to be read, whoever owns it.
+    /// Opens a regular file in it for reading, at any depth and whoever owns it.
     ///
     /// # Errors
-    /// When it is none, a part of the way is a link, or as the system says.
+    /// If it is not a regular file, a part of the path is a link, and system errors.
     pub fn read(&self, below: impl AsRef<Path>) -> io::Result<File> {
         self.regular(below.as_ref(), OFlags::RDONLY)
     }
 
-    /// Opens a regular file below it for reading and writing, such as to lock it.
+    /// Opens a regular file in it for reading and writing, for example to lock it.
     ///
     /// # Errors
     /// As [`Dir::read`].
@@ -182,50 +182,51 @@ impl Dir {
         self.regular(below.as_ref(), OFlags::RDWR)
     }
 
-    /// Opens what is below it only where it is a regular file: it is looked at before it is opened.
+    /// Opens a path in it only if it is a regular file, which is checked before opening.
     fn regular(&self, below: &Path, flags: OFlags) -> io::Result<File> {
         resolve::reopen(&self.beneath(below, OFlags::PATH)?, flags, || self.beneath(below, flags | OFlags::NONBLOCK))
     }
 
-    /// Opens a file that counts only where it is ours; with `write`, for writing, too.
+    /// Opens a file that counts only if it is ours; with `write`, also for writing.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn trusted(&self, name: impl AsRef<OsStr>, write: bool) -> io::Result<Trusted<File>> {
-        self.trusted_of(name, write, &[])
+        self.trusted_owned_by(name, write, &[])
     }
 
-    /// The same for a file that may also belong to one of these users.
+    /// Does the same for a file that may also belong to one of these users.
     ///
     /// # Errors
-    /// As the system says.
-    pub fn trusted_of(&self, name: impl AsRef<OsStr>, write: bool, owners: &[u32]) -> io::Result<Trusted<File>> {
+    /// System errors.
+    pub fn trusted_owned_by(&self, name: impl AsRef<OsStr>, write: bool, owners: &[u32]) -> io::Result<Trusted<File>> {
         let (name, flags) = (name.as_ref(), if write { OFlags::RDWR } else { OFlags::RDONLY });
         let found = match self.at(name, OFlags::PATH, 0) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Trusted::Absent),
             other => other?,
         };
-        match Untrusted::file_of(&found.metadata()?, owners) {
-            Some(why) => Ok(Trusted::Strange(why)),
+        match Untrusted::file_owned_by(&found.metadata()?, owners) {
+            Some(why) => Ok(Trusted::Untrusted(why)),
             None => trust::file(resolve::reopen(&found, flags, || self.at(name, flags | OFlags::NONBLOCK, 0))?, owners),
         }
     }
 
-    /// Opens a file that counts only where it is ours for reading and writing, and makes it, mode 0600, where there is none.
+    /// Opens a file that counts only if it is ours for reading and writing, and creates it with mode 0600 if it does not
+    /// exist.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn trusted_or_new(&self, name: impl AsRef<OsStr>) -> io::Result<Trusted<File>> {
-        self.trusted_or_new_of(name, &[])
+        self.trusted_or_new_owned_by(name, &[])
     }
 
-    /// The same for a file that may also belong to one of these users.
+    /// Does the same for a file that may also belong to one of these users.
     ///
     /// # Errors
-    /// As the system says.
-    pub fn trusted_or_new_of(&self, name: impl AsRef<OsStr>, owners: &[u32]) -> io::Result<Trusted<File>> {
+    /// System errors.
+    pub fn trusted_or_new_owned_by(&self, name: impl AsRef<OsStr>, owners: &[u32]) -> io::Result<Trusted<File>> {
         let name = name.as_ref();
-        match self.trusted_of(name, true, owners)? {
+        match self.trusted_owned_by(name, true, owners)? {
             Trusted::Absent => {}
             other => return Ok(other),
         }
@@ -233,34 +234,34 @@ impl Dir {
         let made =
             self.disk.act(Act::Create(&path), || self.at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, 0o600));
         match made {
-            // Another one was quicker.
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.trusted_of(name, true, owners),
+            // Another process created it first.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.trusted_owned_by(name, true, owners),
             other => other.map(Trusted::Ours),
         }
     }
 
-    /// All of a note that counts only where it is ours, in a directory that is ours, and not longer than `most`.
+    /// Reads a file that counts only if it is ours, in a directory that is ours, and has at most `most` bytes.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn read_trusted(&self, name: impl AsRef<OsStr>, most: u64) -> io::Result<Trusted<Vec<u8>>> {
         if let Some(why) = Untrusted::directory(&self.metadata()?) {
-            return Ok(Trusted::Strange(why));
+            return Ok(Trusted::Untrusted(why));
         }
         let file = match self.trusted(name, false)? {
             Trusted::Ours(file) => file,
             Trusted::Absent => return Ok(Trusted::Absent),
-            Trusted::Strange(why) => return Ok(Trusted::Strange(why)),
+            Trusted::Untrusted(why) => return Ok(Trusted::Untrusted(why)),
         };
         let mut bytes = Vec::new();
         file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-        Ok(if bytes.len() as u64 > most { Trusted::Strange(Untrusted::Long) } else { Trusted::Ours(bytes) })
+        Ok(if bytes.len() as u64 > most { Trusted::Untrusted(Untrusted::Long) } else { Trusted::Ours(bytes) })
     }
 
-    /// Makes a directory in it, mode 0700, as etcd makes its own, and opens it.
+    /// Creates a directory in it with mode 0700, as etcd does, and opens it.
     ///
     /// # Errors
-    /// When it exists, when what is found there then is not what was made, or as the system says.
+    /// If it exists, if what is opened is not what was created, and system errors.
     pub fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Dir> {
         let name = name.as_ref();
         single(name)?;
@@ -269,16 +270,16 @@ impl Dir {
         let made = self.open_private(name)?;
         match made.names()?.first() {
             Some(found) => {
-                Err(io::Error::other(format!("{} was just made, and holds {}", path.shown(), found.shown())))
+                Err(io::Error::other(format!("{} was just created, but contains {}", path.shown(), found.shown())))
             }
             None => Ok(made),
         }
     }
 
-    /// Makes a new file in it, open for reading and writing.
+    /// Creates a file in it, open for reading and writing.
     ///
     /// # Errors
-    /// When it exists, or as the system says.
+    /// If it exists, and system errors.
     pub fn create(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<DiskFile> {
         let name = name.as_ref();
         let path = self.path.join(name);
@@ -287,10 +288,10 @@ impl Dir {
         Ok(DiskFile::new(self.disk.clone(), file, path))
     }
 
-    /// Makes a new file with these bytes and waits until they last.
+    /// Creates a file with these bytes and syncs it.
     ///
     /// # Errors
-    /// When it exists, or as the system says.
+    /// If it exists, and system errors.
     pub fn write_new(&self, name: impl AsRef<OsStr>, bytes: &[u8], mode: u32) -> io::Result<DiskFile> {
         let file = self.create(name, mode)?;
         file.write_all_at(bytes, 0)?;
@@ -298,18 +299,18 @@ impl Dir {
         Ok(file)
     }
 
-    /// Makes what it lists last.
+    /// Syncs the directory.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn sync(&self) -> io::Result<()> {
         self.disk.act(Act::SyncDir(&self.path), || self.file.sync_all())
     }
 
-    /// Renames an entry of it to `new` in `to`, and never replaces.
+    /// Renames an entry to `new` in `to`, and never replaces.
     ///
     /// # Errors
-    /// `AlreadyExists` when `new` is there, or as the system says.
+    /// `AlreadyExists` if `new` exists, and system errors.
     pub fn rename(&self, name: impl AsRef<OsStr>, to: &Dir, new: impl AsRef<OsStr>) -> io::Result<()> {
         let (name, new) = (name.as_ref(), new.as_ref());
         single(name)?;
@@ -317,12 +318,12 @@ impl Dir {
         let (from_path, to_path) = (self.path.join(name), to.path.join(new));
         self.disk.act(Act::Rename { from: &from_path, to: &to_path }, || {
             match renameat_with(&*self.file, name, &*to.file, new, RenameFlags::NOREPLACE) {
-                // Some filesystems (NFS) know no NOREPLACE. A second name never replaces either, and is there for a file;
-                // else the look before the rename must do.
+                // Some filesystems (NFS) do not support NOREPLACE. A hard link never replaces either, but exists only for
+                // files; otherwise a check before the rename must be enough.
                 Err(Errno::INVAL | Errno::NOSYS) => match linkat(&*self.file, name, &*to.file, new, AtFlags::empty()) {
                     Ok(()) => Ok(unlinkat(&*self.file, name, AtFlags::empty())?),
                     Err(Errno::EXIST) => Err(io::ErrorKind::AlreadyExists.into()),
-                    Err(_) => match to.look(new)? {
+                    Err(_) => match to.entry_metadata(new)? {
                         Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
                         None => Ok(renameat(&*self.file, name, &*to.file, new)?),
                     },
@@ -332,10 +333,10 @@ impl Dir {
         })
     }
 
-    /// Removes a file, or a link, which is not followed.
+    /// Removes a file, or a link without following it.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn remove_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         let name = name.as_ref();
         single(name)?;
@@ -346,7 +347,7 @@ impl Dir {
     /// Removes an empty directory.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn remove_dir(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         let name = name.as_ref();
         single(name)?;
@@ -354,46 +355,46 @@ impl Dir {
         self.disk.act(Act::RemoveDir(&path), || Ok(unlinkat(&*self.file, name, AtFlags::REMOVEDIR)?))
     }
 
-    /// Removes an entry with all that is in it. Links are removed, not followed, and no other filesystem is entered.
+    /// Removes an entry with its content. Links are removed, not followed, and no other filesystem is entered.
     ///
     /// # Errors
-    /// At the first thing that cannot be removed.
+    /// At the first entry that cannot be removed.
     pub fn remove_tree(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         self.remove_below(name.as_ref(), DEPTH)
     }
 
     fn remove_below(&self, name: &OsStr, depth: u32) -> io::Result<()> {
-        let found = self.look(name)?.ok_or(io::ErrorKind::NotFound)?;
+        let found = self.entry_metadata(name)?.ok_or(io::ErrorKind::NotFound)?;
         if !found.is_dir() {
             return self.remove_file(name);
         }
-        let left = depth.checked_sub(1).ok_or_else(|| io::Error::other("it is too deep"))?;
+        let left = depth.checked_sub(1).ok_or_else(|| io::Error::other("the tree is too deep"))?;
         let dir = self.open(name)?;
         if Identity::from_metadata(&found) != dir.identity()? || found.dev() != self.metadata()?.dev() {
-            return Err(io::Error::other(format!("{} was exchanged meanwhile", dir.path.shown())));
+            return Err(io::Error::other(format!("{} was replaced meanwhile", dir.path.shown())));
         }
         dir.names()?.iter().try_for_each(|name| dir.remove_below(name, left))?;
         self.remove_dir(name)
     }
 
-    /// Gives it and all that is in it to a user and a group, itself last. Links are given away, not followed; a file
-    /// with a second name is not.
+    /// Changes the owner and group of it and its content, itself last. Links are changed, not followed; a file with a
+    /// second hard link is an error.
     ///
     /// # Errors
-    /// As the system says: mostly that only root may.
+    /// System errors, usually that only root may.
     pub fn give(&self, user: u32, group: u32) -> io::Result<()> {
         self.give_below(Uid::from_raw(user), Gid::from_raw(group), DEPTH)
     }
 
     fn give_below(&self, user: Uid, group: Gid, depth: u32) -> io::Result<()> {
-        let left = depth.checked_sub(1).ok_or_else(|| io::Error::other("it is too deep"))?;
+        let left = depth.checked_sub(1).ok_or_else(|| io::Error::other("the tree is too deep"))?;
         for name in self.names()? {
             let path = self.path.join(&name);
-            let meta = self.look(&name)?.ok_or(io::ErrorKind::NotFound)?;
+            let meta = self.entry_metadata(&name)?.ok_or(io::ErrorKind::NotFound)?;
             if meta.is_dir() {
                 self.open(&name)?.give_below(user, group, left)?;
             } else if meta.nlink() != 1 {
-                return Err(io::Error::other(format!("{} has a second name", path.shown())));
+                return Err(io::Error::other(format!("{} has a second hard link", path.shown())));
             } else {
                 self.disk.act(Act::Own(&path), || {
                     Ok(chownat(&*self.file, &name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?)
@@ -406,12 +407,12 @@ impl Dir {
     /// Sets its permission bits.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn mode(&self, mode: u32) -> io::Result<()> {
         self.disk.act(Act::Own(&self.path), || Ok(fchmod(&*self.file, Mode::from_bits_truncate(mode))?))
     }
 
-    /// An extended attribute of itself or of a regular file or directory below it.
+    /// Returns an extended attribute of itself or of a regular file or directory in it.
     pub fn attribute(&self, below: &Path, name: &str) -> Option<Vec<u8>> {
         let other = if below.as_os_str().is_empty() { None } else { Some(self.either(below).ok()?) };
         let mut buffer = vec![0; 4096];
@@ -427,10 +428,10 @@ impl Dir {
         }
     }
 
-    /// Sets an extended attribute of itself, or of what is below it.
+    /// Sets an extended attribute of itself, or of a regular file or directory in it.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn set_attribute(&self, below: &Path, name: &str, value: &[u8]) -> io::Result<()> {
         let other = if below.as_os_str().is_empty() { None } else { Some(self.either(below)?) };
         let path = self.path.join(below);
@@ -439,17 +440,17 @@ impl Dir {
         })
     }
 
-    /// All that is below it, by the way there; itself first, as an empty path.
+    /// Returns the relative paths of everything in it, at any depth; itself first, as an empty path.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn tree(&self) -> io::Result<Vec<PathBuf>> {
         let (mut found, mut dirs) = (vec![PathBuf::new()], vec![(PathBuf::new(), self.clone(), DEPTH)]);
         while let Some((below, dir, depth)) = dirs.pop() {
-            let left = depth.checked_sub(1).ok_or_else(|| io::Error::other("it is too deep"))?;
+            let left = depth.checked_sub(1).ok_or_else(|| io::Error::other("the tree is too deep"))?;
             for name in dir.names()? {
                 let way = below.join(&name);
-                if dir.look(&name)?.is_some_and(|meta| meta.is_dir()) {
+                if dir.entry_metadata(&name)?.is_some_and(|meta| meta.is_dir()) {
                     dirs.push((way.clone(), dir.open(&name)?, left));
                 }
                 found.push(way);
@@ -459,7 +460,7 @@ impl Dir {
     }
 }
 
-/// Refuses what is not the name of one entry.
+/// Refuses anything but the name of one entry.
 fn single(name: &OsStr) -> io::Result<()> {
     let mut parts = Path::new(name).components();
     match (parts.next(), parts.next()) {

@@ -1,4 +1,4 @@
-//! A file that is being made: written, copied into, reserved and synced through the gate.
+//! A new file: written, copied into, preallocated and synced through the gate.
 
 use std::{
     fs::File,
@@ -15,10 +15,10 @@ use rustix::{
 use super::{Act, Disk, Identity, try_lock};
 use crate::bbolt::{ReadAt, WriteAt};
 
-/// How much is copied at a time where the kernel does not do it.
+/// Bytes copied at a time if the kernel cannot copy.
 const BUFFER: usize = 256 << 10;
 
-/// A file that a restore makes.
+/// A file that a restore creates.
 #[derive(Debug)]
 pub struct DiskFile {
     file: File,
@@ -31,20 +31,20 @@ impl DiskFile {
         DiskFile { file, path, disk }
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What tells it from every other.
+    /// Returns its identity.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn identity(&self) -> io::Result<Identity> {
         Ok(Identity::from_metadata(&self.file.metadata()?))
     }
 
-    /// The file alone: what is done to it from then on passes no gate.
+    /// Returns the file itself; later operations on it do not pass the gate.
     pub fn into_file(self) -> File {
         self.file
     }
@@ -52,23 +52,23 @@ impl DiskFile {
     /// Takes the lock that etcd holds on its database (`flock`, exclusive), until the file is closed.
     ///
     /// # Errors
-    /// When somebody else has it.
+    /// `WouldBlock` if another process holds it.
     pub fn flock(&self) -> io::Result<()> {
         if try_lock(&self.file)? { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
-    /// Waits until the content lasts.
+    /// Syncs the content to disk.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn sync(&self) -> io::Result<()> {
         self.disk.act(Act::SyncFile(&self.path), || self.file.sync_all())
     }
 
-    /// Reserves `length` bytes; where the filesystem cannot, the length alone is set, as etcd does.
+    /// Preallocates `length` bytes; if the filesystem cannot, only sets the length, as etcd does.
     ///
     /// # Errors
-    /// As the system says.
+    /// System errors.
     pub fn reserve(&self, length: u64) -> io::Result<()> {
         self.disk.act(Act::Resize { path: &self.path, length }, || {
             match fallocate(&self.file, FallocateFlags::empty(), 0, length) {
@@ -78,19 +78,19 @@ impl DiskFile {
         })
     }
 
-    /// Shares all of `from`'s blocks instead of copying them; false where the filesystem cannot.
+    /// Shares all of `from`'s blocks instead of copying them; returns false if the filesystem cannot.
     ///
     /// # Errors
-    /// Only the gate's.
+    /// Only those of the gate.
     pub fn share(&self, from: &File, length: u64) -> io::Result<bool> {
         self.disk
             .act(Act::Write { path: &self.path, offset: 0, length }, || Ok(ioctl_ficlone(&self.file, from).is_ok()))
     }
 
-    /// Copies `length` bytes at `offset` to the same place, in the kernel where it can.
+    /// Copies `length` bytes at `offset` to the same offset, in the kernel if possible.
     ///
     /// # Errors
-    /// `UnexpectedEof` when `from` is shorter, or as the system says.
+    /// `UnexpectedEof` if `from` is shorter, and system errors.
     pub fn copy(&self, from: &File, offset: u64, length: u64) -> io::Result<()> {
         self.disk.act(Act::Write { path: &self.path, offset, length }, || {
             let end = offset.checked_add(length).ok_or(io::ErrorKind::InvalidInput)?;
@@ -101,7 +101,7 @@ impl DiskFile {
                     Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(Errno::XDEV | Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM | Errno::BADF) => {
-                        return by_hand(from, &self.file, write_at, end);
+                        return copy_buffered(from, &self.file, write_at, end);
                     }
                     Err(other) => return Err(other.into()),
                 }
@@ -111,7 +111,7 @@ impl DiskFile {
     }
 }
 
-fn by_hand(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<()> {
+fn copy_buffered(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     while at < end {
         let length = end.saturating_sub(at).min(BUFFER as u64);

@@ -1,10 +1,10 @@
-//! The way to a directory, walked so that no other user leads us elsewhere.
+//! Resolves paths so that no other user can redirect us.
 //!
 //! A link of root's or of our own is followed. One of another user's is followed only to a directory of that same user:
-//! there is nothing in it that its owner could not change without us. A link in a directory of another user's counts as
-//! that user's, whoever made it: its owner may give any name to it.
+//! its owner could change everything in it without us. A link in a directory of another user's counts as that user's,
+//! whoever created it: its owner may rename it.
 //!
-//! A file that is read is found in the same way: what root reads may be given to the owner of the link afterwards.
+//! A file is resolved in the same way for reading: the owner of the link may become the owner of what root read.
 
 use crate::text::Shown;
 use std::{
@@ -26,7 +26,7 @@ use rustix::{
 
 use super::Identity;
 
-/// How many links a path may have, as the kernel counts.
+/// The most links in a path, the same limit as the kernel's.
 const LINKS: u32 = 40;
 
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -36,41 +36,41 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     if path.as_os_str().is_empty() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    // Mostly there is no link, and one call tells.
+    // Usually there is no link, and one call is enough.
     match openat2(CWD, path, OPEN, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
         Err(Errno::LOOP | Errno::NOSYS | Errno::PERM | Errno::AGAIN) => {}
         other => return Ok(other?.into()),
     }
-    let walked = walk(path, false)?;
-    let dir: File = openat(&walked.at, ".", OPEN, Mode::empty())?.into();
-    walked.may(&dir)?;
+    let resolved = walk(path, false)?;
+    let dir: File = openat(&resolved.at, ".", OPEN, Mode::empty())?.into();
+    resolved.check_links(&dir)?;
     Ok(dir)
 }
 
-/// Where a path really leads; of one that does not exist, as far as it does.
+/// Resolves a path; of one that does not exist, the part that does.
 pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
-    let walked = walk(&std::path::absolute(path)?, true)?;
-    walked.may(&walked.at)?;
-    // What lies there is to be renamed, which is a change of the directory around it.
-    if let Some(above) = walked.path.parent().filter(|_| !walked.led.is_empty() && !walked.missing) {
-        walked.may(&openat(CWD, above, OPEN | OFlags::NOFOLLOW, Mode::empty())?.into())?;
+    let resolved = walk(&std::path::absolute(path)?, true)?;
+    resolved.check_links(&resolved.at)?;
+    // The entry is going to be renamed, which changes its parent directory.
+    if let Some(above) = resolved.path.parent().filter(|_| !resolved.foreign_links.is_empty() && !resolved.missing) {
+        resolved.check_links(&openat(CWD, above, OPEN | OFlags::NOFOLLOW, Mode::empty())?.into())?;
     }
-    Ok(walked.path)
+    Ok(resolved.path)
 }
 
-/// Opens a regular file to be read. Only root reads what the owner of a link could not read itself.
+/// Opens a regular file for reading. Only root can read what the owner of a link cannot.
 pub(super) fn readable(path: &Path) -> io::Result<File> {
-    let walked = walk(path, false)?;
+    let resolved = walk(path, false)?;
     if rustix::process::geteuid().is_root() {
-        walked.may(&walked.at)?;
+        resolved.check_links(&resolved.at)?;
     }
-    reopen(&walked.at, OFlags::RDONLY, || {
+    reopen(&resolved.at, OFlags::RDONLY, || {
         let no_links = ResolveFlags::NO_SYMLINKS;
-        Ok(openat2(CWD, &walked.path, OFlags::RDONLY | REOPEN, Mode::empty(), no_links)?.into())
+        Ok(openat2(CWD, &resolved.path, OFlags::RDONLY | REOPEN, Mode::empty(), no_links)?.into())
     })
 }
 
-/// The same, all links followed.
+/// Opens a regular file for reading and follows all links.
 pub(super) fn regular(path: &Path) -> io::Result<File> {
     let at: File = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?.into();
     reopen(&at, OFlags::RDONLY, || Ok(openat(CWD, path, OFlags::RDONLY | REOPEN, Mode::empty())?.into()))
@@ -78,8 +78,8 @@ pub(super) fn regular(path: &Path) -> io::Result<File> {
 
 const REOPEN: OFlags = OFlags::NONBLOCK.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
-/// Opens what is held as a mere place (`O_PATH`), where it is a regular file: a device may act on being opened, and a pipe
-/// lets wait. Where /proc is missing it is opened by its name, by `named`, and held against what was looked at.
+/// Opens an `O_PATH` handle if it is a regular file: opening a device may have effects, and opening a pipe may block.
+/// Without /proc it is opened by its name, by `named`, and its identity is compared.
 pub(super) fn reopen(at: &File, flags: OFlags, named: impl FnOnce() -> io::Result<File>) -> io::Result<File> {
     let meta = at.metadata()?;
     if !meta.is_file() {
@@ -90,31 +90,31 @@ pub(super) fn reopen(at: &File, flags: OFlags, named: impl FnOnce() -> io::Resul
             let file = named()?;
             match Identity::from_metadata(&file.metadata()?) == Identity::from_metadata(&meta) {
                 true => Ok(file),
-                false => Err(io::Error::other("it was exchanged meanwhile")),
+                false => Err(io::Error::other("it was replaced meanwhile")),
             }
         }
         other => Ok(other?.into()),
     }
 }
 
-/// A way that was walked to its end.
-struct Walked {
+/// A resolved path.
+struct ResolvedPath {
     at: File,
     path: PathBuf,
-    /// Whether the end of it does not exist.
+    /// Whether its last part does not exist.
     missing: bool,
     /// Links of other users, each with its owner.
-    led: Vec<(PathBuf, u32)>,
+    foreign_links: Vec<(PathBuf, u32)>,
 }
 
-impl Walked {
-    fn may(&self, end: &File) -> io::Result<()> {
+impl ResolvedPath {
+    fn check_links(&self, end: &File) -> io::Result<()> {
         let owner = end.metadata()?.uid();
-        match self.led.iter().find(|(_, user)| *user != owner) {
+        match self.foreign_links.iter().find(|(_, user)| *user != owner) {
             None => Ok(()),
             Some((link, user)) => Err(io::Error::other(format!(
-                "the symbolic link {} is not followed: user {user} may change it, and it leads to what belongs to user \
-                 {owner}; name what it leads to",
+                "the symbolic link {} is not followed: user {user} may change it, and its target belongs to user {owner}; \
+                 specify the target",
                 link.shown()
             ))),
         }
@@ -136,11 +136,11 @@ fn start(root: bool) -> io::Result<(File, PathBuf)> {
     Ok((at.into(), if root { "/".into() } else { PathBuf::new() }))
 }
 
-/// Walks to the end; where it may be `missing`, to the deepest part that is there.
-fn walk(path: &Path, missing: bool) -> io::Result<Walked> {
+/// Resolves the whole path; if it may be `missing`, the deepest part that exists.
+fn walk(path: &Path, missing: bool) -> io::Result<ResolvedPath> {
     let own = rustix::process::geteuid().as_raw();
     let (root, mut left) = parts(path);
-    let ((mut at, mut whole), mut led, mut links) = (start(root)?, Vec::new(), 0u32);
+    let ((mut at, mut whole), mut foreign_links, mut links) = (start(root)?, Vec::new(), 0u32);
     while let Some(name) = left.pop_front() {
         if name == ".." {
             at = step(&at, &name)?;
@@ -150,7 +150,7 @@ fn walk(path: &Path, missing: bool) -> io::Result<Walked> {
         let next = match step(&at, &name) {
             Err(e) if missing && e.kind() == io::ErrorKind::NotFound && !left.iter().any(|part| part == "..") => {
                 let path = left.into_iter().fold(whole.join(name), |path, part| path.join(part));
-                return Ok(Walked { at, path, missing: true, led });
+                return Ok(ResolvedPath { at, path, missing: true, foreign_links });
             }
             other => other?,
         };
@@ -163,10 +163,11 @@ fn walk(path: &Path, missing: bool) -> io::Result<Walked> {
         if links > LINKS {
             return Err(Errno::LOOP.into());
         }
-        // Who made it, and who may give its name to another.
+        // The owner of the link, and the user who may replace it.
         let users = [meta.uid(), at.metadata()?.uid()];
-        led.extend(users.into_iter().filter(|user| ![0, own].contains(user)).map(|user| (whole.join(&name), user)));
-        // What a process has open, or is in, is reached by its handle: the text of such a link is no way to it.
+        foreign_links
+            .extend(users.into_iter().filter(|user| ![0, own].contains(user)).map(|user| (whole.join(&name), user)));
+        // An open file or working directory of a process is reached by its handle: the text of such a link is not a valid path.
         if fstatfs(&at)?.f_type == PROC_SUPER_MAGIC {
             at = openat(&at, &name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?.into();
             whole.push(name);
@@ -179,5 +180,5 @@ fn walk(path: &Path, missing: bool) -> io::Result<Walked> {
         }
         more.into_iter().rev().for_each(|name| left.push_front(name));
     }
-    Ok(Walked { at, path: whole, missing: false, led })
+    Ok(ResolvedPath { at, path: whole, missing: false, foreign_links })
 }

@@ -1,4 +1,4 @@
-//! Handles in directories that somebody else may change.
+//! Handles in directories that another user may change.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 
-/// Some ordinary user who is nobody else's.
+/// The ID of an ordinary user that does not exist here.
 const EVE: u32 = 61_234;
 
 fn disk() -> Disk {
@@ -21,13 +21,13 @@ fn as_root() -> Option<tempfile::TempDir> {
 }
 
 #[test]
-fn names_are_of_one_entry() {
+fn only_single_names_are_accepted() {
     let base = tempfile::tempdir().unwrap();
     let dir = disk().dir(base.path()).unwrap();
     for name in ["", ".", "..", "a/b", "../a", "/a", "a/", "./a"] {
         assert!(dir.make(name).is_err() && dir.create(name, 0o600).is_err(), "{name:?}");
         assert!(dir.remove_tree(name).is_err() && dir.rename(name, &dir, "b").is_err(), "{name:?}");
-        assert!(dir.rename("b", &dir, name).is_err() && dir.look(name).is_err(), "{name:?}");
+        assert!(dir.rename("b", &dir, name).is_err() && dir.entry_metadata(name).is_err(), "{name:?}");
     }
     assert!(dir.names().unwrap().is_empty());
 }
@@ -63,7 +63,7 @@ fn removal_follows_no_links_nor_exchanged_directories() {
     disk().dir(base.path()).unwrap().remove_tree("tree").unwrap();
     assert!(!base.path().join("tree").exists() && outside.path().join("precious").exists());
 
-    // Exchanged at each act in turn.
+    // Replaced at each operation in turn.
     struct Exchange(std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>);
     impl Gate for Exchange {
         fn pass(&self, _: &Act<'_>, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
@@ -89,13 +89,13 @@ fn removal_follows_no_links_nor_exchanged_directories() {
 }
 
 #[test]
-fn only_what_is_ours_alone_counts() {
+fn only_our_own_private_files_count() {
     let base = tempfile::tempdir().unwrap();
     fs::set_permissions(base.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let dir = disk().dir(base.path()).unwrap();
     let path = |name: &str| base.path().join(name);
     let strange = |name: &str| match dir.read_trusted(name, 4).unwrap() {
-        Trusted::Strange(why) => Some(why),
+        Trusted::Untrusted(why) => Some(why),
         Trusted::Ours(_) => None,
         Trusted::Absent => panic!("{name} is not there"),
     };
@@ -116,7 +116,7 @@ fn only_what_is_ours_alone_counts() {
     fs::hard_link(path("note"), path("second")).unwrap();
     assert_eq!((strange("note"), strange("second")), (Some(Untrusted::Names(2)), Some(Untrusted::Names(2))));
     fs::remove_file(path("second")).unwrap();
-    // The same note in a directory that others may write to.
+    // The same file in a directory that is writable by others.
     fs::set_permissions(base.path(), fs::Permissions::from_mode(0o777)).unwrap();
     assert!(matches!(strange("note"), Some(Untrusted::Writable(_))));
     if as_root().is_some() {
@@ -130,7 +130,7 @@ fn only_what_is_ours_alone_counts() {
 }
 
 #[test]
-fn a_users_link_leads_only_to_theirs() {
+fn users_links_are_followed_only_to_their_files() {
     let Some(base) = as_root() else { return };
     let path = |name: &str| base.path().join(name);
     for (name, owner) in [("roots", 0), ("eves", EVE), ("others", EVE + 1)] {
@@ -152,7 +152,7 @@ fn a_users_link_leads_only_to_theirs() {
         assert_eq!(disk().dir(&path(link).join("etcd")).is_ok(), led, "{link}");
         assert_eq!(real(&path(link).join("etcd")).ok(), led.then(|| path(target).join("etcd")), "{link}");
     }
-    // What it leads to would be renamed in root's directory.
+    // Its target would be renamed in a directory of root's.
     let inner = path("roots").join("of-eve");
     fs::create_dir(&inner).unwrap();
     chown(&inner, Some(EVE), None).unwrap();
@@ -161,9 +161,9 @@ fn a_users_link_leads_only_to_theirs() {
     assert!(disk().dir(&path("to-inner")).is_ok() && real(&path("to-inner")).is_err());
 }
 
-/// Who owns a directory gives its names: a link that root left there counts as that user's.
+/// The owner of a directory may rename its entries: a link that root created there counts as that user's.
 #[test]
-fn roots_link_in_a_users_directory_is_theirs() {
+fn roots_links_in_user_directories_are_foreign() {
     let Some(base) = as_root() else { return };
     let path = |name: &str| base.path().join(name);
     for (name, owner) in [("roots", 0), ("hers", EVE), ("hers/data", EVE)] {
@@ -187,9 +187,9 @@ fn roots_link_in_a_users_directory_is_theirs() {
     }
 }
 
-/// What a process has open is reached by its handle, whatever has its name by now.
+/// An open file is reached by its handle, whatever has its name now.
 #[test]
-fn a_proc_handle_leads_to_its_file() {
+fn a_proc_handle_opens_its_file() {
     use std::{io::Read, os::fd::AsRawFd};
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("file");
@@ -203,9 +203,9 @@ fn a_proc_handle_leads_to_its_file() {
     assert_eq!(text, "held");
 }
 
-/// A pipe and a device are not even opened: that alone may act.
+/// A pipe and a device are not even opened: opening alone may have effects.
 #[test]
-fn what_is_no_file_is_not_opened() {
+fn pipes_and_devices_are_not_opened() {
     use rustix::fs::{CWD, FileType, inotify, makedev, mknodat};
     let base = tempfile::tempdir().unwrap();
     fs::set_permissions(base.path(), fs::Permissions::from_mode(0o700)).unwrap();
@@ -232,9 +232,9 @@ fn what_is_no_file_is_not_opened() {
     }
 }
 
-/// Directories that are missing are made where the links that count lead, and nowhere else.
+/// Missing directories are created only through links that are followed.
 #[test]
-fn no_directories_are_made_through_users_links() {
+fn no_directories_are_created_through_users_links() {
     let Some(base) = as_root() else { return };
     let path = |name: &str| base.path().join(name);
     fs::create_dir(path("roots")).unwrap();
@@ -263,9 +263,9 @@ fn a_missing_path_resolves_to_its_last_parent() {
 }
 
 #[test]
-fn what_was_made_is_looked_at() {
+fn created_directories_are_checked() {
     let base = tempfile::tempdir().unwrap();
-    /// Exchanges a directory right after it was made.
+    /// Replaces a directory right after it was created.
     struct Swapper(fn(&Path));
     impl Gate for Swapper {
         fn pass(&self, act: &Act<'_>, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
@@ -298,7 +298,7 @@ fn what_was_made_is_looked_at() {
     }
 }
 
-/// Whatever the engine changes on a disk it changes through this room: nothing else of it may write by paths.
+/// The engine changes the disk only through this module: nothing else in it may write by paths.
 #[test]
 fn nothing_else_in_the_engine_writes() {
     let words = [
@@ -338,7 +338,7 @@ fn nothing_else_in_the_engine_writes() {
             }
             seen += 1;
             let text = fs::read_to_string(&entry).unwrap();
-            // Tests stand at the end of a file, and may do what they like.
+            // Tests are at the end of a file, and may write.
             let code = text.split("#[cfg(test)]").next().unwrap();
             let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
             let writes = lines.filter(|line| words.iter().any(|word| line.contains(word)));
@@ -349,7 +349,7 @@ fn nothing_else_in_the_engine_writes() {
     assert_eq!(found, [""; 0]);
 }
 
-/// What a process that is just being started has of this one's descriptors keeps no lock.
+/// The descriptors that a starting child process inherits do not keep a lock.
 #[test]
 fn a_lock_ends_with_its_owner_despite_copies() {
     let dir = tempfile::tempdir().unwrap();
@@ -362,7 +362,7 @@ fn a_lock_ends_with_its_owner_despite_copies() {
     let second = open();
     assert!(!second.try_take().unwrap());
     drop(second);
-    assert!(!open().try_take().unwrap(), "one that was refused gives nothing back");
+    assert!(!open().try_take().unwrap(), "a lock that was not taken is not released");
     drop(first);
     assert!(open().try_take().unwrap());
     drop(copy);

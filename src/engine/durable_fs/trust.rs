@@ -1,4 +1,4 @@
-//! Whether what was found is ours: in a directory that others may write to, anybody may have put it there.
+//! Whether a file is ours: in a directory that others may write to, another user may have put it there.
 
 use std::{
     fmt,
@@ -7,43 +7,43 @@ use std::{
     os::unix::fs::MetadataExt,
 };
 
-/// What was found where something of ours may be.
+/// What was found where a file of ours may be.
 #[derive(Debug)]
 pub enum Trusted<T> {
     /// Nothing.
     Absent,
-    /// What is ours.
+    /// It is ours.
     Ours(T),
-    /// Something that does not count, and why.
-    Strange(Untrusted),
+    /// It does not count, and why.
+    Untrusted(Untrusted),
 }
 
 impl<T> Trusted<T> {
-    /// What is ours, if anything.
+    /// Returns what is ours, if anything.
     pub fn ours(self) -> Option<T> {
         match self {
             Trusted::Ours(found) => Some(found),
-            Trusted::Absent | Trusted::Strange(_) => None,
+            Trusted::Absent | Trusted::Untrusted(_) => None,
         }
     }
 }
 
-/// Why something is not taken for ours. As text it follows the thing's name.
+/// Why a file does not count as ours. Displays as a clause after its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Untrusted {
     /// A symbolic link.
     Link,
-    /// A directory, a pipe, a device: no regular file.
+    /// A directory, a pipe or a device: not a regular file.
     Kind,
-    /// No directory.
+    /// Not a directory.
     NoDirectory,
-    /// It belongs to this other user.
+    /// It belongs to this user.
     Owner(u32),
-    /// It has so many names.
+    /// It has this number of hard links.
     Names(u64),
     /// Its mode lets others write to it.
     Writable(u32),
-    /// It is longer than anything of the kind.
+    /// It is longer than any file of this kind.
     Long,
 }
 
@@ -54,56 +54,56 @@ impl fmt::Display for Untrusted {
             Untrusted::Kind => f.write_str("is not a regular file"),
             Untrusted::NoDirectory => f.write_str("is not a directory"),
             Untrusted::Owner(user) => write!(f, "belongs to user {user}"),
-            Untrusted::Names(2) => f.write_str("has a second name"),
-            Untrusted::Names(names) => write!(f, "has {names} names"),
-            Untrusted::Writable(mode) => write!(f, "may be written by others (mode {mode:04o})"),
-            Untrusted::Long => f.write_str("is longer than anything that requorum writes there"),
+            Untrusted::Names(2) => f.write_str("has a second hard link"),
+            Untrusted::Names(names) => write!(f, "has {names} hard links"),
+            Untrusted::Writable(mode) => write!(f, "is writable by others (mode {mode:04o})"),
+            Untrusted::Long => f.write_str("is longer than any file that requorum writes there"),
         }
     }
 }
 
 impl Untrusted {
-    /// What speaks against a file.
+    /// Returns why a file does not count as ours.
     pub fn file(meta: &Metadata) -> Option<Untrusted> {
-        Untrusted::file_of(meta, &[])
+        Untrusted::file_owned_by(meta, &[])
     }
 
-    /// The same for a file that may also belong to one of these users.
-    pub fn file_of(meta: &Metadata, owners: &[u32]) -> Option<Untrusted> {
+    /// Returns why a file does not count, if it may also belong to one of these users.
+    pub fn file_owned_by(meta: &Metadata, owners: &[u32]) -> Option<Untrusted> {
         match () {
             () if meta.is_symlink() => Some(Untrusted::Link),
             () if !meta.is_file() => Some(Untrusted::Kind),
             () if meta.nlink() != 1 => Some(Untrusted::Names(meta.nlink())),
-            () => others(meta, owners),
+            () => wrong_owner_or_mode(meta, owners),
         }
     }
 
-    /// What speaks against a directory.
+    /// Returns why a directory does not count as ours.
     pub fn directory(meta: &Metadata) -> Option<Untrusted> {
         match () {
             () if meta.is_symlink() => Some(Untrusted::Link),
             () if !meta.is_dir() => Some(Untrusted::NoDirectory),
-            () => others(meta, &[]),
+            () => wrong_owner_or_mode(meta, &[]),
         }
     }
 }
 
-fn others(meta: &Metadata, owners: &[u32]) -> Option<Untrusted> {
+fn wrong_owner_or_mode(meta: &Metadata, owners: &[u32]) -> Option<Untrusted> {
     if meta.uid() != rustix::process::geteuid().as_raw() && !owners.contains(&meta.uid()) {
         return Some(Untrusted::Owner(meta.uid()));
     }
-    // With an access control list the group's bits are its mask, so that one who may write by it shows here, too.
+    // With an access control list the group bits are its mask, so that a writer by the list shows here too.
     (meta.mode() & 0o022 != 0).then_some(Untrusted::Writable(meta.mode() & 0o7777))
 }
 
-/// Whether nobody but this user may change a file.
+/// Returns whether only this user may change a file.
 pub fn is_private(meta: &Metadata) -> bool {
     Untrusted::file(meta).is_none()
 }
 
 pub(super) fn file(file: File, owners: &[u32]) -> io::Result<Trusted<File>> {
-    Ok(match Untrusted::file_of(&file.metadata()?, owners) {
-        Some(why) => Trusted::Strange(why),
+    Ok(match Untrusted::file_owned_by(&file.metadata()?, owners) {
+        Some(why) => Trusted::Untrusted(why),
         None => Trusted::Ours(file),
     })
 }

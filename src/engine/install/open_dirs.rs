@@ -57,7 +57,7 @@ impl<'a> OpenDirs<'a> {
     /// Returns the identity (device and inode) of the entry at `path`.
     pub(super) fn identity(&self, path: &Path) -> io::Result<Identity> {
         let (dir, name) = self.entry(path)?;
-        dir.identity_of(name)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+        dir.entry_identity(name)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     pub(super) fn sync(&self, path: &Path) -> Result<()> {

@@ -361,7 +361,7 @@ fn made(dirs: &OpenDirs<'_>, dir: &Path) -> Result<()> {
 /// Returns a name that is not in use: this one, or this one with a number appended.
 fn free_name(dir: &Dir, name: &str) -> String {
     let names = std::iter::once(name.to_string()).chain((2..).map(|n| format!("{name}-{n}")));
-    names.into_iter().find(|name| matches!(dir.look(name), Ok(None) | Err(_))).unwrap_or_else(|| name.into())
+    names.into_iter().find(|name| matches!(dir.entry_metadata(name), Ok(None) | Err(_))).unwrap_or_else(|| name.into())
 }
 
 /// Returns the entries of a directory, sorted, without `lost+found`, our own and earlier backups.

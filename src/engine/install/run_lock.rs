@@ -165,7 +165,7 @@ fn valid_locks(dir: &Dir, owner: u32) -> Vec<Other> {
     let names = dir.names().unwrap_or_default().into_iter().filter(|name| is_lock(name));
     let look = |name: OsString| {
         let file = dir.read(&name).ok();
-        let meta = file.as_ref().map_or_else(|| dir.look(&name).ok()?, |file| file.metadata().ok())?;
+        let meta = file.as_ref().map_or_else(|| dir.entry_metadata(&name).ok()?, |file| file.metadata().ok())?;
         let counts = [own, 0, owner].contains(&meta.uid()) && meta.mode() & 0o077 == 0 && meta.nlink() == 1;
         (counts && meta.is_file()).then_some(Other { meta, file })
     };
@@ -218,7 +218,7 @@ fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lo
             let file = match dir.trusted_or_new(&name).map_err(fail)? {
                 Trusted::Ours(file) => Locked::new(file),
                 Trusted::Absent => continue,
-                Trusted::Strange(why) => {
+                Trusted::Untrusted(why) => {
                     strange.push(format!("{} {why}", path.shown()));
                     break;
                 }

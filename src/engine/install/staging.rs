@@ -165,7 +165,7 @@ pub fn shell(place: &Dir) -> io::Result<(Shell, Locked)> {
         let marker = Locked::new(shell.dir.read(MARKER)?);
         // The lock only shows other runs that this one is alive; where locks do not work, nothing is cleared.
         let locked = marker.try_take();
-        let swept = matches!(locked, Ok(false)) || matches!(shell.dir.look(MARKER), Ok(None));
+        let swept = matches!(locked, Ok(false)) || matches!(shell.dir.entry_metadata(MARKER), Ok(None));
         if !swept || tries == TRIES {
             return Ok((shell, marker));
         }

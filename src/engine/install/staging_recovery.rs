@@ -109,7 +109,7 @@ impl Shell {
 
     /// Returns whether a note of this name is in it, ours or not.
     pub fn has(&self, name: &str) -> bool {
-        !matches!(self.dir.look(name), Ok(None))
+        !matches!(self.dir.entry_metadata(name), Ok(None))
     }
 
     /// Returns whether it still contains something to install.
@@ -183,7 +183,7 @@ impl Content {
     /// # Errors
     /// If it is a directory with more than one entry, or cannot be read.
     pub fn of(dir: &Dir, name: &OsStr) -> io::Result<Content> {
-        let meta = dir.look(name)?.ok_or(io::ErrorKind::NotFound)?;
+        let meta = dir.entry_metadata(name)?.ok_or(io::ErrorKind::NotFound)?;
         let (file, (bytes, head)) = match meta.is_dir() {
             false => (None, head(dir.read(name)?)?),
             true => {
@@ -226,7 +226,7 @@ pub fn is_ours(dir: &Dir, name: &OsStr) -> bool {
     if !bytes.starts_with(PREFIX.as_bytes()) {
         return false;
     }
-    let Ok(Some(meta)) = dir.look(name) else { return false };
+    let Ok(Some(meta)) = dir.entry_metadata(name) else { return false };
     match meta.is_dir() {
         true => Shell::find(dir, name).is_some(),
         false => (bytes.ends_with(b".journal") || bytes.ends_with(b"lock")) && is_private(&meta),
@@ -236,7 +236,7 @@ pub fn is_ours(dir: &Dir, name: &OsStr) -> bool {
 /// Returns why a note cannot be trusted, with its path, if it exists and is not ours (see [`Trusted`]).
 pub fn strange(shell: &Shell, name: &str) -> Option<String> {
     match shell.dir.read_trusted(name, NOTE) {
-        Ok(Trusted::Strange(why)) => Some(format!("{} {why}", shell.path().join(name).shown())),
+        Ok(Trusted::Untrusted(why)) => Some(format!("{} {why}", shell.path().join(name).shown())),
         _ => None,
     }
 }

@@ -1,5 +1,5 @@
-//! Archives opened in passing: gzip, zip and zstd around a snapshot, unpacked into memory where that is little, else into
-//! an unnamed temporary file that is gone with the process; and nothing beyond a bound: an archive can promise anything.
+//! Snapshots in a gzip, zip or zstd archive: unpacked into memory if they are small, otherwise into an unnamed temporary
+//! file that ends with the process; never beyond a limit, since an archive may announce any size.
 
 mod bound;
 mod decode;
@@ -12,8 +12,8 @@ use std::{
 };
 
 use self::{
-    bound::{Announced, Bound, IN_MEMORY, KEEP_FREE, Limit, MOST_BYTES, Refused, gzip_length, zstd_length},
-    decode::{Frames, Members},
+    bound::{AnnouncedSize, Bound, IN_MEMORY, KEEP_FREE, Limit, LimitError, MOST_BYTES, gzip_length, zstd_length},
+    decode::{GzipMembers, ZstdFrames},
 };
 use super::{
     BLOCK_BYTES,
@@ -32,9 +32,9 @@ use crate::{
     text::Shown,
 };
 
-/// How much is unpacked between two looks at the free space.
-const LOOK_EVERY: u64 = 64 << 20;
-/// In so many files of a zip archive a snapshot is looked for.
+/// Bytes that are unpacked between two checks of the free space.
+const SPACE_CHECK_BYTES: u64 = 64 << 20;
+/// The most files of a zip archive that are searched for a snapshot.
 const MOST_FILES: usize = 10_000;
 
 /// The archive formats that are opened.
@@ -48,26 +48,26 @@ pub enum Archive {
     Zstd,
 }
 
-/// What came out of an archive.
+/// A snapshot unpacked from an archive.
 #[derive(Debug)]
-pub(in crate::engine) struct Unpacked {
+pub(in crate::engine) struct UnpackedFile {
     /// The unnamed file.
     pub file: File,
     /// Its length.
     pub bytes: u64,
-    /// The name inside, for a zip archive.
+    /// Its name in the archive, for zip.
     pub name: Option<String>,
 }
 
 impl Archive {
-    /// Tells by the first bytes.
+    /// Identifies the format by the first bytes.
     pub fn from_head(head: &[u8]) -> Option<Archive> {
         let formats: [(&[u8], Archive); 3] =
             [(b"\x1f\x8b", Archive::Gzip), (b"PK\x03\x04", Archive::Zip), (b"\x28\xb5\x2f\xfd", Archive::Zstd)];
         formats.into_iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, archive)| archive)
     }
 
-    /// `a gzip archive`.
+    /// Returns the format as a phrase: `a gzip archive`.
     pub fn words(self) -> &'static str {
         match self {
             Archive::Gzip => "a gzip archive",
@@ -76,7 +76,7 @@ impl Archive {
         }
     }
 
-    /// The command that unpacks it.
+    /// Returns the command that unpacks it.
     pub fn command(self) -> &'static str {
         match self {
             Archive::Gzip => "gunzip -k FILE.gz",
@@ -87,18 +87,18 @@ impl Archive {
 }
 
 impl Archive {
-    /// How to get at a snapshot in what is in it.
+    /// Returns how to get the snapshot out of content that begins with `head`.
     fn hint_for(self, head: &[u8], path: &Path) -> String {
         let path = filetype::quoted(path);
         let unpack = match self {
             Archive::Gzip => "gunzip -c",
             Archive::Zstd => "zstd -dc",
-            Archive::Zip => return "Name the snapshot itself.".into(),
+            Archive::Zip => return "Specify the snapshot itself.".into(),
         };
         if filetype::is_tar(head) {
             return match velero(head) {
-                true => "It holds objects of Kubernetes, which Velero restores. Name an etcd snapshot.".into(),
-                false => format!("Unpack it first (tar -xf {path}), and name the snapshot that comes out."),
+                true => "It holds Kubernetes objects, which Velero restores. Specify an etcd snapshot.".into(),
+                false => format!("Unpack it first (tar -xf {path}), and specify the snapshot in it."),
             };
         }
         if Archive::from_head(head) == Some(self) {
@@ -108,30 +108,29 @@ impl Archive {
             Some(found) if Archive::from_head(head).is_some() || found.kind != filetype::FileKind::Other => {
                 format!("Unpack it first ({unpack} {path} > NEW). {}", found.hint)
             }
-            _ => "Name the snapshot itself.".into(),
+            _ => "Specify the snapshot itself.".into(),
         }
     }
 }
 
-/// Whether the first member of a tar archive is one that Velero puts there.
+/// Returns whether the first member of a tar archive is one of a Velero backup.
 fn velero(head: &[u8]) -> bool {
     [&b"metadata/version"[..], b"resources/"].iter().any(|name| head.starts_with(name))
 }
 
-/// Unpacks the snapshot in `file`, which stands at `path`.
+/// Unpacks the snapshot in `file`, which was opened from `path`.
 ///
 /// # Errors
-/// When it is damaged, holds no snapshot or several, would grow beyond its bound or the disk, or
-/// `watch` says stop.
+/// If it is damaged, holds no snapshot or several, would exceed its limit or the disk, or `watch` returns stop.
 pub(in crate::engine) fn unpack(
     archive: Archive,
     file: &File,
     path: &Path,
     watch: &mut ProgressFn<'_>,
-) -> Result<Unpacked> {
-    let place = Place::choose();
+) -> Result<UnpackedFile> {
+    let place = TempLocation::choose();
     let broken = |e: String| {
-        Error::new(ErrorKind::Input, format!("{} cannot be unpacked", path.shown()))
+        Error::new(ErrorKind::Input, format!("{}: cannot be unpacked", path.shown()))
             .why(format!("it is {}, but {e}", archive.words()))
             .hint("Take another copy of it, or another snapshot.")
     };
@@ -140,17 +139,17 @@ pub(in crate::engine) fn unpack(
     let bound = |announced| {
         let free = place.free();
         Bound::new(announced, free).map_err(|refused| match refused {
-            Refused::TooLarge(bytes) => broken(format!(
-                "it announces {} bytes, which no etcd database has: at most {} are unpacked",
+            LimitError::TooLarge(bytes) => broken(format!(
+                "its header announces {} bytes, more than any etcd database has; the limit is {}",
                 number::thousands(bytes),
                 number::thousands(MOST_BYTES)
             )),
-            Refused::NoRoom(bytes) => no_room(
+            LimitError::NoRoom(bytes) => no_room(
                 path,
                 &place,
                 archive,
                 &format!(
-                    "it unpacks to {}, and {} free",
+                    "it unpacks to {}, but only {} free",
                     number::byte_count(bytes),
                     number::count(free, "byte is", "bytes are")
                 ),
@@ -161,51 +160,51 @@ pub(in crate::engine) fn unpack(
     match archive {
         Archive::Gzip => {
             let bound = bound(gzip_length(file))?;
-            pour(&mut Members::new(packed), archive, path, &place, bound, watch)
+            decompress(&mut GzipMembers::new(packed), archive, path, &place, bound, watch)
         }
         Archive::Zstd => {
             let bound = bound(zstd_length(file))?;
-            pour(&mut Frames::new(packed), archive, path, &place, bound, watch)
+            decompress(&mut ZstdFrames::new(packed), archive, path, &place, bound, watch)
         }
         Archive::Zip => {
-            let mut zip = zip::ZipArchive::new(packed).map_err(|e| broken(format!("it does not open: {e}")))?;
+            let mut zip = zip::ZipArchive::new(packed).map_err(|e| broken(format!("it cannot be opened: {e}")))?;
             let locked = || {
-                Error::new(ErrorKind::Input, format!("{} cannot be unpacked", path.shown()))
+                Error::new(ErrorKind::Input, format!("{}: cannot be unpacked", path.shown()))
                     .why("it is a zip archive that is encrypted with a password")
                     .hint(filetype::ZIP_PASSWORD.replace("{}", &filetype::quoted(path)))
             };
             let (at, name) = match zip_member(&mut zip) {
                 Ok(found) => found,
-                Err(NoMember::Locked) => return Err(locked()),
-                Err(NoMember::Other(why)) => return Err(broken(why)),
+                Err(MemberError::Locked) => return Err(locked()),
+                Err(MemberError::Other(why)) => return Err(broken(why)),
             };
             let mut member = zip.by_index(at).map_err(|e| broken(e.to_string()))?;
-            let bound = bound(Announced::Exactly(member.size()))?;
-            let mut unpacked = pour(&mut member, archive, path, &place, bound, watch)?;
+            let bound = bound(AnnouncedSize::Exactly(member.size()))?;
+            let mut unpacked = decompress(&mut member, archive, path, &place, bound, watch)?;
             unpacked.name = Some(name);
             Ok(unpacked)
         }
     }
 }
 
-fn no_room(path: &Path, place: &Place, archive: Archive, why: &dyn std::fmt::Display) -> Error {
-    let what = format!("{} cannot be unpacked", path.shown());
+fn no_room(path: &Path, place: &TempLocation, archive: Archive, why: &dyn std::fmt::Display) -> Error {
+    let what = format!("{}: cannot be unpacked", path.shown());
     Error::new(ErrorKind::Failed, what).why(format!("{}: {why}", place.dir.shown())).hint(format!(
-        "Name a directory with more room in TMPDIR, or unpack it where there is room. Unpack it first: {}",
+        "Set TMPDIR to a directory with more free space, or unpack it where there is space: {}",
         archive.command()
     ))
 }
 
-/// Why no snapshot is found in a zip archive.
-enum NoMember {
-    /// There may be one among the files that are encrypted.
+/// Why no snapshot was found in a zip archive.
+enum MemberError {
+    /// Files are encrypted; one of them may be a snapshot.
     Locked,
-    /// Anything else, a clause.
+    /// Another reason, as a clause.
     Other(String),
 }
 
-/// The one file in it that begins as a database does.
-fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Result<(usize, String), NoMember> {
+/// Returns the index and the name of the only file in it that begins like a database.
+fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Result<(usize, String), MemberError> {
     let mut found: Option<(usize, String)> = None;
     let (files, mut locked) = (zip.len(), false);
     for at in 0..files.min(MOST_FILES) {
@@ -213,7 +212,7 @@ fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Resu
             locked = true;
             continue;
         }
-        let broken = |e: zip::result::ZipError| NoMember::Other(format!("a file in it cannot be read: {e}"));
+        let broken = |e: zip::result::ZipError| MemberError::Other(format!("a file in it cannot be read: {e}"));
         let mut member = zip.by_index(at).map_err(broken)?;
         let mut head = Vec::new();
         if !member.is_file() || (&mut member).take(4096).read_to_end(&mut head).is_err() || !is_database(&head) {
@@ -221,36 +220,37 @@ fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Resu
         }
         let name = value::brief(member.name_raw(), 200);
         if let Some((_, first)) = &found {
-            let why = format!("more than one snapshot is in it: {first} and {name}; unpack the one you mean");
-            return Err(NoMember::Other(why));
+            let why = format!("it contains more than one snapshot: {first} and {name}; unpack the one you want");
+            return Err(MemberError::Other(why));
         }
         found = Some((at, name));
     }
     found.ok_or_else(|| match locked {
-        true => NoMember::Locked,
-        false if files > MOST_FILES => NoMember::Other(format!(
-            "{} files are in it, of which the first {} were looked at, and none of these is a snapshot",
+        true => MemberError::Locked,
+        false if files > MOST_FILES => MemberError::Other(format!(
+            "it contains {} files, and none of the first {} is a snapshot; the others were not checked",
             number::thousands(files as u64),
             number::thousands(MOST_FILES as u64)
         )),
-        false if files == 1 => NoMember::Other("the one file in it is no snapshot".into()),
-        false => {
-            NoMember::Other(format!("none of the {} in it is a snapshot", number::count(files as u64, "file", "files")))
-        }
+        false if files == 1 => MemberError::Other("the only file in it is not a snapshot".into()),
+        false => MemberError::Other(format!(
+            "none of the {} in it is a snapshot",
+            number::count(files as u64, "file", "files")
+        )),
     })
 }
 
-/// Where unpacked files lie.
-struct Place {
+/// The directory for unpacked files.
+struct TempLocation {
     dir: PathBuf,
 }
 
-impl Place {
-    /// `TMPDIR`, else `/var/tmp`, which unlike `/tmp` is seldom kept in memory.
-    fn choose() -> Place {
+impl TempLocation {
+    /// Chooses `TMPDIR`, else `/var/tmp`, which unlike `/tmp` is rarely in memory.
+    fn choose() -> TempLocation {
         let given = std::env::var_os("TMPDIR").map(PathBuf::from).filter(|dir| dir.is_dir());
         let large = || Some(PathBuf::from("/var/tmp")).filter(|dir| dir.is_dir());
-        Place { dir: given.or_else(large).unwrap_or_else(std::env::temp_dir) }
+        TempLocation { dir: given.or_else(large).unwrap_or_else(std::env::temp_dir) }
     }
 
     fn free(&self) -> u64 {
@@ -258,18 +258,18 @@ impl Place {
     }
 }
 
-fn pour(
+fn decompress(
     from: &mut dyn Read,
     archive: Archive,
     path: &Path,
-    place: &Place,
+    place: &TempLocation,
     bound: Bound,
     watch: &mut ProgressFn<'_>,
-) -> Result<Unpacked> {
-    let what = || format!("{} cannot be unpacked", path.shown());
+) -> Result<UnpackedFile> {
+    let what = || format!("{}: cannot be unpacked", path.shown());
     let broken = |e: &io::Error| {
         let why = match e.kind() {
-            io::ErrorKind::UnexpectedEof => "it is cut short".to_string(),
+            io::ErrorKind::UnexpectedEof => "it is truncated".to_string(),
             _ => format!("it is damaged ({})", value::brief(e.to_string().as_bytes(), 120)),
         };
         Error::new(ErrorKind::Input, what())
@@ -285,8 +285,8 @@ fn pour(
         let filled = fill(from, &mut buffer).map_err(|e| broken(&e))?;
         let Some(block) = buffer.get(..filled).filter(|block| !block.is_empty()) else { break };
         if bytes == 0 && !is_database(block) {
-            return Err(Error::new(ErrorKind::Input, format!("{} is not a snapshot", path.shown()))
-                .why(format!("it is {}, and what is in it is {}", archive.words(), stranger(block)))
+            return Err(Error::new(ErrorKind::Input, format!("{}: not a snapshot", path.shown()))
+                .why(format!("it is {}, and its content is {}", archive.words(), content_name(block)))
                 .hint(archive.hint_for(block, path)));
         }
         bytes = bytes.saturating_add(filled as u64);
@@ -294,11 +294,13 @@ fn pour(
             let most = number::byte_count(bound.most);
             let refused = |why: String| Err(Error::new(ErrorKind::Input, what()).why(why));
             return match bound.from {
-                Limit::Database => refused(format!("it unpacks to more than {most}, which no etcd database has")),
-                Limit::Announced => refused(format!("it announces {most}, and more is in it"))
+                Limit::Database => {
+                    refused(format!("it unpacks to more than {most}, and no etcd database is that large"))
+                }
+                Limit::Announced => refused(format!("its header announces {most}, but it has more"))
                     .map_err(|trouble: Error| trouble.hint("Take another copy of it, or another snapshot.")),
                 Limit::Room => {
-                    let why = format!("it unpacks to more than {most}, the share of the free space that it may take");
+                    let why = format!("it unpacks to more than {most}, its share of the free space");
                     Err(no_room(&why).fault(Fault::NoSpace))
                 }
             };
@@ -308,10 +310,10 @@ fn pour(
             file.rewind().and_then(|()| io::copy(&mut file, &mut larger)).map_err(|e| no_room(&e))?;
             (file, on_disk) = (larger, true);
         }
-        if on_disk && looked.is_none_or(|at| bytes.saturating_sub(at) >= LOOK_EVERY) {
+        if on_disk && looked.is_none_or(|at| bytes.saturating_sub(at) >= SPACE_CHECK_BYTES) {
             looked = Some(bytes);
             let free = place.free();
-            if free < KEEP_FREE + LOOK_EVERY {
+            if free < KEEP_FREE + SPACE_CHECK_BYTES {
                 return Err(no_room(&format!("only {} free", number::count(free, "byte is", "bytes are")))
                     .fault(Fault::NoSpace));
             }
@@ -320,13 +322,13 @@ fn pour(
         step(watch, Phase::Unpack, bytes, 0)?;
     }
     if bytes == 0 {
-        return Err(Error::new(ErrorKind::Input, format!("{} is not a snapshot", path.shown()))
-            .why(format!("it is {}, and what is in it is empty", archive.words())));
+        return Err(Error::new(ErrorKind::Input, format!("{}: not a snapshot", path.shown()))
+            .why(format!("it is {}, and its content is empty", archive.words())));
     }
-    Ok(Unpacked { file, bytes, name: None })
+    Ok(UnpackedFile { file, bytes, name: None })
 }
 
-/// Reads until the buffer is full or the end: decoders hand out small pieces.
+/// Reads until the buffer is full or the input ends: decoders return small pieces.
 fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -340,13 +342,13 @@ fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn stranger(head: &[u8]) -> String {
+fn content_name(head: &[u8]) -> String {
     if filetype::is_tar(head) && velero(head) {
-        return "a tar archive with a backup of Velero".into();
+        return "a tar archive of a Velero backup".into();
     }
     match filetype::identify(head.get(..filetype::HEAD_BYTES).unwrap_or(head), Path::new("FILE")) {
         Some(found) => found.name,
-        None => format!("no etcd database (it begins with {})", hex(head.get(..8).unwrap_or(head))),
+        None => format!("not an etcd database (it begins with {})", hex(head.get(..8).unwrap_or(head))),
     }
 }
 
@@ -355,24 +357,26 @@ mod tests {
     use super::*;
     use crate::engine::progress::Flow;
 
-    fn place() -> Place {
-        Place { dir: std::env::temp_dir() }
+    fn place() -> TempLocation {
+        TempLocation { dir: std::env::temp_dir() }
     }
 
     fn within(most: u64) -> Bound {
         Bound { most, from: Limit::Database }
     }
 
-    /// A zip archive whose directory announces less than is in it, and others that announce what nobody has.
+    /// A zip archive whose directory announces less than its content, and others that announce an impossible size.
     #[test]
-    fn what_is_announced_and_what_comes() {
+    fn announced_and_actual_sizes_are_limited() {
         let path = Path::new("a.zip");
         let bytes = database(9000);
         let bound = Bound { most: 8999, from: Limit::Announced };
-        let more = pour(&mut bytes.as_slice(), Archive::Zip, path, &place(), bound, &mut |_| Flow::Go).unwrap_err();
+        let more =
+            decompress(&mut bytes.as_slice(), Archive::Zip, path, &place(), bound, &mut |_| Flow::Go).unwrap_err();
         assert!(more.kind == ErrorKind::Input && more.why.contains("8,999"), "{more}");
         let bound = Bound { most: 8999, from: Limit::Room };
-        let room = pour(&mut bytes.as_slice(), Archive::Gzip, path, &place(), bound, &mut |_| Flow::Go).unwrap_err();
+        let room =
+            decompress(&mut bytes.as_slice(), Archive::Gzip, path, &place(), bound, &mut |_| Flow::Go).unwrap_err();
         assert_eq!((room.kind, room.fault), (ErrorKind::Failed, Some(Fault::NoSpace)));
         // A frame of 2^62 bytes, which its header announces; only that is there.
         let dir = tempfile::tempdir().unwrap();
@@ -382,14 +386,14 @@ mod tests {
         frame.extend([0; 20]);
         std::fs::write(&huge, &frame).unwrap();
         let file = File::open(&huge).unwrap();
-        assert_eq!(zstd_length(&file), Announced::AtLeast(1 << 62));
+        assert_eq!(zstd_length(&file), AnnouncedSize::AtLeast(1 << 62));
         let refused = unpack(Archive::Zstd, &file, &huge, &mut |_| Flow::Go).unwrap_err();
         assert!(refused.why.contains("4,611,686,018,427,387,904"), "{refused}");
         let gzip = dir.path().join("a.gz");
         std::fs::write(&gzip, b"\x1f\x8b......\x04\x03\x02\x01").unwrap();
-        assert_eq!(gzip_length(&File::open(&gzip).unwrap()), Announced::Perhaps(0x0102_0304));
+        assert_eq!(gzip_length(&File::open(&gzip).unwrap()), AnnouncedSize::Perhaps(0x0102_0304));
         std::fs::write(&gzip, b"\x1f\x8b").unwrap();
-        assert_eq!(gzip_length(&File::open(&gzip).unwrap()), Announced::Nothing);
+        assert_eq!(gzip_length(&File::open(&gzip).unwrap()), AnnouncedSize::Nothing);
     }
 
     fn database(length: usize) -> Vec<u8> {
@@ -404,7 +408,7 @@ mod tests {
         let bomb = database(4096);
         let mut endless = bomb.as_slice().chain(io::repeat(0));
         let trouble =
-            pour(&mut endless, Archive::Gzip, path, &place(), within(3 << 20), &mut |_| Flow::Go).unwrap_err();
+            decompress(&mut endless, Archive::Gzip, path, &place(), within(3 << 20), &mut |_| Flow::Go).unwrap_err();
         assert!(trouble.kind == ErrorKind::Input && trouble.why.contains("3,145,728"), "{trouble}");
     }
 
@@ -412,13 +416,14 @@ mod tests {
     fn it_stops_when_asked() {
         let path = Path::new("a.gz");
         let bytes = database(4096);
-        let trouble = pour(&mut bytes.as_slice(), Archive::Gzip, path, &place(), within(1 << 20), &mut |_| Flow::Stop)
-            .unwrap_err();
+        let trouble =
+            decompress(&mut bytes.as_slice(), Archive::Gzip, path, &place(), within(1 << 20), &mut |_| Flow::Stop)
+                .unwrap_err();
         assert_eq!(trouble.kind, ErrorKind::Stopped);
     }
 
     #[test]
-    fn strangers_inside_are_named() {
+    fn other_content_is_named() {
         let mut tar = vec![0; 512];
         tar[257..262].copy_from_slice(b"ustar");
         let cases = [
@@ -430,7 +435,8 @@ mod tests {
         ];
         for (bytes, words) in cases {
             let path = Path::new("a.zst");
-            let trouble = pour(&mut bytes.as_slice(), Archive::Zstd, path, &place(), within(9999), &mut |_| Flow::Go);
+            let trouble =
+                decompress(&mut bytes.as_slice(), Archive::Zstd, path, &place(), within(9999), &mut |_| Flow::Go);
             assert!(trouble.unwrap_err().why.contains(words), "{words}");
         }
     }

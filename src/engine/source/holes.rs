@@ -1,4 +1,4 @@
-//! Holes of sparse files: how long a file seems is no sign of what it holds, and a hole is not to be read for nothing.
+//! Holes in sparse files: the apparent size says nothing about the content, and reading a large hole wastes time.
 
 use std::{
     fs::File,
@@ -12,31 +12,34 @@ use crate::text::number::{byte_count, count, thousands};
 
 use crate::text::number::exact;
 
-/// A hole behind the pages in use that is at least so large is not read. (bbolt grows a file by 16 MiB at a time.)
+/// A hole after the pages in use of at least this many bytes is not read. (bbolt grows a file by 16 MiB at a time.)
 const HOLE_BYTES: u64 = 256 << 20;
-/// bbolt's largest page: where data begins only later, no meta page does.
+/// bbolt's largest page size: if data begins only after it, there is no meta page.
 const LARGEST_PAGE: u64 = 64 << 10;
-/// Parts of a sparse file that are looked at for holes.
+/// The most extents of a sparse file that are examined.
 const EXTENTS: usize = 4096;
 
-/// A hole at the end of a sparse file that is too large to be read for nothing.
+/// A hole at the end of a sparse file that is too large to be worth reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hole {
     /// Bytes of holes.
     pub bytes: u64,
-    /// Bytes between and behind them that are data.
+    /// Bytes of data between and after the holes.
     pub data: u64,
 }
 
 impl Hole {
-    /// What it says of the file: `it is a sparse file: apparent size 69 GB (68,719,476,736 bytes), allocated size 37 kB
+    /// Describes the file as a clause: `it is a sparse file: apparent size 69 GB (68,719,476,736 bytes), allocated size 37 kB
     /// (36,864 bytes); 9 pages of it are in use (36,864 bytes), and the rest is a hole`.
     pub fn words(&self, source: &Source) -> String {
         let (pages, mark) = source.shape().map_or((0, 0), |shape| (shape.pages(), shape.mark));
         let rest = match self.data {
             0 => "the rest is a hole".to_string(),
-            1 => "of the rest 1 byte is data that belongs to no page, the others a hole".to_string(),
-            data => format!("of the rest {} bytes are data that belong to no page, the others a hole", thousands(data)),
+            1 => "in the rest, 1 byte is data that belongs to no page; the remainder is a hole".to_string(),
+            data => format!(
+                "in the rest, {} bytes are data that belong to no page; the remainder is a hole",
+                thousands(data)
+            ),
         };
         let pages = count(pages, "page of it is in use", "pages of it are in use");
         format!("it is {}; {pages} ({}), and {rest}", sizes(source.file()), byte_count(mark))
@@ -49,7 +52,7 @@ fn sizes(file: &File) -> String {
     format!("a sparse file: apparent size {}, allocated size {}", exact(apparent), exact(allocated))
 }
 
-/// What a sparse file is in which no database begins: one without any data, or one whose data begins only later.
+/// Describes a sparse file in which no database begins: it has no data, or its data begins too late.
 pub(in crate::engine) fn without_start(file: &File) -> Option<String> {
     let end = file.metadata().ok()?.len();
     match seek(file, SeekFrom::Data(0)) {
@@ -61,7 +64,7 @@ pub(in crate::engine) fn without_start(file: &File) -> Option<String> {
     }
 }
 
-/// Whether all of this is a hole inside the file.
+/// Returns whether this range is within the file and has no data.
 pub(in crate::engine) fn is_hole(file: &File, offset: u64, length: u64) -> bool {
     let until = offset.saturating_add(length);
     file.metadata().is_ok_and(|meta| until <= meta.len())
@@ -71,7 +74,7 @@ pub(in crate::engine) fn is_hole(file: &File, offset: u64, length: u64) -> bool 
         }
 }
 
-/// The holes behind `from`, where they are so large that they are not to be read.
+/// Returns the holes after `from` if they are too large to be worth reading.
 pub(in crate::engine) fn find(file: &File, from: u64, end: u64) -> Option<Hole> {
     if end.saturating_sub(from) < HOLE_BYTES {
         return None;
@@ -81,7 +84,7 @@ pub(in crate::engine) fn find(file: &File, from: u64, end: u64) -> Option<Hole> 
         let begins = match seek(file, SeekFrom::Data(at)) {
             Ok(begins) => begins.clamp(at, end),
             Err(rustix::io::Errno::NXIO) => end,
-            // This filesystem does not tell.
+            // This filesystem does not report holes.
             Err(_) => return None,
         };
         bytes = bytes.saturating_add(begins.saturating_sub(at));
@@ -89,7 +92,7 @@ pub(in crate::engine) fn find(file: &File, from: u64, end: u64) -> Option<Hole> 
             break;
         }
         let ends = seek(file, SeekFrom::Hole(begins)).map_or(end, |ends| ends.clamp(begins, end));
-        // The block that the last page in use shares with what follows it.
+        // The block that holds the end of the last page in use and what follows it.
         let first = ends.saturating_sub(from);
         if begins == from && first <= filetype::HEAD_BYTES as u64 {
             let mut rest = vec![0; first as usize];

@@ -1,10 +1,8 @@
-//! A source that was read through: hashed, checked and walked over once, for every member that is
-//! restored from it.
+//! A source that was hashed and checked once, for all members that are restored from it.
 //!
-//! Two readings run at the same time, one on each of two cores: the hash over the whole file, and
-//! the check of its pages with whatever the caller does next with them. That both saw the same
-//! bytes is shown by the file's trailer and by its change time; a file without a trailer is hashed
-//! first and checked after, so that a change between the two is met when the copy is compared.
+//! Two reads run in parallel, each on a core: the hash of the whole file, and the check of its pages followed by the work
+//! of the caller. The file's trailer and its change time show that both saw the same bytes; a file without a trailer is
+//! hashed first and checked afterwards, so that a change in between is found when the copy is compared.
 
 use std::{
     fs::Metadata,
@@ -31,10 +29,10 @@ use crate::{
     text::Shown,
 };
 
-/// How often the end of the hash is looked for when there is nothing else to do.
-const GLANCE: Duration = Duration::from_millis(5);
+/// The interval for polling the hash when there is nothing else to do.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What makes a file the one that was read: any write changes it.
+/// Identifies the file and version that was read: any write changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     dev: u64,
@@ -56,48 +54,48 @@ impl Stamp {
     }
 }
 
-/// On which word a file is taken.
+/// The conditions on which a file is accepted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Trust<'a> {
-    /// SHA-256 of the whole file, hex, where a plan pins it.
+    /// SHA-256 of the whole file, hex, if a plan pins it.
     pub pinned_sha256: Option<&'a str>,
-    /// Take a file without a trailer, or with a wrong one.
+    /// Accept a file without a trailer, or with one that does not match.
     pub skip_hash_check: bool,
     /// The revision at which damage of a meta page or of the freelist is accepted.
     pub accept_damage: Option<i64>,
 }
 
 impl Trust<'_> {
-    /// May this file be restored from? Its pin must hold, and its trailer, unless that is passed over.
+    /// Checks whether this file may be restored from: its pinned SHA-256 must match, and its trailer unless that is skipped.
     ///
     /// # Errors
-    /// `Refused` for another file than the plan's, `Input` for a trailer that is missing or wrong.
-    pub fn judge(&self, source: &Source, digest: &Digest) -> Result<()> {
+    /// `Refused` if it is not the file of the plan, `Input` if the trailer is missing or does not match.
+    pub fn evaluate(&self, source: &Source, digest: &Digest) -> Result<()> {
         if let Some(pinned) = self.pinned_sha256.filter(|pinned| !pinned.eq_ignore_ascii_case(&digest.file_sha256)) {
             return Err(Error::new(
                 ErrorKind::Refused,
-                format!("{} is not the file that the plan was made for", source.path.shown()),
+                format!("{}: not the file that the plan was made for", source.path.shown()),
             )
-            .why(format!("the plan pins SHA-256 {pinned}, the file has {}", digest.file_sha256))
-            .hint("Bring the right file, or make a new plan from this one."));
+            .why(format!("the plan pins SHA-256 {pinned}, but the file has {}", digest.file_sha256))
+            .hint("Use the file of the plan, or make a new plan from this one."));
         }
         match digest.verified() {
             Err(why) if !self.skip_hash_check => {
                 let hint = match digest.trailer {
                     None if digest.is_wrong() => {
                         "Take another copy. If it is a copy of member/snap/db of a stopped etcd, and these bytes were appended to \
-                         it, --skip-hash-check passes over them, at your own risk; its pages are checked either way."
+                         it, --skip-hash-check ignores them, at your own risk; the pages are checked either way."
                     }
                     None => {
-                        "If etcd was stopped when it was copied, say so with --skip-hash-check; its pages are checked either way."
+                        "If etcd was stopped when it was copied, add --skip-hash-check; the pages are checked either way."
                     }
-                    // Where a SHA-256 is cannot be told for sure, so it is not one that may be passed over for a reason.
+                    // The place of the SHA-256 is uncertain, so there is no well-founded reason to skip it.
                     Some(_) if digest.extra.is_some() => "Take another copy of it, or another snapshot.",
                     Some(_) => {
-                        "Take another copy. --skip-hash-check passes over it, at your own risk; its pages are checked either way."
+                        "Take another copy. --skip-hash-check skips this check, at your own risk; the pages are checked either way."
                     }
                 };
-                Err(Error::new(ErrorKind::Input, format!("{} cannot be trusted", source.path.shown()))
+                Err(Error::new(ErrorKind::Input, format!("{}: hash check failed", source.path.shown()))
                     .why(why)
                     .hint(hint))
             }
@@ -105,10 +103,10 @@ impl Trust<'_> {
         }
     }
 
-    /// As [`check_and_accept`], of a file that was read before.
+    /// Does what [`check_and_accept`] does, for a file that was read before.
     ///
     /// # Errors
-    /// For damage that is not accepted.
+    /// If it has damage that is not accepted.
     pub fn accepts(&self, checked: &Checked) -> Result<()> {
         match checked.walk.acceptable(false) {
             Some(LimitedDamage { why, revision, .. }) if self.accept_damage != Some(revision) => {
@@ -119,19 +117,19 @@ impl Trust<'_> {
     }
 }
 
-/// A source whose pages and rows were found sound; its hash may still be on its way.
+/// A source whose pages and rows were checked; its hash may not be finished.
 #[derive(Debug)]
 pub struct Checked {
     /// The file.
     pub source: Arc<Source>,
     /// The database in it.
     pub view: View<Body>,
-    /// What the walk found.
+    /// The result of the check.
     pub walk: RowScan,
     stamp: Stamp,
 }
 
-/// A source that was read through.
+/// A source that was hashed and checked.
 #[derive(Debug)]
 pub struct VerifiedSource {
     /// Its pages and rows.
@@ -141,11 +139,11 @@ pub struct VerifiedSource {
 }
 
 impl VerifiedSource {
-    /// Reads a file through, and runs `meanwhile` once its pages and rows are known to be sound. What that makes counts
-    /// only when this returns `Ok`: the hash may come out wrong after it.
+    /// Reads a whole file, and runs `meanwhile` once its pages and rows are checked. What that creates is valid only if this
+    /// returns `Ok`: the hash check may fail later.
     ///
     /// # Errors
-    /// When the file is not a whole snapshot, cannot be trusted, changes meanwhile, or a running etcd has it.
+    /// If the file is not an intact snapshot, its hash check fails, it changes meanwhile, or a running etcd uses it.
     pub fn read<T>(
         path: &Path,
         trust: &Trust<'_>,
@@ -153,19 +151,19 @@ impl VerifiedSource {
         meanwhile: impl FnOnce(&Checked, &mut ProgressFn<'_>) -> Result<T>,
     ) -> Result<(VerifiedSource, T)> {
         let source = Arc::new(Source::open(path)?);
-        if !source.has_trailer && file_locks::served(path) {
-            return Err(Error::new(ErrorKind::Refused, format!("{} is in use", path.shown()))
+        if !source.has_trailer && file_locks::in_use_by_etcd(path) {
+            return Err(Error::new(ErrorKind::Refused, format!("{}: in use", path.shown()))
                 .fault(Fault::InUse)
-                .why("etcd runs on it, and a copy of a database that is written to is torn")
+                .why("a running etcd has it open, and a copy of a database that is being written is inconsistent")
                 .hint("Save a snapshot from that member instead: requorum snapshot save FILE --endpoints=URL"));
         }
         let stamp = Stamp::from_metadata(&source.file().metadata().map_err(|e| io_trouble("look at", path, &e))?);
         let view = source.view()?;
-        let (prepared, made) = if source.has_trailer {
-            let hashing = Hashing::default();
+        let (verified, made) = if source.has_trailer {
+            let hashing = BackgroundHash::default();
             thread::scope(|scope| {
                 let hash = scope.spawn(|| hashing.run(&source, trust));
-                let mut both = |own: Progress| hashing.beside(own, &mut *watch);
+                let mut both = |own: Progress| hashing.report(own, &mut *watch);
                 let walked = check_and_accept(&view, trust.accept_damage, &mut both);
                 let done = walked.map_err(|halt| (!matches!(halt, ScanError::Stopped(_)), halt.into_trouble(&source)));
                 let done = done.and_then(|walk| {
@@ -173,15 +171,15 @@ impl VerifiedSource {
                     let made = meanwhile(&checked, &mut both).map_err(|trouble| (false, trouble))?;
                     Ok((checked, made))
                 });
-                // A damage waits for the hash: where the trailer is wrong, that is the first thing to say.
+                // An error about damage waits for the hash: a wrong trailer is reported first.
                 if let Err((false, _)) = done {
                     hashing.stop.store(true, Ordering::Relaxed);
                 }
                 let waited = hashing.wait(&hash, watch);
                 let digest =
-                    hash.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "the hash ended in a panic")));
+                    hash.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "the hash thread panicked")));
                 match (digest, done) {
-                    // A hash that was only stopped has nothing to say about why.
+                    // A hash that was only stopped does not know the reason.
                     (Err(trouble), Ok(_)) if trouble.kind == ErrorKind::Stopped => Err(waited.err().unwrap_or(trouble)),
                     (Err(trouble), _) if trouble.kind != ErrorKind::Stopped => Err(trouble),
                     (_, Err((_, trouble))) => Err(trouble),
@@ -191,69 +189,69 @@ impl VerifiedSource {
             })?
         } else {
             let digest = source.digest(watch)?;
-            trust.judge(&source, &digest)?;
+            trust.evaluate(&source, &digest)?;
             let walk = check_and_accept(&view, trust.accept_damage, watch);
             let walk = walk.map_err(|halt| halt.into_trouble(&source))?;
             let checked = Checked { source, view, walk, stamp };
             let made = meanwhile(&checked, watch)?;
             (VerifiedSource { checked, digest }, made)
         };
-        prepared.unchanged()?;
-        Ok((prepared, made))
+        verified.unchanged()?;
+        Ok((verified, made))
     }
 
-    /// Is the file what it was when it was read?
+    /// Checks that the file is unchanged since it was read.
     ///
     /// # Errors
-    /// When it was written to since.
+    /// If it was written since.
     pub fn unchanged(&self) -> Result<()> {
         let Checked { source, stamp, .. } = &self.checked;
         let meta = source.file().metadata().map_err(|e| io_trouble("look at", &source.path, &e))?;
         if Stamp::from_metadata(&meta) == *stamp { Ok(()) } else { Err(changed(&source.path)) }
     }
 
-    fn is(&self, path: &Path) -> bool {
+    fn matches(&self, path: &Path) -> bool {
         self.checked.source.path == path
             && std::fs::metadata(path).is_ok_and(|meta| Stamp::from_metadata(&meta) == self.checked.stamp)
     }
 }
 
-/// The failure of a file that is not what it was a moment before.
+/// Returns the error for a file that changed while it was being read.
 pub fn changed(path: &Path) -> Error {
-    Error::new(ErrorKind::Input, format!("{} changed while it was being read", path.shown()))
+    Error::new(ErrorKind::Input, format!("{}: changed while it was being read", path.shown()))
         .fault(Fault::Changed)
-        .why("the copy is not what was hashed a moment before")
+        .why("the copy differs from what was hashed before")
         .hint(
-            "Something still writes to it. Use a file at rest: a saved snapshot, or the database of a stopped member.",
+            "A process is still writing to it. Use a file that no process writes: a saved snapshot, or the database of a stopped member.",
         )
 }
 
-/// The hash on its way, beside the check.
+/// The hash that is computed while the pages are checked.
 #[derive(Default)]
-struct Hashing {
+struct BackgroundHash {
     done: AtomicU64,
     total: AtomicU64,
     over: AtomicBool,
     stop: AtomicBool,
-    /// The file is not to be trusted: what is done meanwhile is in vain.
+    /// The hash check failed: what is done meanwhile is useless.
     refused: AtomicBool,
 }
 
-impl Hashing {
+impl BackgroundHash {
     fn run(&self, source: &Source, trust: &Trust<'_>) -> Result<Digest> {
         let digest = source.digest(&mut |at| {
             self.done.store(at.done, Ordering::Relaxed);
             self.total.store(at.total, Ordering::Relaxed);
             if self.stop.load(Ordering::Relaxed) { Flow::Stop } else { Flow::Go }
         });
-        let judged = digest.and_then(|digest| trust.judge(source, &digest).map(|()| digest));
+        let judged = digest.and_then(|digest| trust.evaluate(source, &digest).map(|()| digest));
         self.refused.store(judged.is_err(), Ordering::Relaxed);
         self.over.store(true, Ordering::Relaxed);
         judged
     }
 
-    /// Reports the hash while it lasts, then the work beside it.
-    fn beside(&self, own: Progress, watch: &mut ProgressFn<'_>) -> Flow {
+    /// Reports the progress of the hash until it ends, then that of the other work.
+    fn report(&self, own: Progress, watch: &mut ProgressFn<'_>) -> Flow {
         if self.refused.load(Ordering::Relaxed) {
             return Flow::Stop;
         }
@@ -266,32 +264,32 @@ impl Hashing {
     }
 
     fn wait<T>(&self, hash: &thread::ScopedJoinHandle<'_, T>, watch: &mut ProgressFn<'_>) -> Result<()> {
-        let mut told = Ok(());
+        let mut stopped = Ok(());
         while !hash.is_finished() {
             let at = self.progress();
-            if let (Err(trouble), true) = (step(watch, at.phase, at.done, at.total), told.is_ok()) {
+            if let (Err(trouble), true) = (step(watch, at.phase, at.done, at.total), stopped.is_ok()) {
                 self.stop.store(true, Ordering::Relaxed);
-                told = Err(trouble);
+                stopped = Err(trouble);
             }
-            thread::sleep(GLANCE);
+            thread::sleep(POLL_INTERVAL);
         }
-        told
+        stopped
     }
 }
 
-/// The source that was read last, for the next member that is restored from it.
+/// Caches the source that was read last, for the next member that is restored from it.
 #[derive(Debug, Default)]
 pub struct SourceCache(Mutex<Option<Arc<VerifiedSource>>>);
 
 impl SourceCache {
-    /// The file at `path`, if it is the one that was read last and was not written to since.
+    /// Returns the file at `path` if it was read last and is unchanged since.
     pub fn find(&self, path: &Path) -> Option<Arc<VerifiedSource>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().filter(|prepared| prepared.is(path)).map(Arc::clone)
+        kept.as_ref().filter(|verified| verified.matches(path)).map(Arc::clone)
     }
 
-    /// Keeps this one, in place of the one before.
-    pub fn keep(&self, prepared: &Arc<VerifiedSource>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(prepared));
+    /// Replaces the cached source.
+    pub fn keep(&self, verified: &Arc<VerifiedSource>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(verified));
     }
 }

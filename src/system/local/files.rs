@@ -88,7 +88,7 @@ impl Files for Local {
     }
 
     fn inspect_data_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
-        datadir::look(data_dir, wal_dir)
+        datadir::inspect(data_dir, wal_dir)
     }
 
     fn hash_database(&self, database: &Path, revision: i64, compacted: i64) -> Hashed {
@@ -167,10 +167,10 @@ impl Files for Local {
         let journal = || -> io::Result<Trusted<File>> {
             let path = journal_path(path)?;
             let (above, name) = self.tools.disk.above(&path)?;
-            above.trusted_of(&name, false, &owners(&path))
+            above.trusted_owned_by(&name, false, &owners(&path))
         };
         let opened = match is_journal(path).then(journal) {
-            Some(Ok(Trusted::Strange(why))) => return Err(not_ours(path, why)),
+            Some(Ok(Trusted::Untrusted(why))) => return Err(not_ours(path, why)),
             Some(Ok(Trusted::Absent)) => return Ok(None),
             Some(Ok(Trusted::Ours(file))) => Ok(file),
             Some(Err(e)) => Err(e),
@@ -200,9 +200,9 @@ impl Files for Local {
         self.tools.disk.make_dirs(home).map_err(|e| creation_trouble("make", home, &e))?;
         let place = journal_path(path).map_err(fail)?;
         let (above, name) = self.tools.disk.above(&place).map_err(fail)?;
-        let mut file = match above.trusted_or_new_of(&name, &owners(&place)).map_err(fail)? {
+        let mut file = match above.trusted_or_new_owned_by(&name, &owners(&place)).map_err(fail)? {
             Trusted::Ours(file) => file,
-            Trusted::Strange(why) => return Err(not_ours(path, why)),
+            Trusted::Untrusted(why) => return Err(not_ours(path, why)),
             Trusted::Absent => return Err(fail(io::ErrorKind::NotFound.into())),
         };
         // Released when the file is closed.

@@ -51,10 +51,10 @@ pub fn strange_journal(path: &Path) -> Option<String> {
     let look = || -> io::Result<Trusted<File>> {
         let path = journal_path(path)?;
         let (above, name) = Disk::default().above(&path)?;
-        above.trusted_of(&name, false, &owners(&path))
+        above.trusted_owned_by(&name, false, &owners(&path))
     };
     match look() {
-        Ok(Trusted::Strange(why)) => Some(format!("it {why}")),
+        Ok(Trusted::Untrusted(why)) => Some(format!("it {why}")),
         Ok(Trusted::Ours(_) | Trusted::Absent) => None,
         Err(e) => Some(e.to_string()),
     }

@@ -85,7 +85,7 @@ impl Part {
         };
         let strange = |path: &Path, why: Untrusted| taken(path, format!("it {why}"));
         let from: Option<From> = match dir.trusted(&note, false).map_err(|e| io_trouble("read", &note_path, &e))? {
-            Trusted::Strange(why) => return Err(strange(&note_path, why)),
+            Trusted::Untrusted(why) => return Err(strange(&note_path, why)),
             Trusted::Absent => None,
             Trusted::Ours(file) => {
                 let mut text = Vec::new();
@@ -93,7 +93,7 @@ impl Part {
                 serde_json::from_slice(&text).ok()
             }
         };
-        let exists = match dir.look(&name).map_err(|e| io_trouble("read", &path, &e))? {
+        let exists = match dir.entry_metadata(&name).map_err(|e| io_trouble("read", &path, &e))? {
             None => false,
             Some(_) if from.as_ref().is_some_and(|from| from.url == url) => true,
             // nothing was received yet: a download that ended before its first byte
@@ -102,7 +102,7 @@ impl Part {
         };
         let file = match dir.trusted_or_new(&name).map_err(|e| creation_trouble("write", &path, &e))? {
             Trusted::Ours(file) => file,
-            Trusted::Strange(why) => return Err(strange(&path, why)),
+            Trusted::Untrusted(why) => return Err(strange(&path, why)),
             Trusted::Absent => return Err(creation_trouble("write", &path, &io::ErrorKind::NotFound.into())),
         };
         let bytes = file.metadata().map_err(|e| io_trouble("read", &path, &e))?.len();

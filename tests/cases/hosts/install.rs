@@ -60,7 +60,7 @@ pub fn old_of(host: &Sshd) -> PathBuf {
 
 /// The cluster of a directory that an etcd could start on.
 fn cluster_of(dir: &Path) -> Id {
-    match datadir::look(dir, None).state {
+    match datadir::inspect(dir, None).state {
         DirState::Whole(says) => says.cluster_id,
         other => panic!("{}: {other:?}", dir.display()),
     }
@@ -343,7 +343,7 @@ pub fn a_log_elsewhere() {
         .unwrap();
     let output = planned.apply(&net, &["--stop"]).output().unwrap();
     ended(&output, 0, &["m1: installed"]);
-    let cluster = |dir: &Path, wal: &Path| match datadir::look(dir, Some(wal)).state {
+    let cluster = |dir: &Path, wal: &Path| match datadir::inspect(dir, Some(wal)).state {
         DirState::Whole(says) => says.cluster_id,
         other => panic!("{other:?}"),
     };

@@ -63,7 +63,7 @@ fn label(wizard: &mut Pty) {
 }
 
 fn cluster_of(dir: &Path) -> u64 {
-    match datadir::look(dir, None).state {
+    match datadir::inspect(dir, None).state {
         DirState::Whole(says) => says.cluster_id.0,
         other => panic!("{}: {other:?}", dir.display()),
     }

@@ -16,7 +16,7 @@ use requorum::{
         config::{ConfigKind, Origin},
         disk::{BrokenPart, DataDirState, DirFacts, DirState, Held},
     },
-    engine::datadir::look,
+    engine::datadir::inspect,
     etcd::v2store::expiration::from_rfc3339,
     system::discovery::discover,
 };
@@ -45,7 +45,7 @@ fn start(server: &Server, dir: &Path, places: &[Place], at: usize, more: &str) -
 }
 
 fn whole(dir: &Path) -> DataDirState {
-    match look(dir, None).state {
+    match inspect(dir, None).state {
         DirState::Whole(says) => *says,
         other => panic!("{}: {other:#?}", dir.display()),
     }
@@ -62,7 +62,7 @@ pub fn says_the_same(server: &Server) {
     client.put_many("before/", 25);
 
     // Held by a process, which goes on as if nobody had looked.
-    let held = look(&data, None);
+    let held = inspect(&data, None);
     assert_eq!(held.held, Held::By { pid: Some(member.pid()), program: "etcd".into() });
     assert!(matches!(held.state, DirState::Whole(_)), "{held:#?}");
     let process = discover(Path::new("/")).into_iter().find(|f| f.origin == Origin::Process(member.pid())).unwrap();
@@ -73,7 +73,7 @@ pub fn says_the_same(server: &Server) {
     let revision = client.revision();
     member.kill();
 
-    let facts = look(&data, None);
+    let facts = inspect(&data, None);
     assert_eq!(facts.held, Held::No);
     let says = whole(&data);
     let header = status.header().unwrap();
@@ -102,7 +102,7 @@ pub fn says_the_same(server: &Server) {
 /// etcd starts on what was called whole. It does not on what was called broken, with two exceptions, which are said: one
 /// that finds no database makes it anew from a whole log, and one whose log ends before its database may come up and drop what is written to it.
 fn starts_as_said(server: &Server, dir: &Path, places: &[Place], what: &str) {
-    let facts = look(dir, None);
+    let facts = inspect(dir, None);
     let DirFacts { state, .. } = &facts;
     let mut member = start(server, dir, places, 0, "");
     let came = member.comes_up();

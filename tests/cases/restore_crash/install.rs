@@ -294,14 +294,14 @@ pub fn killed_at_every_act() {
             case.stage("p1");
             let killed = case.swap(&Disk::gated(Killer::after(acts))).is_err();
             let new = case.data().join("member/snap").is_dir() && !case.old_is_in_place();
-            let whole = datadir::look(&case.data(), case.wal().as_deref()).state;
+            let whole = datadir::inspect(&case.data(), case.wal().as_deref()).state;
             assert!(case.old_is_in_place() || !case.data().exists() || new, "exchanging, act {acts}: {whole:?}");
             assert!(!new || matches!(whole, DirState::Whole(_)), "exchanging, act {acts}: {whole:?}");
             // What a killed run had renamed it has not taken back: the next one goes on.
             if !matches!(case.member_state(), MemberState::Nothing) {
                 case.swap(&Disk::default()).unwrap();
             }
-            let swapped = datadir::look(&case.data(), case.wal().as_deref()).state;
+            let swapped = datadir::inspect(&case.data(), case.wal().as_deref()).state;
             assert!(matches!(swapped, DirState::Whole(_)), "exchanged after act {acts}: {swapped:?}");
             assert!(
                 !case
@@ -386,7 +386,7 @@ pub fn power_lost_at_every_act() {
                 assert_eq!(kept(&wal, &aside("log", "wal"), "0.wal"), 1, "{moment}");
             }
             let in_place = case.data().join("member").exists() && !old_db(&case.data());
-            let look = || datadir::look(&case.data(), case.wal().as_deref()).state;
+            let look = || datadir::inspect(&case.data(), case.wal().as_deref()).state;
             if in_place {
                 assert!(matches!(look(), DirState::Whole(_)), "{wal}, {old}, {moment}: {:?}", look());
                 after += 1;

@@ -93,13 +93,13 @@ pub fn a_members_directory_keeps_nobody_waiting() {
             let dir = data_dir(&world, &format!("hers/m{at}"));
             let command = plant.replace("FILE", file);
             eve.can(&format!("cd {} && rm {file} && {command}", word(&dir)));
-            in_time(command, move || datadir::look(&dir, None));
+            in_time(command, move || datadir::inspect(&dir, None));
         }
     }
     let dir = data_dir(&world, "hers/more");
     eve.can(&format!("truncate -s 3T {}/member/wal/0000000000000001-0000000000000031.wal", word(&dir)));
     eve.can(&format!("truncate -s 3T {}/member/snap/0000000000000003-0000000000000031.snap", word(&dir)));
-    in_time("more files".into(), move || datadir::look(&dir, None));
+    in_time("more files".into(), move || datadir::inspect(&dir, None));
 }
 
 /// A plan of root's in a directory that is open to all.

@@ -1,20 +1,20 @@
-//! gzip's members and zstd's frames, each read one after another as one content.
+//! Decoders that read all gzip members or zstd frames as one stream.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// The members of a gzip archive one after another, as `gunzip` reads them: what follows the last one (a line end, padding)
-/// is not of the archive.
-pub(super) struct Members<R: BufRead> {
+/// Reads the members of a gzip archive in sequence, as `gunzip` does: what follows the last one (a line end, padding) is not
+/// part of the archive.
+pub(super) struct GzipMembers<R: BufRead> {
     decoder: Option<flate2::bufread::GzDecoder<R>>,
 }
 
-impl<R: BufRead> Members<R> {
+impl<R: BufRead> GzipMembers<R> {
     pub(super) fn new(source: R) -> Self {
-        Members { decoder: Some(flate2::bufread::GzDecoder::new(source)) }
+        GzipMembers { decoder: Some(flate2::bufread::GzDecoder::new(source)) }
     }
 }
 
-impl<R: BufRead> Read for Members<R> {
+impl<R: BufRead> Read for GzipMembers<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while let Some(decoder) = &mut self.decoder {
             let read = decoder.read(into)?;
@@ -30,8 +30,8 @@ impl<R: BufRead> Read for Members<R> {
     }
 }
 
-/// A decoder's error; where it came to the end of the file too early, that.
-pub(super) fn undecoded(error: &(dyn std::error::Error + 'static)) -> io::Error {
+/// Turns a decoder's error into an I/O error: `UnexpectedEof` if the input ended too early.
+pub(super) fn decode_error(error: &(dyn std::error::Error + 'static)) -> io::Error {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut causes = causes.filter_map(|error| error.downcast_ref::<io::Error>());
     match causes.any(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
@@ -40,20 +40,20 @@ pub(super) fn undecoded(error: &(dyn std::error::Error + 'static)) -> io::Error 
     }
 }
 
-/// The frames of a zstd archive one after another, as `zstd -d` reads them.
-pub(super) struct Frames<R: Read> {
+/// Reads the frames of a zstd archive in sequence, as `zstd -d` does.
+pub(super) struct ZstdFrames<R: Read> {
     source: BufReader<R>,
     decoder: ruzstd::decoding::FrameDecoder,
     inside: bool,
 }
 
-impl<R: Read> Frames<R> {
+impl<R: Read> ZstdFrames<R> {
     pub(super) fn new(source: R) -> Self {
-        Frames { source: BufReader::new(source), decoder: ruzstd::decoding::FrameDecoder::new(), inside: false }
+        ZstdFrames { source: BufReader::new(source), decoder: ruzstd::decoding::FrameDecoder::new(), inside: false }
     }
 }
 
-impl<R: Read> Read for Frames<R> {
+impl<R: Read> Read for ZstdFrames<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         use ruzstd::decoding::{
             BlockDecodingStrategy,
@@ -72,23 +72,24 @@ impl<R: Read> Read for Frames<R> {
                         io::copy(&mut (&mut self.source).take(u64::from(length)), &mut io::sink())?;
                         continue;
                     }
-                    Err(e) => return Err(undecoded(&e)),
+                    Err(e) => return Err(decode_error(&e)),
                 }
             }
             while self.decoder.can_collect() < into.len() && !self.decoder.is_finished() {
                 let want = BlockDecodingStrategy::UptoBytes(into.len());
-                self.decoder.decode_blocks(&mut self.source, want).map_err(|e| undecoded(&e))?;
+                self.decoder.decode_blocks(&mut self.source, want).map_err(|e| decode_error(&e))?;
             }
             let read = Read::read(&mut self.decoder, into)?;
             if read > 0 {
                 return Ok(read);
             }
             if self.decoder.is_finished() {
-                let (said, is) = (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
-                if let (Some(said), Some(is)) = (said, is)
-                    && said != is
+                let (stored, computed) =
+                    (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
+                if let (Some(stored), Some(computed)) = (stored, computed)
+                    && stored != computed
                 {
-                    return Err(io::Error::other("its checksum does not fit its content"));
+                    return Err(io::Error::other("checksum mismatch"));
                 }
                 self.inside = false;
             }

@@ -1,7 +1,7 @@
-//! A database that was changed on its way: converted as if it were text, or with something before it.
+//! A database that was changed in transit: converted as if it were text, or with other bytes before it.
 //!
-//! Some of these show at the start of the file, others only as damage further on: then the whole file is counted
-//! through, see [`LineEnds`].
+//! Some changes show at the start of the file, others only as damage later: then the line ends of the whole file are
+//! counted, see [`LineEnds`].
 
 use super::{FileKind, Identified};
 use crate::text::{
@@ -9,14 +9,14 @@ use crate::text::{
     value::brief,
 };
 
-/// What a database's first meta page begins with: page 0, the type of a meta page, the magic number, the version.
+/// The beginning of a database's first meta page: page 0, the type of a meta page, the magic number, the version.
 const START: [u8; 24] = [0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0xed, 0xda, 0x0c, 0xed, 2, 0, 0, 0];
 
 const BINARY: &str =
     "Copy it again in binary mode (kubectl exec without -t, ftp with `binary`, scp, or base64 on both ends)";
 
-/// A conversion as if it were text, by the first bytes.
-pub(super) fn recoded(head: &[u8]) -> Option<Identified> {
+/// Recognizes a conversion as if it were text by the first bytes.
+pub(super) fn text_conversion(head: &[u8]) -> Option<Identified> {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let lost = |what: &str| {
         let name = format!("a database that was converted as if it were text: {what}");
@@ -28,33 +28,33 @@ pub(super) fn recoded(head: &[u8]) -> Option<Identified> {
     };
     let magic = |bytes: &[u8]| text.get(16..).is_some_and(|rest| rest.starts_with(bytes)) && text.starts_with(&[0; 8]);
     if magic("\u{fffd}\u{fffd}\u{c}".as_bytes()) || magic("\u{fffd}\u{c}".as_bytes()) {
-        return lost("bytes that are no UTF-8 were replaced by U+FFFD (EF BF BD)");
+        return lost("bytes that are not UTF-8 were replaced by U+FFFD (EF BF BD)");
     }
     if magic(b"??\x0c?") {
         return lost("bytes above 127 were replaced by question marks");
     }
     if magic("\u{ed}\u{da}\u{c}\u{ed}".as_bytes()) {
         let name = "a database that was converted as if it were text: from Latin-1 to UTF-8";
-        let hint = format!("{BINARY}, or turn it back: iconv -f UTF-8 -t LATIN1 {{}} > NEW.db");
+        let hint = format!("{BINARY}, or reverse it: iconv -f UTF-8 -t LATIN1 {{}} > NEW.db");
         return Some(Identified::new(FileKind::Altered, name, hint));
     }
     if magic(b"\x6d\x5a\x0c\x6d") {
-        return lost("the highest bit of every byte is gone, as on a line of 7 bits");
+        return lost("the highest bit of every byte was cleared, as on a 7-bit connection");
     }
     if let [0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..] = head
         && rest.len() >= 64
     {
-        // NUL characters are no text.
+        // NUL characters are not text.
         if rest.iter().take(16).any(|byte| *byte != 0) {
             return None;
         }
-        return lost("to UTF-16, as `>` of Windows PowerShell does");
+        return lost("to UTF-16, as `>` in Windows PowerShell does");
     }
     None
 }
 
-/// Something before a database: a banner, a warning of kubectl, the headers of an answer.
-pub(super) fn before(head: &[u8]) -> Option<Identified> {
+/// Recognizes a database with other bytes before it: a banner, a warning of kubectl, the headers of a response.
+pub(super) fn leading_bytes(head: &[u8]) -> Option<Identified> {
     let at = head.windows(START.len()).position(|part| part == START).filter(|at| *at > 0)?;
     let ahead = head.get(..at)?;
     let what = match std::str::from_utf8(ahead) {
@@ -65,18 +65,18 @@ pub(super) fn before(head: &[u8]) -> Option<Identified> {
         _ => String::new(),
     };
     let name = format!("a database with {} before it{what}", byte_count(at as u64));
-    let hint = format!("Cut them off: tail -c +{} {{}} > NEW.db", at.saturating_add(1));
+    let hint = format!("Remove them: tail -c +{} {{}} > NEW.db", at.saturating_add(1));
     Some(Identified::new(FileKind::Altered, name, hint))
 }
 
-/// The line ends in a file, counted block by block.
+/// The counts of line ends in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LineEnds {
-    /// Bytes.
+    /// All bytes.
     pub bytes: u64,
     /// Line feeds.
     pub feeds: u64,
-    /// Those that a carriage return is before.
+    /// Line feeds after a carriage return.
     pub pairs: u64,
     /// Carriage returns.
     pub returns: u64,
@@ -85,7 +85,7 @@ pub struct LineEnds {
     last: u8,
 }
 
-/// Fewer than so many tell nothing.
+/// Fewer line feeds than this prove nothing.
 const FEW: u64 = 4;
 
 impl LineEnds {
@@ -104,12 +104,12 @@ impl LineEnds {
         self.last = *last;
     }
 
-    /// What was done to the file, if that shows: every line feed has a carriage return before it, which in a database
-    /// none has but by chance.
+    /// Returns what was done to the file, if the counts show it: a carriage return before every line feed, which in a
+    /// database happens only by chance.
     pub fn verdict(&self, page_is_meta: bool) -> Option<Identified> {
         if self.filled == 0 {
             let name = format!("nothing but zeros, {} of them", byte_count(self.bytes));
-            let hint = "It was made, or grown, and never written to. Take another copy of the snapshot.";
+            let hint = "It was created or extended, and never written. Take another copy of the snapshot.";
             return Some(Identified::new(FileKind::Other, name, hint));
         }
         if self.feeds >= FEW && self.pairs == self.feeds {
@@ -118,14 +118,14 @@ impl LineEnds {
                 thousands(self.feeds)
             );
             let hint = format!(
-                "{BINARY}; or take the carriage returns out, and see whether its SHA-256 is right then: LC_ALL=C sed 's/\\r$//' {{}} > \
+                "{BINARY}; or remove the carriage returns, and check whether its SHA-256 matches then: LC_ALL=C sed 's/\\r$//' {{}} > \
                  NEW.db && requorum snapshot status NEW.db"
             );
             return Some(Identified::new(FileKind::Altered, name, hint));
         }
         if page_is_meta && self.feeds >= 32 && self.returns == 0 {
             let name = format!(
-                "perhaps changed by a transfer in text mode: it holds {} line feeds and not one carriage return",
+                "perhaps changed by a transfer in text mode: it has {} line feeds and no carriage return",
                 thousands(self.feeds)
             );
             return Some(Identified::new(FileKind::Altered, name, format!("{BINARY}.")));

@@ -1,4 +1,4 @@
-//! What a directory is that was named in place of a snapshot, by the names in it.
+//! Identifies a directory that was specified instead of a snapshot by the names in it.
 
 use std::{fs, io::Read, path::Path};
 
@@ -11,12 +11,12 @@ use crate::{
     },
 };
 
-/// Entries that are looked at.
+/// The most entries that are read.
 const MOST: usize = 10_000;
-/// Names that are shown.
+/// The most names that are shown.
 const SHOWN: usize = 3;
 
-/// What it is and what to do, two clauses; none where nothing is known of it.
+/// Returns what it is, as a phrase, and what to do.
 pub fn identify(path: &Path) -> (String, String) {
     let mut names: Vec<String> = fs::read_dir(path).map_or_else(
         |_| Vec::new(),
@@ -27,8 +27,8 @@ pub fn identify(path: &Path) -> (String, String) {
     let ends = |end: &str| names.iter().any(|n| n.ends_with(end));
     let above = |levels: usize| path.ancestors().nth(levels).filter(|dir| !dir.as_os_str().is_empty());
     let name = |dir: Option<&Path>| match dir {
-        Some(dir) => format!("Name the data directory: {}", quoted(dir)),
-        None => "Name the data directory above it.".to_string(),
+        Some(dir) => format!("Specify the data directory: {}", quoted(dir)),
+        None => "Specify the data directory that contains it.".to_string(),
     };
     if has("snap") && has("wal") {
         return ("the member directory of a data directory".into(), name(above(1)));
@@ -36,23 +36,24 @@ pub fn identify(path: &Path) -> (String, String) {
     if has("db") && (ends(".snap") || path.ends_with("snap")) {
         return (
             "the snap directory of a member".into(),
-            format!("Name the database in it ({}), or the data directory.", quoted(&path.join("db"))),
+            format!("Specify the database in it ({}), or the data directory.", quoted(&path.join("db"))),
         );
     }
     if ends(".wal") && names.iter().all(|n| n.ends_with(".wal") || n.ends_with(".tmp")) {
-        return ("the directory of a member's write-ahead log, which holds no keys by itself".into(), name(above(2)));
+        return ("the WAL directory of a member, which is not a database".into(), name(above(2)));
     }
     if has("data") && has("keys") && has("snapshots") && has("config") {
-        let hint = format!("Get the snapshot out of it: restic -r {} restore latest --target DIR", quoted(path));
+        let hint = format!("Extract the snapshot from it: restic -r {} restore latest --target DIR", quoted(path));
         return ("a restic repository".into(), hint);
     }
     if has("data") && has("config") && begins(&path.join("config")).starts_with(b"[repository]") {
-        let hint = format!("Get the snapshot out of it: borg list {0}, then: borg extract {0}::ARCHIVE", quoted(path));
+        let hint =
+            format!("Extract the snapshot from it: borg list {0}, then: borg extract {0}::ARCHIVE", quoted(path));
         return ("a Borg repository".into(), hint);
     }
     if has("CURRENT") && names.iter().any(|n| n.starts_with("MANIFEST-")) {
-        let of = if names.iter().any(|n| n.starts_with("OPTIONS-")) { "RocksDB" } else { "LevelDB" };
-        return (format!("a database of {of}, which is not etcd's"), "Name the snapshot file.".into());
+        let engine = if names.iter().any(|n| n.starts_with("OPTIONS-")) { "RocksDB" } else { "LevelDB" };
+        return (format!("a {engine} database, which is not etcd's"), "Specify the snapshot file.".into());
     }
     let listed = |found: &[&String]| {
         let shown: Vec<String> = found.iter().take(SHOWN).map(|name| quoted(&path.join(name))).collect();
@@ -63,13 +64,14 @@ pub fn identify(path: &Path) -> (String, String) {
     };
     let dirs: Vec<&String> = names.iter().filter(|name| path.join(name).join("member/snap/db").exists()).collect();
     if !dirs.is_empty() {
-        let what = format!("a directory that holds {}", count(dirs.len() as u64, "data directory", "data directories"));
-        return (what, format!("Name one: {}", listed(&dirs)));
+        let what =
+            format!("a directory that contains {}", count(dirs.len() as u64, "data directory", "data directories"));
+        return (what, format!("Specify one: {}", listed(&dirs)));
     }
     let files: Vec<&String> = names.iter().filter(|name| begins_as_database(&path.join(name))).collect();
     match files.is_empty() {
-        true => ("a directory".into(), "Name the snapshot file in it.".into()),
-        false => ("a directory".into(), format!("Name the snapshot file in it: {}", listed(&files))),
+        true => ("a directory".into(), "Specify the snapshot file in it.".into()),
+        false => ("a directory".into(), format!("Specify the snapshot file in it: {}", listed(&files))),
     }
 }
 
@@ -77,7 +79,7 @@ fn begins_as_database(path: &Path) -> bool {
     is_database(&begins(path))
 }
 
-/// The first bytes of a regular file.
+/// Reads the first bytes of a regular file; empty if it cannot be read.
 fn begins(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
     let read = durable_fs::regular(path).and_then(|file| file.take(32).read_to_end(&mut head));
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_are_named_by_what_is_in_them() {
+    fn directories_are_identified_by_their_entries() {
         let root = tempfile::tempdir().unwrap();
         let make = |names: &[&str]| {
             for name in names {
@@ -109,14 +111,14 @@ mod tests {
         for (dir, what, hint) in [
             ("etcd/member", "the member directory", "/etcd"),
             ("etcd/member/snap", "the snap directory", "/etcd/member/snap/db"),
-            ("etcd/member/wal", "write-ahead log", "/etcd"),
-            ("", "holds 1 data directory", "/etcd"),
+            ("etcd/member/wal", "the WAL directory", "/etcd"),
+            ("", "contains 1 data directory", "/etcd"),
             ("restic", "a restic repository", "restic -r"),
             ("borg", "a Borg repository", "borg extract"),
-            ("level", "a database of LevelDB", "Name the snapshot file"),
-            ("rocks", "a database of RocksDB", "Name the snapshot file"),
+            ("level", "a LevelDB database", "Specify the snapshot file"),
+            ("rocks", "a RocksDB database", "Specify the snapshot file"),
             ("backups", "a directory", "/backups/a.db"),
-            ("empty", "a directory", "Name the snapshot file in it."),
+            ("empty", "a directory", "Specify the snapshot file in it."),
         ] {
             let found = identify(&root.path().join(dir));
             assert!(found.0.contains(what) && found.1.contains(hint), "{dir}: {found:?}");

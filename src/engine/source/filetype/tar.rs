@@ -1,14 +1,14 @@
-//! What is in a tar archive: the snapshots, by their first bytes, so that the one command that gets them out can be named.
+//! Finds the snapshots in a tar archive by their first bytes, to give the command that extracts them.
 
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
 use super::{Identified, is_database, quoted};
 use crate::text::{phrase::shell_word, value::brief};
 
-/// Members that are looked at.
+/// The most members that are examined.
 const MOST: usize = 20_000;
 
-/// The names of the databases in it, in their order; none where its end is cut off before it could be read.
+/// Returns the names of the databases in it, in order, as far as the archive can be read.
 fn databases(file: &File) -> Vec<Vec<u8>> {
     let (mut at, mut found, mut long) = (0u64, Vec::new(), None);
     for _ in 0..MOST {
@@ -21,7 +21,7 @@ fn databases(file: &File) -> Vec<Vec<u8>> {
         let content = at.saturating_add(512);
         let mut start = [0; 32];
         match kind {
-            // A GNU archive keeps a long name before its member; a pax archive among other records.
+            // GNU tar stores a long name before its member; pax stores it among other records.
             b'L' if bytes < 65_536 => {
                 let mut name = vec![0; bytes as usize];
                 long = file.read_exact_at(&mut name, content).is_ok().then_some(name);
@@ -42,7 +42,7 @@ fn databases(file: &File) -> Vec<Vec<u8>> {
     found
 }
 
-/// Octal digits, or, where a number needs more, bytes after one whose first bit is set.
+/// Parses a size: octal digits, or, for a larger number, binary after a byte whose first bit is set.
 fn size(field: &[u8]) -> Option<u64> {
     if field.first().is_some_and(|first| first & 0x80 != 0) {
         return field.get(4..12)?.try_into().ok().map(u64::from_be_bytes);
@@ -62,7 +62,7 @@ fn trimmed(field: &[u8]) -> Vec<u8> {
     field.iter().copied().take_while(|byte| *byte != 0).collect()
 }
 
-/// The `path` among the records of a pax header: `LENGTH path=NAME`, each with a line end.
+/// Returns the `path` among the records of a pax header: `LENGTH path=NAME`, one a line.
 fn pax_path(records: &[u8]) -> Option<Vec<u8>> {
     let mut lines = records.split(|byte| *byte == b'\n');
     lines.find_map(|line| {
@@ -71,7 +71,7 @@ fn pax_path(records: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// A tar archive with what is in it.
+/// Adds the databases in a tar archive to what is known of it.
 pub fn with_content(found: Identified, file: &File, path: &Path) -> Identified {
     let names = databases(file);
     let shown: Vec<String> = names.iter().take(3).map(|name| brief(name, 120)).collect();
@@ -80,7 +80,7 @@ pub fn with_content(found: Identified, file: &File, path: &Path) -> Identified {
     let (name, hint) = match names.as_slice() {
         [] => (
             format!("{}; no database was found in it", found.name),
-            format!("See what is in it: tar -tf {}", quoted(path)),
+            format!("List its content: tar -tf {}", quoted(path)),
         ),
         [only] => {
             let hint = match std::str::from_utf8(only) {
@@ -93,7 +93,7 @@ pub fn with_content(found: Identified, file: &File, path: &Path) -> Identified {
         }
         _ => (
             format!("{} with {} databases in it ({}{more})", found.name, names.len(), shown.join(", ")),
-            format!("Unpack the one that you mean: tar -xOf {} MEMBER > NEW.db", quoted(path)),
+            format!("Unpack the one you want: tar -xOf {} MEMBER > NEW.db", quoted(path)),
         ),
     };
     Identified { name, hint, ..found }

@@ -1,4 +1,4 @@
-//! Files of many kinds, made here or as the programs make them.
+//! Files of many kinds, created here or as the programs write them.
 
 #![allow(clippy::unwrap_used)]
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -45,7 +45,7 @@ fn lines(text: &str) -> String {
 }
 
 #[test]
-fn formats_are_named_with_what_to_do() {
+fn formats_are_identified_with_a_hint() {
     use FileKind::*;
     let db = database();
     let base64 = lines(&STANDARD.encode(&db));
@@ -116,21 +116,21 @@ fn formats_are_named_with_what_to_do() {
         (base64.clone().into_bytes(), Encoded, "base64 of a snapshot", "base64 -di 'my file.db' > NEW.db"),
         (STANDARD.encode(&db).into_bytes(), Encoded, "base64 of a snapshot", "base64 -di"),
         (base64.replace('\n', "\r\n").into_bytes(), Encoded, "base64 of a snapshot", "base64 -di"),
-        (mail("\n").into_bytes(), Encoded, "base64 of a snapshot with the headers of a mail", "sed '1,/"),
-        (mail("\r\n").into_bytes(), Encoded, "base64 of a snapshot with the headers of a mail", "sed '1,/"),
-        (gz.into_bytes(), Encoded, "base64, and what it holds is a gzip archive", "base64 -di"),
+        (mail("\n").into_bytes(), Encoded, "base64 of a snapshot with mail headers", "sed '1,/"),
+        (mail("\r\n").into_bytes(), Encoded, "base64 of a snapshot with mail headers", "sed '1,/"),
+        (gz.into_bytes(), Encoded, "base64, and its content is a gzip archive", "base64 -di"),
         (hex.clone().into_bytes(), Encoded, "hexadecimal", "xxd -r -p"),
         (lines(&hex).into_bytes(), Encoded, "hexadecimal", "xxd -r -p"),
         (b"00000000: 0000 0000 0000 0000  ........\n".to_vec(), Encoded, "a hexadecimal dump", "xxd -r"),
         (b"{\"result\":{\"remaining_bytes\":\"1\",\"blob\":\"AA".to_vec(), Encoded, "JSON gateway", "jq -r"),
         (b"<!DOCTYPE html><html>404".to_vec(), Answer, "an HTML page", "download the snapshot again"),
         (b"\r\n  <HTML>\n<head>".to_vec(), Answer, "an HTML page", "download the snapshot again"),
-        (b"HTTP/1.1 404 Not Found\r\nServer: nginx\r\n".to_vec(), Answer, "HTTP server", "headers"),
+        (b"HTTP/1.1 404 Not Found\r\nServer: nginx\r\n".to_vec(), Answer, "HTTP response", "headers"),
         (
             b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>".to_vec(),
             Answer,
             "XML: AccessDenied, Access Denied",
-            "may not read",
+            "do not allow reading",
         ),
         (
             b"<Error>\n <Code>NoSuchKey</Code>\n <Message>No such object: b/k</Message></Error>".to_vec(),
@@ -159,8 +159,8 @@ fn formats_are_named_with_what_to_do() {
             "Download the snapshot again",
         ),
         (br#"{"error":"etcdserver: not leader","code":14}"#.to_vec(), Answer, "an error in JSON: 14", "Download"),
-        (br#"{"a":1}"#.to_vec(), Other, "JSON text", "Name the snapshot file"),
-        (b"[1, 2]".to_vec(), Other, "JSON text", "Name the snapshot file"),
+        (br#"{"a":1}"#.to_vec(), Other, "JSON text", "Specify the snapshot file"),
+        (b"[1, 2]".to_vec(), Other, "JSON text", "Specify the snapshot file"),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n".to_vec(),
             Pointer,
@@ -170,11 +170,11 @@ fn formats_are_named_with_what_to_do() {
         (b"/annex/objects/SHA256E-s1--a.db\n".to_vec(), Pointer, "a git-annex pointer", "git annex get"),
         (b"404 page not found\n".to_vec(), Other, "text; it begins with \"404 page not found\"", "cat 'my file.db'"),
         (b"Error from server (NotFound): pods \"etcd\" not found\n".to_vec(), Other, "text", "cat"),
-        (b"\x7fELF\x02\x01".to_vec(), Other, "a program", "Name the snapshot file"),
-        (b"%PDF-1.7".to_vec(), Other, "a PDF document", "Name the snapshot file"),
+        (b"\x7fELF\x02\x01".to_vec(), Other, "a program", "Specify the snapshot file"),
+        (b"%PDF-1.7".to_vec(), Other, "a PDF document", "Specify the snapshot file"),
         (b"SQLite format 3\0".to_vec(), Other, "an SQLite database", "k3s"),
-        (b"-----BEGIN CERTIFICATE-----\nMII".to_vec(), Other, "a PEM file", "Name the snapshot file"),
-        (b"apiVersion: v1\nkind: Pod\n".to_vec(), Other, "a YAML manifest", "Name the snapshot file"),
+        (b"-----BEGIN CERTIFICATE-----\nMII".to_vec(), Other, "a PEM file", "Specify the snapshot file"),
+        (b"apiVersion: v1\nkind: Pod\n".to_vec(), Other, "a YAML manifest", "Specify the snapshot file"),
         (b"\x04\0\0\0\0\0\0\x84\x08\x04\x10\0".to_vec(), OfEtcd, "write-ahead log", "member/snap/db"),
         (b"PK\x03\x04\x14\0\x09\0\x08\0".to_vec(), Encrypted, "encrypted with a password", "7z x 'my file.db'"),
         (wide(login, b"\xff\xfe"), Answer, "an HTML page, in UTF-16", "download the snapshot again"),
@@ -184,12 +184,17 @@ fn formats_are_named_with_what_to_do() {
         (wide(&base64, b"\xff\xfe"), Encoded, "base64 of a snapshot, in UTF-16", "base64 -di NEW.txt > NEW.db"),
         (pem.into_bytes(), Encoded, "certutil -encode", "sed '/^-----/d' 'my file.db' | base64 -di"),
         (b"\xef\xbb\xbf\r\n<!DOCTYPE HTML>\r\n<html>".to_vec(), Answer, "an HTML page", "download"),
-        (b"---\r\napiVersion: v1\r\nkind: Secret\r\n".to_vec(), Other, "a YAML manifest", "Name the snapshot file"),
+        (b"---\r\napiVersion: v1\r\nkind: Secret\r\n".to_vec(), Other, "a YAML manifest", "Specify the snapshot file"),
         (br#"{"header":{"revision":3},"kvs":[],"count":1}"#.to_vec(), Other, "etcdctl get", "etcdctl snapshot save"),
         (br#"{"header":{},"members":[]}"#.to_vec(), Other, "member list", "etcdctl snapshot save"),
         (br#"[{"Endpoint":"a","Status":{}}]"#.to_vec(), Other, "endpoint status", "etcdctl snapshot save"),
         (br#"{"hash":1,"revision":2,"totalKey":3,"totalSize":4}"#.to_vec(), Other, "snapshot status", "snapshot save"),
-        (br#"{"apiVersion":"v1","items":[],"kind":"List"}"#.to_vec(), Other, "Kubernetes in JSON", "snapshot save"),
+        (
+            br#"{"apiVersion":"v1","items":[],"kind":"List"}"#.to_vec(),
+            Other,
+            "Kubernetes objects in JSON",
+            "snapshot save",
+        ),
         (b"[repository]\nversion = 1\n".to_vec(), Other, "a Borg repository", "borg extract"),
         (b"[Unit]\nDescription=etcd\n".to_vec(), Other, "text; it begins with", "cat"),
         (b"0000000 0000 0000 0004\n".to_vec(), Encoded, "od or hexdump", "another copy"),
@@ -197,18 +202,18 @@ fn formats_are_named_with_what_to_do() {
         (b"unsigned char snap_db[] = {\n  0x00,".to_vec(), Encoded, "xxd -i", "another copy"),
         (b"begin 644 snap.db\n#0V%T\n".to_vec(), Encoded, "uuencoded", "uudecode"),
         (b"=ybegin line=128 size=9 name=a\r\n\xff\xfe".to_vec(), Encoded, "yEnc", "ydecode"),
-        (b"\x30\x82\x03\x0a\x30\x82\x01\xf2".to_vec(), Other, "certificate or key in DER", "Name the snapshot file"),
-        (snap, OfEtcd, "a raft snapshot of etcd", "Name the database"),
+        (b"\x30\x82\x03\x0a\x30\x82\x01\xf2".to_vec(), Other, "certificate or key in DER", "Specify the snapshot file"),
+        (snap, OfEtcd, "a raft snapshot of etcd", "Specify the database"),
         (mbr, Image, "MBR", "losetup"),
         (at(512, b"EFI PART"), Image, "GPT", "losetup"),
         (at(512, b"LABELONE"), Image, "LVM", "losetup"),
         (far(0x10040, b"_BHRfS_M"), Image, "Btrfs", "mount -o loop,ro"),
         (b"QFI\xfb\0\0\0\x03".to_vec(), Image, "qcow2", "qemu-nbd"),
         (b"vhdxfile".to_vec(), Image, "VHDX", "qemu-nbd"),
-        (b"# Disk DescriptorFile\nversion=1\n".to_vec(), Image, "VMDK", "the image that it names"),
-        (at(16, b"\xde\xc0\xef\xbe"), Other, "LMDB", "Name the snapshot file"),
-        (b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x04\0".to_vec(), Other, "a core dump", "Name the snapshot file"),
-        (b"\xed\xab\xee\xdb\x03\0".to_vec(), Archive, "an rpm package", "Name the snapshot file"),
+        (b"# Disk DescriptorFile\nversion=1\n".to_vec(), Image, "VMDK", "the image that it refers to"),
+        (at(16, b"\xde\xc0\xef\xbe"), Other, "LMDB", "Specify the snapshot file"),
+        (b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x04\0".to_vec(), Other, "a core dump", "Specify the snapshot file"),
+        (b"\xed\xab\xee\xdb\x03\0".to_vec(), Archive, "an rpm package", "Specify the snapshot file"),
         (b"\x02\x21\x4c\x18\0\0".to_vec(), Compressed, "an lz4 archive", "lz4 -dc"),
         (lossy.into_bytes(), Altered, "U+FFFD", "binary mode"),
         (latin.into_bytes(), Altered, "Latin-1 to UTF-8", "iconv"),
@@ -228,7 +233,7 @@ fn formats_are_named_with_what_to_do() {
 }
 
 #[test]
-fn databases_and_noise_are_not_named() {
+fn databases_and_noise_are_not_identified() {
     let mut page_only = database();
     page_only[16..20].fill(0);
     let mut magic_only = database();
@@ -237,7 +242,7 @@ fn databases_and_noise_are_not_named() {
     for bytes in [database(), page_only, magic_only, noise, vec![0; 9000], Vec::new(), vec![0xf0; 9]] {
         assert_eq!(named(&bytes), None);
     }
-    assert!(named(b"abcd").is_some_and(|found| found.1.starts_with("text")), "four letters are no base64");
+    assert!(named(b"abcd").is_some_and(|found| found.1.starts_with("text")), "four letters are not base64");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Files that are text: what a server answered in place of the file, a snapshot in base64, what is encrypted and armoured.
+//! Identifies text files: the response of a server instead of the file, a snapshot in base64, armored encrypted data.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -10,7 +10,7 @@ use base64::{
 use super::{FileKind, Identified, is_database};
 use crate::text::value::brief;
 
-/// Standard base64, whether or not it is padded.
+/// Standard base64, with or without padding.
 const STANDARD: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -19,17 +19,17 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(
 );
 
 const AGAIN: &str = "Read it (cat {}), and download the snapshot again.";
-const NOT_IT: &str = "Name the snapshot file.";
+const NOT_IT: &str = "Specify the snapshot file.";
 
-/// How a text begins, lower-case, with what it is then.
+/// The beginning of a text in lower case, its kind, its name, and what to do.
 type Beginning = (&'static str, FileKind, &'static str, &'static str);
 
 const BEGINNINGS: &[Beginning] = &[
-    ("-----begin pgp", FileKind::Encrypted, "encrypted with gpg (armoured)", "Decrypt it first: gpg -o NEW.db -d {}"),
+    ("-----begin pgp", FileKind::Encrypted, "encrypted with gpg (armored)", "Decrypt it first: gpg -o NEW.db -d {}"),
     (
         "-----begin age encrypted file-----",
         FileKind::Encrypted,
-        "encrypted with age (armoured)",
+        "encrypted with age (armored)",
         "Decrypt it first: age -d -i KEY-FILE -o NEW.db {}",
     ),
     (
@@ -54,7 +54,7 @@ const BEGINNINGS: &[Beginning] = &[
         "u2fsdgvkx1",
         FileKind::Encrypted,
         "encrypted with openssl enc, in base64",
-        "Decrypt it first, with the cipher and the options that it was encrypted with: openssl enc -d -a -aes-256-cbc -pbkdf2 -in {} -out NEW.db",
+        "Decrypt it first, with the cipher and options used to encrypt it: openssl enc -d -a -aes-256-cbc -pbkdf2 -in {} -out NEW.db",
     ),
     ("<!doctype html", FileKind::Answer, "an HTML page", AGAIN),
     ("<html", FileKind::Answer, "an HTML page", AGAIN),
@@ -65,46 +65,46 @@ const BEGINNINGS: &[Beginning] = &[
     (
         "http/1",
         FileKind::Answer,
-        "the answer of an HTTP server with its headers",
+        "an HTTP response with its headers",
         "Save what follows the headers (curl -o FILE without -i).",
     ),
     (
         "http/2",
         FileKind::Answer,
-        "the answer of an HTTP server with its headers",
+        "an HTTP response with its headers",
         "Save what follows the headers (curl -o FILE without -i).",
     ),
     ("apiversion:", FileKind::Other, "a YAML manifest", NOT_IT),
     ("kind:", FileKind::Other, "a YAML manifest", NOT_IT),
-    ("0000000 ", FileKind::Encoded, "a dump of od or hexdump", "Take another copy of the snapshot."),
-    ("000000 ", FileKind::Encoded, "a dump of od or hexdump", "Take another copy of the snapshot."),
-    ("unsigned char ", FileKind::Encoded, "a C array of xxd -i", "Take another copy of the snapshot."),
+    ("0000000 ", FileKind::Encoded, "an od or hexdump dump", "Take another copy of the snapshot."),
+    ("000000 ", FileKind::Encoded, "an od or hexdump dump", "Take another copy of the snapshot."),
+    ("unsigned char ", FileKind::Encoded, "a C array from xxd -i", "Take another copy of the snapshot."),
     (
         "[repository]",
         FileKind::Other,
         "the configuration of a Borg repository",
-        "Get the snapshot out of it: borg extract",
+        "Extract the snapshot from it: borg extract",
     ),
-    ("00000000  ", FileKind::Encoded, "a hexadecimal dump of hexdump -C", "Take another copy of the snapshot."),
+    ("00000000  ", FileKind::Encoded, "a hexadecimal dump from hexdump -C", "Take another copy of the snapshot."),
 ];
 
-/// How a text begins of which a command makes a database: with what it is, what the command does, and the command.
+/// The beginning of a text that a command decodes to a database, its name, what the command does, and the command.
 const ENCODINGS: &[(&str, &str, &str, &str)] = &[
     ("begin 6", "a uuencoded file", DECODE, "uudecode -o NEW.db {}"),
     ("begin-base64 ", "a file in base64", DECODE, "uudecode -o NEW.db {}"),
-    ("00000000: ", "a hexadecimal dump", TURN_BACK, "xxd -r {} > NEW.db"),
+    ("00000000: ", "a hexadecimal dump", CONVERT, "xxd -r {} > NEW.db"),
 ];
 
 const DECODE: &str = "Decode it";
-const TURN_BACK: &str = "Turn it back";
+const CONVERT: &str = "Convert it back";
 
-/// Names a text; `None` where it is none.
+/// Identifies a text; `None` if it is not text.
 pub(super) fn identify(head: &[u8]) -> Option<Identified> {
     if let Some(text) = utf16(head) {
         let found = identify(text.as_bytes())?;
         let hint = match &found.decode {
             Some(command) => format!(
-                "Turn it into UTF-8 first (iconv -f UTF-16 -t UTF-8 {{}} > NEW.txt), then: {}",
+                "Convert it to UTF-8 first (iconv -f UTF-16 -t UTF-8 {{}} > NEW.txt), then: {}",
                 command.replace("{}", "NEW.txt")
             ),
             None => found.hint,
@@ -114,7 +114,7 @@ pub(super) fn identify(head: &[u8]) -> Option<Identified> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let whole = readable(head)?;
     let mut text = whole.trim_start();
-    // Comments and the mark of a document are no kind of their own.
+    // YAML document markers say nothing about the kind.
     while let Some((line, rest)) = text.split_once('\n').filter(|(line, _)| line.trim_end() == "---") {
         let _ = line;
         text = rest.trim_start();
@@ -139,7 +139,7 @@ pub(super) fn identify(head: &[u8]) -> Option<Identified> {
     if lower.starts_with("-----begin ") {
         return Some(Identified::new(FileKind::Other, "a PEM file (a certificate or a key)", NOT_IT));
     }
-    // A section of a file of settings begins with a bracket, too.
+    // A section of a configuration file begins with a bracket too.
     let section = |rest: &str| {
         rest.trim_start().starts_with(|c: char| {
             c.is_ascii_alphabetic()
@@ -154,10 +154,10 @@ pub(super) fn identify(head: &[u8]) -> Option<Identified> {
     hexadecimal(text).or_else(|| encoded(text)).or_else(|| plain(text))
 }
 
-/// A text in UTF-16, by its byte order mark or by every other byte that is zero.
+/// Decodes UTF-16, recognized by its byte order mark or by every other byte being zero.
 fn utf16(head: &[u8]) -> Option<String> {
-    let zeros = |odd: usize| {
-        head.chunks_exact(2).take(32).all(|pair| pair.get(odd) == Some(&0) && pair.get(odd ^ 1) != Some(&0))
+    let zeros = |place: usize| {
+        head.chunks_exact(2).take(32).all(|pair| pair.get(place) == Some(&0) && pair.get(place ^ 1) != Some(&0))
     };
     let (rest, little) = match head {
         [0xff, 0xfe, rest @ ..] => (rest, true),
@@ -168,43 +168,43 @@ fn utf16(head: &[u8]) -> Option<String> {
     };
     let units = rest.chunks_exact(2).filter_map(|pair| pair.try_into().ok());
     let units: Vec<u16> = units.map(if little { u16::from_le_bytes } else { u16::from_be_bytes }).collect();
-    // A character that the head cuts in two does no harm.
+    // A character that is cut at the end of the head is ignored.
     let text: String = char::decode_utf16(units).map_while(Result::ok).collect();
     (!text.is_empty() && !text.contains('\0')).then_some(text)
 }
 
-/// A database in the armour of a certificate, as `certutil -encode` and `openssl base64` in scripts put it.
+/// Recognizes a database in the PEM armor of a certificate, as `certutil -encode` writes it.
 fn armoured(text: &str) -> Option<Identified> {
     let (_, body) = text.split_once('\n')?;
     let body = body.split("-----END").next().unwrap_or(body);
     let found = encoded(body).filter(|_| !body.starts_with(DATA_URL))?;
-    let name = format!("{} between the lines of a certificate, as certutil -encode writes it", found.name);
+    let name = format!("{} in PEM armor, as certutil -encode writes it", found.name);
     Some(Identified::encoded(name, DECODE, "sed '/^-----/d' {} | base64 -di > NEW.db"))
 }
 
-/// The part of it that is printable UTF-8, if all of it is; a character cut by the end of the head does no harm.
+/// Returns the head as text if it is printable UTF-8; a character that is cut at its end is ignored.
 fn readable(head: &[u8]) -> Option<&str> {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
         Err(error) if error.error_len().is_none() => std::str::from_utf8(head.get(..error.valid_up_to())?).ok()?,
         Err(_) => return None,
     };
-    let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\x0c' | '\x1b' | '\x1a');
-    (!text.trim().is_empty() && !text.contains(odd)).then_some(text)
+    let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\x0c' | '\x1b' | '\x1a');
+    (!text.trim().is_empty() && !text.contains(control)).then_some(text)
 }
 
-/// Between the first `<name>` and its end.
+/// Returns the content of the first element `<name>`.
 fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     let (inner, _) = rest.split_once(&format!("</{name}>"))?;
     Some(inner.trim()).filter(|inner| !inner.is_empty())
 }
 
-/// What the codes of object stores mean for the operator.
-fn of_code(code: &str) -> &'static str {
+/// Returns what an error code of an object store means for the operator.
+fn code_advice(code: &str) -> &'static str {
     match code {
         "AccessDenied" | "AllAccessDisabled" | "AuthorizationPermissionMismatch" | "AuthorizationFailure" => {
-            "The credentials may not read this object. "
+            "The credentials do not allow reading this object. "
         }
         "NoSuchKey" | "NoSuchBucket" | "BlobNotFound" | "ContainerNotFound" | "ResourceNotFound" => {
             "There is no such object; compare its name with a listing. "
@@ -217,27 +217,27 @@ fn of_code(code: &str) -> &'static str {
         }
         "InvalidObjectState" | "BlobArchived" => "The object is archived; restore it from its storage class first. ",
         "SlowDown" | "ServiceUnavailable" | "InternalError" | "ServerBusy" | "RequestTimeout" => {
-            "The store was not able to answer at that time. "
+            "The object store was not able to answer at the time. "
         }
         _ => "",
     }
 }
 
-fn answered(what: &str, code: Option<&str>, message: Option<&str>) -> Identified {
+fn server_response(what: &str, code: Option<&str>, message: Option<&str>) -> Identified {
     let code_words = code.map(|code| brief(code.as_bytes(), 60));
     let message = message.map(|message| brief(message.as_bytes(), 120));
     let detail: Vec<String> = code_words.into_iter().chain(message).collect();
     let name = if detail.is_empty() { what.to_string() } else { format!("{what}: {}", detail.join(", ")) };
-    let hint = format!("{}Download the snapshot again.", code.map_or("", of_code));
+    let hint = format!("{}Download the snapshot again.", code.map_or("", code_advice));
     Identified::new(FileKind::Answer, name, hint)
 }
 
 fn xml(text: &str) -> Identified {
-    // Tags may have a namespace attribute on the root, never on these.
+    // Only the root element may have a namespace attribute.
     let (code, message) = (element(text, "Code"), element(text, "Message"));
     match (text.contains("<Error"), code) {
-        (true, _) | (_, Some(_)) => answered("an error of an object store in XML", code, message),
-        _ if text.contains("<ListBucketResult") => answered("a listing of an object store in XML", None, None),
+        (true, _) | (_, Some(_)) => server_response("an object store error in XML", code, message),
+        _ if text.contains("<ListBucketResult") => server_response("an object store listing in XML", None, None),
         _ if text.to_ascii_lowercase().contains("<html") => Identified::new(FileKind::Answer, "an HTML page", AGAIN),
         _ => Identified::new(FileKind::Answer, "XML text", AGAIN),
     }
@@ -245,7 +245,7 @@ fn xml(text: &str) -> Identified {
 
 fn json(text: &str) -> Identified {
     if text.contains("\"blob\"") && text.contains("\"result\"") {
-        let hint = "Put its parts together: jq -r '.result.blob // empty' {} | base64 -d > NEW.db";
+        let hint = "Join its parts: jq -r '.result.blob // empty' {} | base64 -d > NEW.db";
         return Identified::new(FileKind::Encoded, "a snapshot as etcd's JSON gateway sends it", hint);
     }
     if text.contains("\"ENC[AES256_GCM,") {
@@ -255,7 +255,7 @@ fn json(text: &str) -> Identified {
         Ok(value) => value,
         Err(_) => return Identified::new(FileKind::Other, "JSON text", NOT_IT),
     };
-    if let Some(found) = of_etcdctl(&value) {
+    if let Some(found) = command_output(&value) {
         return found;
     }
     let error = value.get("error").or_else(|| value.get("Error")).filter(|inner| inner.is_object()).unwrap_or(&value);
@@ -267,44 +267,44 @@ fn json(text: &str) -> Identified {
     let message = word(&["message", "Message", "errorMessage", "detail", "details", "error_description"]);
     let failed = value.get("error").or_else(|| value.get("errors")).or_else(|| value.get("Error")).is_some();
     if failed || (code.is_some() && message.is_some()) {
-        return answered("an error in JSON", code.as_deref(), message.as_deref());
+        return server_response("an error in JSON", code.as_deref(), message.as_deref());
     }
     Identified::new(FileKind::Other, "JSON text", NOT_IT)
 }
 
-/// What etcdctl, etcdutl and kubectl print as JSON.
-fn of_etcdctl(value: &serde_json::Value) -> Option<Identified> {
-    const SAVE: &str = "It holds no database. A snapshot is what etcdctl snapshot save FILE writes.";
+/// Recognizes the JSON output of etcdctl, etcdutl and kubectl.
+fn command_output(value: &serde_json::Value) -> Option<Identified> {
+    const SAVE: &str = "It is not a database. Create a snapshot with: etcdctl snapshot save FILE";
     let has = |value: &serde_json::Value, names: &[&str]| names.iter().all(|name| value.get(*name).is_some());
     let first = value.get(0).unwrap_or(value);
     let name = match value {
-        _ if has(value, &["header", "kvs"]) => "the output of etcdctl get, with keys and values of one range",
+        _ if has(value, &["header", "kvs"]) => "the output of etcdctl get, with the keys and values of one range",
         _ if has(value, &["header", "members"]) => "the output of etcdctl member list",
         _ if has(first, &["Endpoint"]) && (has(first, &["Status"]) || has(first, &["HashKV"])) => {
             "the output of etcdctl endpoint status"
         }
-        _ if has(value, &["hash", "revision", "totalKey"]) => "the output of snapshot status",
+        _ if has(value, &["hash", "revision", "totalKey"]) => "the output of etcdutl or etcdctl snapshot status",
         _ if has(value, &["apiVersion", "kind"])
             && value.get("kind").and_then(|kind| kind.as_str()) != Some("Status") =>
         {
-            "objects of Kubernetes in JSON, as kubectl prints them"
+            "Kubernetes objects in JSON, as kubectl prints them"
         }
         _ => return None,
     };
     Some(Identified::new(FileKind::Other, name, SAVE))
 }
 
-/// Hexadecimal digits of a database.
+/// Recognizes a database in hexadecimal digits.
 fn hexadecimal(text: &str) -> Option<Identified> {
     let digits: String = text.chars().filter(|c| !c.is_whitespace()).take(64).collect();
     let is = digits.len() == 64 && digits.chars().all(|c| c.is_ascii_hexdigit());
     (is && digits.to_ascii_lowercase().get(32..40) == Some("edda0ced"))
-        .then(|| Identified::encoded("a snapshot written as hexadecimal digits", TURN_BACK, "xxd -r -p {} > NEW.db"))
+        .then(|| Identified::encoded("a snapshot written as hexadecimal digits", CONVERT, "xxd -r -p {} > NEW.db"))
 }
 
 const DATA_URL: &str = "data:";
 
-/// base64 of something, with the headers of a mail before it or without.
+/// Recognizes base64, with or without mail headers before it.
 fn encoded(text: &str) -> Option<Identified> {
     let mail =
         text.lines().take(40).any(|line| line.to_ascii_lowercase().starts_with("content-transfer-encoding: base64"));
@@ -313,7 +313,7 @@ fn encoded(text: &str) -> Option<Identified> {
         (Some((_, body)), _) => (body, "sed 's/^data:[^,]*,//' {} | base64 -d", " in a data: URL"),
         (None, true) => {
             let (_, body) = text.split_once("\n\n").or_else(|| text.split_once("\r\n\r\n"))?;
-            (body, "sed '1,/^\\r*$/d' {} | base64 -di", " with the headers of a mail")
+            (body, "sed '1,/^\\r*$/d' {} | base64 -di", " with mail headers")
         }
         (None, false) => (text, "base64 -di {}", ""),
     };
@@ -331,9 +331,9 @@ fn encoded(text: &str) -> Option<Identified> {
     if is_database(&inner) {
         return Some(found(format!("base64 of a snapshot{before}")));
     }
-    // A word of letters is no base64 until what comes out of it is known, or it is long.
+    // A word of letters counts as base64 only if its content is recognized, or it is long.
     if let Some(inner) = super::by_magic(&inner).or_else(|| super::by_rule(&inner, Path::new(""))) {
-        return Some(found(format!("base64{before}, and what it holds is {}", inner.name)));
+        return Some(found(format!("base64{before}, and its content is {}", inner.name)));
     }
     let name = format!("text that looks like base64{before}");
     let mixed = [|c: char| c.is_ascii_lowercase(), |c: char| c.is_ascii_uppercase(), |c: char| c.is_ascii_digit()];
@@ -342,7 +342,7 @@ fn encoded(text: &str) -> Option<Identified> {
 
 fn plain(text: &str) -> Option<Identified> {
     let first = text.lines().find(|line| !line.trim().is_empty())?;
-    // One character again and again is what erased memory looks like.
+    // Erased memory looks like one repeated character.
     if text.chars().filter(|c| !c.is_whitespace()).collect::<BTreeSet<_>>().len() < 2 {
         return None;
     }
