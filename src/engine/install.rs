@@ -9,7 +9,7 @@
 //! DATA-DIR                       → DATA-DIR.old-STAMP     the existing directory, only with a plan
 //! WAL-DIR                        → WAL-DIR.old-STAMP
 //! …/.requorum-XXXXXXXX/new       → WAL-DIR
-//! …/.requorum-XXXXXXXX/new       → DATA-DIR               last: until then there is none, so no etcd finds half of one
+//! …/.requorum-XXXXXXXX/new       → DATA-DIR               last: until then it does not exist, so no etcd finds half of one
 //! ```
 //! A mount point cannot be renamed: its entries are moved to `requorum-old-STAMP` inside it. Nothing is overwritten,
 //! and nothing is removed except staging directories. If a run is killed, its list is resumed or rolled back by its

@@ -93,7 +93,7 @@ impl Expected {
         found.ok_or_else(|| Error::new(ErrorKind::Bug, format!("{name}: in the plan but not in its member table")))
     }
 
-    /// Returns the first difference between a reported member and the plan, in a clause; `None` if there is none.
+    /// Returns the first difference between a reported member and the plan, in a clause; `None` if it is as planned.
     pub fn differs(&self, claim: &Restored) -> Option<String> {
         let differs = |what: &str, found: &dyn std::fmt::Display, planned: &dyn std::fmt::Display| {
             Some(format!("{what} is {found}, but the plan has {planned}"))

@@ -114,7 +114,7 @@ fn last_revision(page: &[u8], id: u64) -> Option<i64> {
     (0..count).rev().take(64).find_map(row)
 }
 
-/// Returns a sentence on what newer rows outside the tree mean; `None` if there are none.
+/// Returns a sentence on what newer rows outside the tree mean; `None` without such rows.
 pub fn newer_rows(newest: Option<i64>, last: i64) -> Option<String> {
     let newest = newest.filter(|newest| *newest > last)?;
     Some(format!(

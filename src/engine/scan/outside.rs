@@ -145,7 +145,7 @@ fn bucket_of(bucket: Option<&[u8]>, key: &[u8], value: &[u8]) -> Option<RowKind>
 }
 
 impl OutsideRows {
-    /// Describes them: `they contain 1 lease that the trees lack: deleted later, or lost`; `None` if there are none.
+    /// Describes them: `they contain 1 lease that the trees lack: deleted later, or lost`; `None` without such rows.
     pub fn words(&self) -> Option<String> {
         let named: Vec<String> = self.rows.iter().map(|(of, rows)| of.words(*rows)).collect();
         self.rows.values().any(|rows| *rows > 0).then(|| {

@@ -35,7 +35,7 @@ struct Secret {
 pub struct Read {
     /// The rows.
     pub rows: BTreeMap<RowKey, String>,
-    /// `meta/consistent_index`; 0 if there is none.
+    /// `meta/consistent_index`; 0 if it is missing.
     pub consistent_index: u64,
 }
 

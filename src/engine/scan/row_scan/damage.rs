@@ -22,7 +22,7 @@ impl RowScan {
         self.limited.iter().map(|(_, why)| why.clone()).collect::<Vec<_>>().into_iter()
     }
 
-    /// Returns the damage that may be accepted; `None` if there is none, or if the file has other problems too.
+    /// Returns the damage that may be accepted; `None` without damage, or if the file has other problems too.
     pub fn acceptable(&self, hashed: bool) -> Option<LimitedDamage> {
         let why = self.damage().filter(|_| !self.limited.is_empty() && self.findings.errors.is_empty())?;
         let parts = self.limited.iter().map(|(part, _)| *part).collect();
@@ -33,7 +33,7 @@ impl RowScan {
     pub fn damage(&self) -> Option<String> {
         let revision = thousands(self.last.main.unsigned_abs());
         let readable = |why: &str| {
-            format!("{why}; what can be read is complete: revision {revision}, {}", count(self.keys, "key", "keys"))
+            format!("{why}; what can be read is intact: revision {revision}, {}", count(self.keys, "key", "keys"))
         };
         let whys: Vec<&str> = self.limited.iter().map(|(_, why)| why.as_str()).collect();
         let limited = (!whys.is_empty()).then(|| match self.findings.errors.is_empty() {
@@ -88,7 +88,7 @@ impl ScanError {
                     Some(found) => trouble.why(format!("{why}; it is {}", found.name)).hint(found.hint),
                     None => trouble
                         .why(why)
-                        .hint("Use another snapshot; a copy of member/snap/db is complete only if etcd was stopped."),
+                        .hint("Use another snapshot; a copy of member/snap/db is consistent only if etcd was stopped."),
                 }
             }
         }

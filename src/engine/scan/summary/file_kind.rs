@@ -15,7 +15,7 @@ use crate::{
 pub enum Trailer {
     /// It matches.
     Ok,
-    /// There is none, as in a copy of `member/snap/db`.
+    /// It is missing, as in a copy of `member/snap/db`.
     Missing,
     /// It does not match.
     Wrong,
