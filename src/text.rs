@@ -8,6 +8,7 @@
 //! measures, cuts and pads text.
 
 pub mod columns;
+pub mod confusables;
 pub mod escape;
 mod foreign;
 #[cfg(test)]

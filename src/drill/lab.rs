@@ -423,6 +423,6 @@ fn version(etcd: crate::etcd::version::Minor) -> String {
 }
 
 fn loopback(url: &str) -> Option<(IpAddr, u16)> {
-    let url = crate::domain::members::url::parse(url).ok()?;
+    let url = crate::domain::model::url::parse(url).ok()?;
     url.ip().filter(IpAddr::is_loopback).map(|ip| (ip, url.port))
 }

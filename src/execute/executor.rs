@@ -5,7 +5,7 @@
 //! Every step leaves its result on the host, so running again resumes an interrupted run.
 
 use crate::{
-    domain::preflight::old_cluster,
+    domain::model::old_cluster,
     execute::{build, build_claims, install, prepare},
 };
 use std::collections::BTreeSet;
@@ -37,10 +37,11 @@ use crate::{
         model::{
             host_address,
             observations::EndpointFacts,
+            old_cluster::EndpointKind as DoorKind,
             plan::{Member, Plan},
         },
         preflight::{
-            blockers::{self, Blocker, EndpointKind as DoorKind},
+            blockers::{self, Blocker},
             final_check::{self, Asked},
         },
         quorum::{

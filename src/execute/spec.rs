@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::Cancel;
 use crate::{
     domain::{
-        model::{host_address, plan::Plan},
-        preflight::{old_cluster::Old, stop::RunningEtcd},
+        model::{host_address, old_cluster::Old, plan::Plan},
+        preflight::stop::RunningEtcd,
     },
     engine::install::run_lock::Run,
     error::{Error, ErrorKind, Result},

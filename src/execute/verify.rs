@@ -17,11 +17,8 @@ use crate::{
                 rows::StoredRows,
                 started::{Canary, Data, Observed, ObservedMember, PlannedHash, Process, Queried, Reached, Watched},
             },
+            old_cluster::{Endpoint, Old, ProbeResult},
             plan::{Member, Plan},
-        },
-        preflight::{
-            blockers::{Endpoint, ProbeResult},
-            old_cluster::Old,
         },
         quorum::probe_rounds,
         verify::{self, Outcome, Question, Topic, Verification, VerifyResult},

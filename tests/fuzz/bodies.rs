@@ -17,8 +17,8 @@ use requorum::{
     },
     bbolt::{ReadAt, View, check},
     domain::{
-        members::{build_plan::verify, table, url, validate},
-        model::{plan_yaml, source_ref},
+        members::{build_plan::verify, table, validate},
+        model::{plan_yaml, source_ref, url},
     },
     engine::{
         durable_fs::Disk,

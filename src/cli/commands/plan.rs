@@ -19,13 +19,14 @@ use crate::{
             cell::{Origin, Row},
             certificates, inventory, prefill,
             table::{self, About, Column, Problem, Severity},
+            token::Shared,
         },
         model::{
             observations::{Answer, Content, EndpointFacts, KnownMember, disk::DirFacts},
+            old_cluster::Old,
             plan::Plan,
             plan_yaml, revisions, source_ref,
         },
-        preflight::{old_cluster::Old, token::Shared},
         sources::revision_bump::{self, Proposal},
     },
     engine::{

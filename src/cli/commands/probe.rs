@@ -19,11 +19,10 @@ use crate::{
         },
         quorum::{
             known::{KnownState, NewerAt},
-            probe_rounds,
+            newest_dir, probe_rounds,
             scope::{self, Belongs, Scope},
             verdict::{Evidence, QuorumReport, verdict},
         },
-        sources::newest_dir,
     },
     engine::progress::Flow,
     error::{Error, ErrorKind, Result},

@@ -16,16 +16,13 @@ use crate::{
             build_plan::brought,
             cell::Row,
             table::{self, Column, Problem},
+            token::Shared,
         },
         model::{
             observations::{Content, FileFacts, Health},
+            old_cluster::{Endpoint, EndpointKind as DoorKind, Old, ProbeResult},
             revisions,
             source_ref::ObjectUrl,
-        },
-        preflight::{
-            blockers::{Endpoint, EndpointKind as DoorKind, ProbeResult},
-            old_cluster::Old,
-            token::Shared,
         },
         sources::revision_bump::DOCUMENTED,
     },

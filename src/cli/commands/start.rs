@@ -17,7 +17,7 @@ use crate::cli::{
     print, print_done, print_json, warn,
 };
 use crate::{
-    domain::preflight::{old_cluster::Old, start::Start},
+    domain::{model::old_cluster::Old, preflight::start::Start},
     error::{Error, ErrorKind, Result},
     execute::{
         executor::{self, Consent, ExecutionSpec, Goal, Placement},

@@ -6,25 +6,26 @@ pub(crate) mod tests;
 
 use super::{
     cell::{Origin, Row},
-    certificates, confusables, prefill,
+    certificates, prefill,
     table::{self, Column, Problem},
 };
 use crate::domain::members::validate;
 use crate::etcd::version::Minor;
+use crate::text::confusables;
 use crate::{
     domain::{
+        members::token::Shared,
         model::{
             observations::{Content, FileFacts, Health},
+            old_cluster::Old,
             options::Options,
             plan::{Member, Plan, Source},
             revisions::{self, Revisions},
         },
-        preflight::{old_cluster::Old, token::Shared},
     },
     text::phrase,
 };
 
-pub use crate::domain::render::plan_steps::{beginning, dirs, outcome, sentences};
 pub use snapshot::brought;
 
 /// What the operator chose so far.

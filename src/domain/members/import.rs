@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::{
     cell::{Origin, Row},
-    confusables,
     table::{self, Column, Problem},
 };
+use crate::text::confusables;
 use crate::text::phrase::all;
 
 /// No paste is longer.

@@ -1,5 +1,5 @@
 //! What must not keep running next to a restored cluster: old members that still answer, directories in use, and what
-//! would start an old etcd again. Which endpoints to ask ([`doors`]), and what blocks by the answers ([`fences`]).
+//! would start an old etcd again: what blocks by the answers ([`fences`]).
 //!
 //! A member that was declared lost but still runs keeps serving the old data to its clients, and may mix with the new
 //! members where they share a token. So every such answer blocks until what answers is stopped, or until a text that is
@@ -8,52 +8,23 @@
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::domain::preflight::token;
+use crate::domain::members::token::Shared;
 use std::path::Path;
 
-pub use crate::domain::preflight::{
-    blocker::{Blocker, Lift},
-    old_cluster::{Endpoint, EndpointKind, Old, doors, may_be_of},
-};
+pub use crate::domain::preflight::blocker::{Blocker, Lift};
 use crate::{
-    domain::{
-        members::url,
-        model::{
-            observations::{
-                config::{ConfigFacts, ConfigKind, Origin},
-                disk::{DirFacts, DirState, Held},
-            },
-            plan::{Member, Plan},
-            revisions,
+    domain::model::{
+        observations::{
+            config::{ConfigFacts, ConfigKind, Origin},
+            disk::{DirFacts, DirState, Held},
         },
+        old_cluster::{Endpoint, EndpointKind, Old, ProbeResult},
+        plan::{Member, Plan},
+        revisions, url,
     },
     text::phrase::{all, shell_word},
 };
 use crate::{etcd::membership::Id, text::Shown};
-
-/// The result of probing an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProbeResult {
-    /// The connection was refused: nothing listens.
-    Nobody,
-    /// It is unknown from here, for this reason: `no answer in 2 s`.
-    Unclear(String),
-    /// Something other than etcd answers, as described.
-    Stranger(String),
-    /// An etcd answers.
-    Etcd {
-        /// Its cluster, where it reported one.
-        cluster: Option<Id>,
-        /// Its member ID, where it reported one.
-        member: Option<Id>,
-        /// Its version, empty where it reported none.
-        version: String,
-        /// Its store's revision, where it reported one.
-        revision: Option<i64>,
-    },
-    /// The connection is accepted without identification; what was received, in a few words.
-    Somebody(String),
-}
 
 /// Everything observed before a plan is executed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -107,7 +78,7 @@ pub fn fences(plan: &Plan, old: &Old, seen: &Observations) -> Vec<Blocker> {
         }
     }
     // What is wrong with the plan itself comes first.
-    out.splice(0..0, token::Shared::of_plan(plan, old).fence().into_iter().chain(reused(plan, new, seen)));
+    out.splice(0..0, shared_ids(&Shared::of_plan(plan, old)).into_iter().chain(reused(plan, new, seen)));
     out.sort_by_key(|fence| fence.typed.is_none());
     let mut met: Vec<(String, Option<String>)> = Vec::new();
     out.retain(|fence| {
@@ -130,6 +101,18 @@ fn reused(plan: &Plan, new: Option<Id>, seen: &Observations) -> Option<Blocker> 
     });
     let newest = answers.chain(plan.revisions.newest.clone()).max_by_key(|known| known.revision)?;
     twice(plan, &seen.clients, &newest)
+}
+
+/// Returns the blocker for a plan whose IDs are those of the old cluster.
+fn shared_ids(ids: &Shared) -> Option<Blocker> {
+    Some(Blocker {
+        what: ids.sentence()?,
+        evidence: Vec::new(),
+        lift: "Make the plan with another token: without --initial-cluster-token `requorum plan` makes a new one; in \
+               the wizard g on Members does."
+            .into(),
+        typed: ids.override_text(),
+    })
 }
 
 /// Returns the blocker for a revision of the old cluster that the restored one issues again. Where no client is known to keep

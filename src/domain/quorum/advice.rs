@@ -11,7 +11,7 @@ use crate::{
             MemberStatus, NoAnswer,
             disk::{DirFacts, DirState},
         },
-        sources::newest_dir::{Age, reach_words},
+        quorum::newest_dir::{Age, reach_words},
     },
     text::{
         Shown,

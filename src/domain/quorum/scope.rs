@@ -15,13 +15,13 @@ use serde::Serialize;
 
 use super::{known::DEFAULT_CLUSTER, misplaced::of_given, probe_rounds::at};
 use crate::{
-    domain::{
-        members::url,
-        model::observations::{
+    domain::model::{
+        observations::{
             Answer, EndpointFacts, KnownMember, MemberStatus,
             config::{ConfigFacts, ConfigKind},
             disk::DirFacts,
         },
+        url,
     },
     text::phrase::{all, natural, plural},
 };

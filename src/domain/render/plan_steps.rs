@@ -2,11 +2,11 @@
 
 use crate::{
     domain::{
+        members::token::Shared,
         model::{
             host_address,
             plan::{Member, Plan},
         },
-        preflight::token::Shared,
     },
     etcd::version::Minor,
     text::{

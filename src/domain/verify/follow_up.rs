@@ -2,9 +2,9 @@
 
 use super::{Case, Next, shown};
 use crate::{
-    domain::{
-        members::url,
-        model::observations::started::{Data, Kubernetes, Lease, Queried},
+    domain::model::{
+        observations::started::{Data, Kubernetes, Lease, Queried},
+        url,
     },
     text::{
         number::thousands,

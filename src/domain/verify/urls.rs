@@ -3,10 +3,7 @@
 
 use super::{Case, Check, Outcome, Topic};
 use crate::{
-    domain::{
-        members::url,
-        model::{observations::started::Reached, plan::Member},
-    },
+    domain::model::{observations::started::Reached, plan::Member, url},
     text::{Foreign, phrase::all},
 };
 

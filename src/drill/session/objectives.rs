@@ -75,7 +75,7 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             )
         }),
         Fact::ByAddress => of_plan(state, |plan| {
-            let named = |url: &&String| crate::domain::members::url::parse(url).is_ok_and(|url| url.ip().is_none());
+            let named = |url: &&String| crate::domain::model::url::parse(url).is_ok_and(|url| url.ip().is_none());
             match plan.members.iter().flat_map(|m| &m.peer_urls).find(named) {
                 Some(url) => (false, format!("{url} has a host name")),
                 None => (true, "every peer URL has an IP address".into()),

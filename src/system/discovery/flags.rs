@@ -9,11 +9,9 @@ use serde_json::Value;
 use super::{host_names::OPEN, systemd};
 use crate::{
     domain::{
+        members::etcd_flags::is_known,
         model::observations::config::{Setting, WITHHELD},
-        render::start::{
-            etcd_flags::is_known,
-            values::{self, ValueKind},
-        },
+        render::start::values::{self, ValueKind},
     },
     text::phrase::all,
     yaml::number_text,

@@ -29,7 +29,7 @@ use super::{
     http_probes::{self, Page, Version},
 };
 use crate::{
-    domain::preflight::blockers::{Endpoint, EndpointKind, ProbeResult},
+    domain::model::old_cluster::{Endpoint, EndpointKind, ProbeResult},
     etcd::membership::Id,
     system::net::http::HttpError,
 };

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 use super::AT_A_TIME;
 use crate::{
-    domain::{model::plan::Plan, preflight::old_cluster::Old, render::start::HostKnown},
+    domain::{
+        model::{old_cluster::Old, plan::Plan},
+        render::start::HostKnown,
+    },
     error::{Error, Result},
     execute::{
         Cancel,

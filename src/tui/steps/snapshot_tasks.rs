@@ -75,7 +75,7 @@ pub(in crate::tui) fn journaled(model: &mut Model, found: &[(PathBuf, Outcome<Ve
     let mut sources: Vec<Journaled> = Vec::new();
     for records in found.iter().filter_map(|(_, records)| records.as_ref().ok()) {
         let Some(plan) = resume::last_plan(records) else { continue };
-        let place = |text: &str| crate::domain::members::url::place(text).unwrap_or_else(|| (text.to_string(), 0));
+        let place = |text: &str| crate::domain::model::url::place(text).unwrap_or_else(|| (text.to_string(), 0));
         let urls: Vec<_> = plan.members.iter().flat_map(|m| &m.client_urls).map(|url| place(url)).collect();
         let at_endpoint = endpoints.iter().any(|endpoint| urls.contains(&place(endpoint)));
         let same_label = model.label_settled && model.label == plan.label;

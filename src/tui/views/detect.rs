@@ -12,8 +12,7 @@ use crate::text::{columns, number};
 use crate::{
     domain::{
         model::observations::{Answer, EndpointFacts, Hashed, MemberStatus, OwnHealth, Read, Source},
-        quorum::{scope::Belongs, verdict::QuorumVerdict},
-        sources::newest_dir,
+        quorum::{newest_dir, scope::Belongs, verdict::QuorumVerdict},
     },
     etcd::membership::Id,
     text::Shown,

@@ -8,7 +8,6 @@ use super::Draft;
 use crate::{
     domain::{
         members::{
-            confusables,
             table::{Column, Problem},
             validate,
         },
@@ -19,7 +18,7 @@ use crate::{
     },
     etcd::version::Minor,
     text::{
-        Shown,
+        Shown, confusables,
         number::{byte_count, thousands},
         phrase::{all, plural},
     },

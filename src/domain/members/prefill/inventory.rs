@@ -1,11 +1,13 @@
 //! The operator's inventory on top of what is known: it says who is in the new cluster.
 
 use crate::{
-    domain::members::{
-        cell::{Origin, Row, Suggestion},
-        inventory::InventoryHost,
-        table::{self, Column},
-        url::{self, CLIENT_PORT, PEER_PORT, Scheme, Url},
+    domain::{
+        members::{
+            cell::{Origin, Row, Suggestion},
+            inventory::InventoryHost,
+            table::{self, Column},
+        },
+        model::url::{self, CLIENT_PORT, PEER_PORT, Scheme, Url},
     },
     text::phrase::all,
 };

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use super::*;
-use crate::domain::preflight::old_cluster::MOST_DOORS;
+use crate::domain::model::old_cluster::{MOST_DOORS, doors};
 use crate::domain::{
     members::build_plan,
     model::observations::{

@@ -3,7 +3,8 @@
 
 pub use super::format_input::{File, StartFormat};
 use super::format_input::{FormatInput, Rendered};
-use super::{Known, command_sheet, config_file, container, etcd_flags, launch, static_pod, systemd};
+use super::{Known, command_sheet, config_file, container, launch, static_pod, systemd};
+use crate::domain::members::etcd_flags;
 use crate::{
     domain::{
         model::{

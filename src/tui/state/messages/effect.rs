@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::{
     domain::{
         members::certificates,
-        model::{observations::KnownMember, plan::Plan, source_ref::Download},
-        preflight::{old_cluster::Old, stop::RunningEtcd},
+        model::{observations::KnownMember, old_cluster::Old, plan::Plan, source_ref::Download},
+        preflight::stop::RunningEtcd,
         quorum::hash_pairs::Pair,
     },
     etcd::membership::Id,

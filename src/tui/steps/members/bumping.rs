@@ -4,8 +4,7 @@ use crate::domain::sources::known_revisions;
 use crate::tui::app::Model;
 use crate::{
     domain::{
-        model::revisions::Revisions,
-        preflight::old_cluster::Old,
+        model::{old_cluster::Old, revisions::Revisions},
         quorum::scope::Belongs,
         sources::revision_bump::{self as bumps, Known, Proposal},
     },
@@ -113,7 +112,7 @@ pub(super) fn revisions(model: &Model) -> Revisions {
 /// What members of the cluster that is meant answered, without those that may have been restored from the plan that
 /// this wizard was opened with. While it is not known which cluster is meant, all count.
 pub(in crate::tui) fn seen(model: &Model) -> Vec<crate::domain::model::observations::EndpointFacts> {
-    use crate::domain::{model::observations::Answer, preflight::old_cluster::may_be_of};
+    use crate::domain::model::{observations::Answer, old_cluster::may_be_of};
     let mut facts = model.detect.facts();
     let scope = model.detect.scope();
     facts.retain(|f| !matches!(&f.answer, Answer::Says(says) if scope.of_cluster(says.cluster_id) == Belongs::Other));

@@ -12,10 +12,9 @@ use super::super::{
 };
 use crate::{
     domain::{
-        model::plan::Plan,
+        model::{old_cluster::Old, plan::Plan},
         preflight::{
             blockers::{self, Blocker, Observations},
-            old_cluster::Old,
             stop::RunningEtcd,
         },
     },

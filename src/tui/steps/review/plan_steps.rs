@@ -5,12 +5,12 @@ use crate::text::time;
 use crate::{domain::render::plan_steps, text::number};
 use crate::{
     domain::{
-        members::table::Severity,
+        members::{table::Severity, token::Shared},
         model::{
             host_address,
             plan::{Member, Plan},
         },
-        preflight::{host_report::Look, hosts, token::Shared},
+        preflight::{host_report::Look, hosts},
     },
     text::{Shown, number::thousands, phrase::plural},
     tui::{
