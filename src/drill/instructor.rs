@@ -203,5 +203,5 @@ fn line<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// Returns text that is safe for a terminal: one line without control characters.
 pub fn tame(text: &str) -> String {
-    crate::text::phrase::comment(text)
+    crate::text::quote::comment(text)
 }

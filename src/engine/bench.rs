@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    text::number::size,
+    text::size::size,
 };
 
 /// The plan for the restores of several members.

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Fault},
     execute::RowEvent,
     system::journal::Event,
-    text::{Foreign, Shown, number::size},
+    text::{Foreign, Shown, size::size},
 };
 
 /// One line.

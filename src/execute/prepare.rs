@@ -34,10 +34,7 @@ use crate::{
         host_session::HostSession,
         ssh::{Program, unexpected},
     },
-    text::{
-        Foreign, Shown,
-        phrase::{all, plural},
-    },
+    text::{Foreign, Shown, join::all, number::plural},
 };
 
 /// A host that is ready for its members.

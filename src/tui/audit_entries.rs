@@ -16,8 +16,8 @@ use crate::{
     },
     text::{
         Shown,
-        number::thousands,
-        phrase::{all, plural},
+        join::all,
+        number::{plural, thousands},
     },
 };
 

@@ -51,7 +51,7 @@ pub fn ending(model: &Model) -> Ending {
     }
     if let Some(plan) = model.restore.plan.as_ref().filter(|_| !model.options.journals.as_os_str().is_empty()) {
         let path = journal::of_plan(&model.options.journals, plan);
-        let journal = crate::text::phrase::shell_word(&path.to_string_lossy()).into_owned();
+        let journal = crate::text::quote::shell_word(&path.to_string_lossy()).into_owned();
         lines.push(format!("the journal: {}", path.shown()));
         if outcome == Outcome::Restored {
             lines.push(format!("verify: requorum verify {journal}"));

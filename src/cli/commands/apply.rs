@@ -238,7 +238,7 @@ fn writable(journal: PathBuf, made: &Plan) -> PathBuf {
     }
     let home = made.members.first().map(|m| run_lock::home(&m.data_dir)).unwrap_or_default();
     let journal = home.join(journal.file_name().unwrap_or_default());
-    let file = crate::text::phrase::shell_word(&journal.to_string_lossy()).into_owned();
+    let file = crate::text::quote::shell_word(&journal.to_string_lossy()).into_owned();
     warn(&format!(
         "Warning: the directory of the plan is not writable, so the journal is {}. Use it for resume, undo and report: \
          requorum undo {file}",
@@ -375,7 +375,7 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     let (told, fences) = teller.found.into_inner().unwrap_or_else(PoisonError::into_inner);
     let stray = |text: &&String| told && !fences.iter().any(|fence| fence.typed.as_ref() == Some(text));
     for text in how.overrides.iter().filter(stray) {
-        let text = crate::text::phrase::shell_word(text);
+        let text = crate::text::quote::shell_word(text);
         warn(&format!("Warning: --override {text} matches no blocker."));
     }
     let fences: Vec<Blocker> = fences.into_iter().filter(|fence| fence.blocks(&how.overrides)).collect();
@@ -420,7 +420,7 @@ fn lifts(trouble: Error, blocking: &[String], reasoned: bool) -> Error {
         return trouble;
     }
     let flags: Vec<String> =
-        blocking.iter().map(|text| format!("--override {}", crate::text::phrase::shell_word(text))).collect();
+        blocking.iter().map(|text| format!("--override {}", crate::text::quote::shell_word(text))).collect();
     let reason = if reasoned { " --reason WHY" } else { "" };
     let hint = format!("{}\n  To override: {}{reason}", trouble.hint, flags.join(" "));
     trouble.hint(hint)

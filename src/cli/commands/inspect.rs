@@ -38,7 +38,8 @@ use crate::{
         Shown,
         number::{count, thousands},
         stdio::{self, OutputFormat},
-        value::{shown, table},
+        table::table,
+        value::shown,
     },
 };
 

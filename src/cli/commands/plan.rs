@@ -214,7 +214,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
                 None => row.set(Column::Client, table::default_clients(row.text(Column::Peer)), Origin::Proposed),
             }
         }
-        row.set(Column::Flags, crate::text::phrase::quoted_line(&args.etcd_flags), Origin::Typed);
+        row.set(Column::Flags, crate::text::quote::quoted_line(&args.etcd_flags), Origin::Typed);
     }
     if let Some(stray) = clients.iter().find(|c| !rows.iter().any(|r| r.text(Column::Name) == c.text(Column::Name))) {
         return Err(Error::new(ErrorKind::Input, "--client-urls: invalid value")
@@ -264,7 +264,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
     }
     if let Some(why) = why {
         let without = Plan { bump_revision: 0, ..built.plan.clone() };
-        let lift = crate::text::phrase::shell_word(&revisions::override_text(&without)).into_owned();
+        let lift = crate::text::quote::shell_word(&revisions::override_text(&without)).into_owned();
         text += &format!("  {why}; to leave it out: --bump-revision 0 --override {lift}\n");
     }
     if !answers.iter().any(|fact| matches!(fact.answer, Answer::Says(_))) {
@@ -337,14 +337,14 @@ pub(in crate::cli) fn overridden(what: &str, problems: &[Problem], overrides: &[
     refuse_problems(what, &rest, names)?;
     let known = |text: &&String| !problems.iter().any(|problem| problem.lift.as_ref() == Some(text));
     for text in overrides.iter().filter(known) {
-        warn(&format!("Warning: --override {} matches no blocker.", crate::text::phrase::shell_word(text)));
+        warn(&format!("Warning: --override {} matches no blocker.", crate::text::quote::shell_word(text)));
     }
     let Some((first, more)) = open.split_first() else { return Ok(()) };
     let also = more.iter().map(|problem| format!("also: {}", problem.text));
     let flags: Vec<String> = open
         .iter()
         .filter_map(|problem| problem.lift.as_ref())
-        .map(|text| format!("--override {}", crate::text::phrase::shell_word(text)))
+        .map(|text| format!("--override {}", crate::text::quote::shell_word(text)))
         .collect();
     let hint: Vec<String> = also.chain([format!("To override: {}", flags.join(" "))]).collect();
     Err(Error::new(ErrorKind::Refused, what).why(&first.text).hint(hint.join("\n  ")))
@@ -436,7 +436,7 @@ fn of_file(path: &Path) -> Result<Plan> {
     if length > plan_yaml::MAX_BYTES as u64 {
         return Err(Error::new(ErrorKind::Input, format!("{}: not a plan", path.shown())).why(format!(
             "its size is {}; the limit is {} bytes",
-            crate::text::number::byte_count(length),
+            crate::text::size::byte_count(length),
             plan_yaml::MAX_BYTES
         )));
     }
@@ -463,7 +463,7 @@ pub(in crate::cli) fn inventory(path: &Path) -> Result<Vec<inventory::InventoryH
     if length > plan_yaml::MAX_BYTES as u64 {
         return Err(Error::new(ErrorKind::Input, format!("{}: not an inventory", path.shown())).why(format!(
             "its size is {}; the limit is {} bytes",
-            crate::text::number::byte_count(length),
+            crate::text::size::byte_count(length),
             plan_yaml::MAX_BYTES
         )));
     }

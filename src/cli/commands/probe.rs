@@ -229,7 +229,7 @@ fn says(fact: &EndpointFacts) -> Option<&MemberStatus> {
 }
 
 fn sentence(words: &str) -> String {
-    crate::text::time::sentence(words)
+    crate::text::join::sentence(words)
 }
 
 fn text(finding: &QuorumReport, facts: &[EndpointFacts], around: &MachineFacts, scope: &Scope) -> String {

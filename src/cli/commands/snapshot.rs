@@ -38,8 +38,8 @@ use crate::{
     text::{
         Shown,
         columns::{self, Align},
-        number::size,
-        phrase::all,
+        join::all,
+        size::size,
     },
 };
 

@@ -19,7 +19,7 @@ use crate::{
     system::{Clock, journal::Journal, local::Local},
     text::{
         columns::{Align, column_width, pad, width, wrap},
-        time::sentence,
+        join::sentence,
     },
 };
 

@@ -9,21 +9,21 @@ use super::{
     certificates, prefill,
     table::{self, Column, Problem},
 };
-use crate::domain::members::validate;
+use crate::domain::{
+    members::token::Shared,
+    model::{
+        observations::{Content, FileFacts, Health},
+        old_cluster::Old,
+        options::Options,
+        plan::{Member, Plan, Source},
+        revisions::{self, Revisions},
+    },
+};
 use crate::etcd::version::Minor;
 use crate::text::confusables;
 use crate::{
-    domain::{
-        members::token::Shared,
-        model::{
-            observations::{Content, FileFacts, Health},
-            old_cluster::Old,
-            options::Options,
-            plan::{Member, Plan, Source},
-            revisions::{self, Revisions},
-        },
-    },
-    text::phrase,
+    domain::members::validate,
+    text::{join, quote},
 };
 
 pub use snapshot::brought;
@@ -133,7 +133,7 @@ fn learners(draft: &Draft) -> Option<Problem> {
         ),
         many => format!(
             "{} are learners in the snapshot and are left out of the new cluster, as a restore makes every member a voter; to have them as voters: --keep-learners, learners on Members, or rows of their own",
-            phrase::all(many)
+            join::all(many)
         ),
     };
     Some(Problem::warning(None, None, text))
@@ -212,7 +212,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
                 .with(Column::Client, m.client_urls.join(","), Origin::Typed)
                 .with(Column::DataDir, m.data_dir.to_string_lossy(), Origin::Typed)
                 .with(Column::WalDir, wal, Origin::Typed)
-                .with(Column::Flags, phrase::quoted_line(&m.etcd_flags), Origin::Typed)
+                .with(Column::Flags, quote::quoted_line(&m.etcd_flags), Origin::Typed)
         })
         .collect()
 }

@@ -15,7 +15,7 @@ use super::{
     table::{self, Column, Problem},
 };
 use crate::text::confusables;
-use crate::text::phrase::all;
+use crate::text::join::all;
 
 /// No paste is longer.
 const MAX_BYTES: usize = 1 << 18;

@@ -7,7 +7,7 @@
 use crate::{
     domain::model::{old_cluster::Old, plan::Plan},
     etcd::membership::Id,
-    text::phrase::{all, plural},
+    text::{join::all, number::plural},
 };
 
 /// What the IDs of a new cluster have in common with those of the old one.

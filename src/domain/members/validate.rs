@@ -23,7 +23,7 @@ use crate::{
 };
 use crate::{
     domain::model::{host_address, observations::KnownMember},
-    text::phrase::plural,
+    text::number::plural,
 };
 
 /// The token that etcd uses when none is given.

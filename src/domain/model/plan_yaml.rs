@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::plan::Plan;
-use crate::text::number::byte_count;
+use crate::text::size::byte_count;
 use crate::{
     error::{Error, ErrorKind, Result},
     yaml::{Schema, to_json},

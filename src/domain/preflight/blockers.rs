@@ -22,7 +22,7 @@ use crate::{
         plan::{Member, Plan},
         revisions, url,
     },
-    text::phrase::{all, shell_word},
+    text::{join::all, quote::shell_word},
 };
 use crate::{etcd::membership::Id, text::Shown};
 

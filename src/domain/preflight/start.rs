@@ -15,7 +15,7 @@ use crate::{
             url::{self, Url},
         },
     },
-    text::phrase::all,
+    text::join::all,
 };
 
 /// What starts a member.

@@ -15,8 +15,8 @@ use crate::{
     },
     text::{
         Shown,
+        join::{all, either},
         number::thousands,
-        phrase::{all, either},
     },
 };
 

@@ -16,8 +16,8 @@ use crate::{
     etcd::membership::Id,
     text::{
         Foreign, Shown,
-        number::thousands,
-        phrase::{all, plural},
+        join::all,
+        number::{plural, thousands},
     },
 };
 
@@ -44,7 +44,7 @@ fn by_words(by: By, serving: u64) -> String {
 impl Count<'_> {
     fn group_names(&self, group: &Serving<'_>) -> Vec<String> {
         let mut names: Vec<String> = group.says.iter().map(|(e, s)| self.name(e, s)).collect();
-        names.sort_by(|a, b| crate::text::phrase::natural(a, b));
+        names.sort_by(|a, b| crate::text::join::natural(a, b));
         names
     }
 
@@ -235,7 +235,7 @@ impl Count<'_> {
             let sides: Vec<String> = differ.map(side).collect();
             let text = format!(
                 "{}: one of them was started on an old, copied or restored data directory, or its data is damaged. Restore nothing and remove no member until you know which one holds your data; then replace the others one by one: etcdctl member remove ID, member add, and start each with an empty data directory.",
-                crate::text::phrase::either(&sides)
+                crate::text::join::either(&sides)
             );
             advice.push(Advice::new(Act::ReplaceOne, "", text));
         }
@@ -516,7 +516,7 @@ impl Count<'_> {
             };
             let show = format!(
                 "requorum snapshot save FILE --endpoints {from}, then requorum snapshot compare FILE {}",
-                crate::text::phrase::shell_word(&database)
+                crate::text::quote::shell_word(&database)
             );
             let silent = self.unknown_dirs().find(|(_, dir, _)| dir.data_dir.shown() == *at);
             let act = if silent.is_some() { Act::ShowFirst } else { Act::Show };

@@ -23,7 +23,10 @@ use crate::{
         },
         url,
     },
-    text::phrase::{all, natural, plural},
+    text::{
+        join::{all, natural},
+        number::plural,
+    },
 };
 use crate::{etcd::membership::Id, text::Shown};
 

@@ -22,7 +22,7 @@ use crate::{
         },
     },
     etcd::membership::Id,
-    text::{Foreign, Shown, phrase::natural},
+    text::{Foreign, Shown, join::natural},
 };
 
 /// The answers, counted by what the rule needs.

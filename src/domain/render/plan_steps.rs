@@ -11,8 +11,8 @@ use crate::{
     etcd::version::Minor,
     text::{
         Shown,
-        number::thousands,
-        phrase::{all, plural},
+        join::all,
+        number::{plural, thousands},
     },
 };
 

@@ -23,7 +23,10 @@ use crate::domain::members::etcd_flags::{self, Flag};
 use crate::text::Foreign;
 use crate::{
     domain::model::plan::{Member, Plan},
-    text::phrase::{all, shell_line, shell_word},
+    text::{
+        join::all,
+        quote::{shell_line, shell_word},
+    },
 };
 use context::Ground;
 pub use context::{HostKnown, Known};

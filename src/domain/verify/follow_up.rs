@@ -7,8 +7,9 @@ use crate::{
         url,
     },
     text::{
-        number::thousands,
-        phrase::{all, plural, shell_line},
+        join::all,
+        number::{plural, thousands},
+        quote::shell_line,
     },
 };
 

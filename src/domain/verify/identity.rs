@@ -17,10 +17,7 @@ use crate::{
         preflight::blockers,
     },
     etcd::membership::{Id, cluster_id, member_id},
-    text::{
-        Foreign, Shown,
-        phrase::{all, plural, shell_word},
-    },
+    text::{Foreign, Shown, join::all, number::plural, quote::shell_word},
 };
 
 /// etcd's default of `--initial-cluster-token`.

@@ -4,7 +4,7 @@
 use super::{Case, Check, Outcome, Topic};
 use crate::{
     domain::model::{observations::started::Reached, plan::Member, url},
-    text::{Foreign, phrase::all},
+    text::{Foreign, join::all},
 };
 
 /// URLs that a member advertises to clients and the plan does not have for it.

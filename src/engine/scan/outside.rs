@@ -145,7 +145,7 @@ impl Outside {
         (all > 0).then(|| {
             format!(
                 "{} {} in them that the trees lack: removed since, or lost",
-                crate::text::phrase::all(&named),
+                crate::text::join::all(&named),
                 if all == 1 { "is" } else { "are" }
             )
         })

@@ -4,7 +4,7 @@
 mod bound;
 mod decode;
 
-use crate::text::number;
+use crate::text::{number, size};
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom, Write},
@@ -151,7 +151,7 @@ pub(in crate::engine) fn unpack(
                 archive,
                 &format!(
                     "it unpacks to {}, and {} free",
-                    number::byte_count(bytes),
+                    size::byte_count(bytes),
                     number::count(free, "byte is", "bytes are")
                 ),
             )
@@ -291,7 +291,7 @@ fn pour(
         }
         bytes = bytes.saturating_add(filled as u64);
         if bytes > bound.most {
-            let most = number::byte_count(bound.most);
+            let most = size::byte_count(bound.most);
             let refused = |why: String| Err(Error::new(ErrorKind::Input, what()).why(why));
             return match bound.from {
                 Limit::Database => refused(format!("it unpacks to more than {most}, which no etcd database has")),

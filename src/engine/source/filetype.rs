@@ -226,7 +226,7 @@ pub fn is_tar(head: &[u8]) -> bool {
 
 /// A path as a shell takes it.
 pub fn quoted(path: &Path) -> String {
-    crate::text::phrase::shell_word(&path.to_string_lossy()).into_owned()
+    crate::text::quote::shell_word(&path.to_string_lossy()).into_owned()
 }
 
 /// Whether a compressed file is a tar archive by its name.

@@ -13,7 +13,7 @@ use crate::{
         model::observations::config::{Setting, WITHHELD},
         render::start::values::{self, ValueKind},
     },
-    text::phrase::all,
+    text::join::all,
     yaml::number_text,
 };
 
@@ -38,7 +38,7 @@ pub(super) fn beyond(words: &[String]) -> Option<String> {
     let rest = parsed(words, "").1;
     let rest = rest.strip_prefix(&["--".to_string()]).unwrap_or(&rest);
     let first = rest.first()?;
-    let line: String = crate::text::phrase::shell_line(rest).replace(OPEN, "").chars().take(200).collect();
+    let line: String = crate::text::quote::shell_line(rest).replace(OPEN, "").chars().take(200).collect();
     Some(format!(
         "etcd does not start with the word {first} among its flags (the syntax of a boolean flag is --FLAG=VALUE); it \
          is left out together with what follows it: {line}"

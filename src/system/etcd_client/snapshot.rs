@@ -56,7 +56,7 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
         Err(Cut::Miss(miss)) => {
             return Err(Error::new(
                 ErrorKind::Failed,
-                format!("{endpoint}: snapshot interrupted after {}", crate::text::number::byte_count(part.bytes)),
+                format!("{endpoint}: snapshot interrupted after {}", crate::text::size::byte_count(part.bytes)),
             )
             .why(miss.words())
             .hint("What was received is removed. See the member's log and try again, or use another member."));
@@ -318,7 +318,7 @@ impl Part {
             format!(
                 "{}: writing the snapshot failed after {}",
                 self.path.shown(),
-                crate::text::number::byte_count(self.bytes)
+                crate::text::size::byte_count(self.bytes)
             ),
         );
         match error.kind() {

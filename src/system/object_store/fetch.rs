@@ -212,7 +212,7 @@ pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &m
                 if tries >= TRIES {
                     let lost = Error::new(
                         ErrorKind::NoAnswer,
-                        format!("{url}: download interrupted after {}", crate::text::number::byte_count(part.bytes)),
+                        format!("{url}: download interrupted after {}", crate::text::size::byte_count(part.bytes)),
                     );
                     return Err(kept(outcome.err().map_or(lost.clone(), |t| lost.why(t.why)), &part));
                 }

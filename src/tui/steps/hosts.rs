@@ -5,7 +5,7 @@ use super::{
     super::{app::Model, messages::Effect, widgets::theme::Tone},
     Step, members, review,
 };
-use crate::text::number;
+use crate::text::{join, size};
 use crate::tui::views::hosts;
 use crate::{
     domain::{
@@ -20,7 +20,7 @@ use crate::{
             stop::RunningEtcd,
         },
     },
-    text::{phrase::plural, time},
+    text::{number::plural, time},
 };
 
 /// What is known of the hosts.
@@ -75,7 +75,7 @@ impl State {
             Err(trouble) => trouble.sentence(),
             Ok(_) => first.errors().map(|problem| problem.text.as_str()).collect::<Vec<_>>().join("; "),
         };
-        let why = time::sentence(&format!("{} is not ready: {why}", hosts::display_name(&first.host)));
+        let why = join::sentence(&format!("{} is not ready: {why}", hosts::display_name(&first.host)));
         Some(match bad.len() - 1 {
             0 => format!("{why} r checks again."),
             1 => format!("{why} 1 more host is not ready. r checks again."),
@@ -213,5 +213,5 @@ pub(in crate::tui) fn filled(model: &mut Model, id: u64, here: &[String]) {
 pub(crate) fn size_and_age(look: &Look, dir: &std::path::Path, now: i64) -> Option<String> {
     let says = look.found.iter().find(|found| found.data_dir == dir)?.state.says()?;
     let age = says.written.map(|at| format!(", written {} ago", time::age(now.saturating_sub(at)))).unwrap_or_default();
-    Some(format!("{}{age}", number::size(says.database.bytes)))
+    Some(format!("{}{age}", size::size(says.database.bytes)))
 }

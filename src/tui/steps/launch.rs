@@ -1,6 +1,6 @@
 //! Launch: the start of each member in the format of the place where it is pasted, and what to know about the order.
 
-use crate::domain::render::runbook;
+use crate::{domain::render::runbook, text::join};
 use std::path::PathBuf;
 
 use super::{
@@ -21,7 +21,6 @@ use crate::domain::{
     quorum::scope::Belongs,
     render::start::{self, HostKnown, Known, Launch, StartFormat},
 };
-use crate::text::time;
 
 /// The step's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -106,7 +105,7 @@ fn shown(model: &Model) -> Option<Shown> {
     Some(match start::page(plan, &command.member, form, &known(model)) {
         Ok(page) => Shown { text: page.start.clone(), copy: page.text(), notes: page.notes },
         Err(why) => {
-            let text = format!("# {}", time::sentence(&why));
+            let text = format!("# {}", join::sentence(&why));
             Shown { copy: text.clone(), text, notes: Vec::new() }
         }
     })
@@ -122,7 +121,7 @@ fn sheet(model: &Model) -> Option<String> {
     }
     let page = |name: &str| match start::page(plan, name, form, &known) {
         Ok(page) => page.text(),
-        Err(why) => format!("# {name}: {}\n", time::sentence(&why)),
+        Err(why) => format!("# {name}: {}\n", join::sentence(&why)),
     };
     Some(plan.members.iter().map(|m| page(&m.name)).collect::<Vec<_>>().join("\n"))
 }
@@ -254,7 +253,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     lines.push(Vec::new());
     for note in &shown.notes {
-        lines.extend(page.flow(" · ", &time::sentence(note), Tone::Plain, 6));
+        lines.extend(page.flow(" · ", &join::sentence(note), Tone::Plain, 6));
     }
     let keep = "y copies this to the terminal's clipboard, w saves the commands of all members, p saves the runbook. \
                 The commands are also printed when you quit.";
@@ -271,7 +270,7 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
     let (Some(launch), Some(shown)) = (list.get(model.launch.at), shown(model)) else {
         return (String::new(), Vec::new());
     };
-    let mut lines: Vec<String> = shown.notes.iter().map(|n| format!("· {}", time::sentence(n))).collect();
+    let mut lines: Vec<String> = shown.notes.iter().map(|n| format!("· {}", join::sentence(n))).collect();
     lines.push(String::new());
     lines.push("On one line:".into());
     lines.push(launch.command.clone());

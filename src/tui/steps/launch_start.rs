@@ -10,7 +10,7 @@ use super::{
     },
     Step,
 };
-use crate::text::time;
+use crate::text::join;
 use crate::{
     domain::{
         model::{
@@ -195,7 +195,7 @@ pub(super) fn words(model: &Model) -> Option<(String, Tone)> {
         ));
     }
     if let Some((_, words, tone)) = state.ended.iter().find(|(name, ..)| *name == member.name) {
-        return Some((time::sentence(words), *tone));
+        return Some((join::sentence(words), *tone));
     }
     if host_address::is_local(&member.host) {
         return None;
@@ -206,5 +206,5 @@ pub(super) fn words(model: &Model) -> Option<(String, Tone)> {
     }
     let (_, trouble) = state.troubles.iter().find(|(host, _)| host.is_empty() || *host == member.host)?;
     let words = format!("It is not known how its etcd was started before: {}", trouble.what);
-    Some((time::sentence(&words), Tone::Warn))
+    Some((join::sentence(&words), Tone::Warn))
 }

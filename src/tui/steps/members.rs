@@ -40,7 +40,7 @@ use crate::{
         quorum::scope::{self, Belongs},
     },
     etcd::version::Minor,
-    text::{Foreign, phrase::all},
+    text::{Foreign, join::all},
 };
 
 /// The draft as it is now, the open field's text included: what is judged while typing.

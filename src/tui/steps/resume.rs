@@ -20,7 +20,7 @@ use crate::{
         resume::{self, Unfinished, Unverified},
     },
     system::journal::Record,
-    text::{Shown, time},
+    text::{Shown, join},
 };
 
 /// What is known of them.
@@ -112,7 +112,7 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, found: Vec<(PathBuf, Res
             }
             Err(trouble) => {
                 let words = format!("{}: {}", trouble.what, trouble.why);
-                model.say(Tone::Warn, time::sentence(&words));
+                model.say(Tone::Warn, join::sentence(&words));
             }
         }
     }
@@ -212,7 +212,7 @@ fn restored(left: &Unverified) -> Vec<String> {
             .into(),
     ];
     if let Some((sentence, when)) = &left.seen {
-        lines.push(format!("Last verification {}, not passed: {}", at(when), time::sentence(sentence)));
+        lines.push(format!("Last verification {}, not passed: {}", at(when), join::sentence(sentence)));
     }
     lines.push(String::new());
     for member in &left.placed {
@@ -242,7 +242,7 @@ fn resumed(run: &Unfinished) -> Vec<String> {
     }
     lines.push(String::new());
     lines.push(match (run.goal(), run.undoes()) {
-        (Err(trouble), _) => time::sentence(&format!("{}: {}", trouble.what, trouble.why)),
+        (Err(trouble), _) => join::sentence(&format!("{}: {}", trouble.what, trouble.why)),
         (Ok(_), true) => "Resuming rolls its members back, after you type the label.".into(),
         (Ok(_), false) => {
             "Resuming checks every host again and continues from the first incomplete step. Nothing is done until you \

@@ -24,6 +24,7 @@ use super::{
     members::{self, draft},
     snapshot::loss_warning,
 };
+use crate::tui::views::hosts as hosts_view;
 use crate::{
     domain::{
         members::{build_plan, table::Problem},
@@ -31,9 +32,8 @@ use crate::{
         preflight::stop::RunningEtcd,
     },
     system::journal,
-    text::Shown,
+    text::{Shown, join},
 };
-use crate::{text::time, tui::views::hosts as hosts_view};
 
 /// The step's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -369,7 +369,7 @@ fn warnings(plan: &Plan, problems: &[Problem]) -> Vec<String> {
         .map(|(text, mut names)| {
             names.dedup();
             let who = if names.is_empty() { String::new() } else { format!("{}: ", names.join(", ")) };
-            time::sentence(&format!("{who}{text}"))
+            join::sentence(&format!("{who}{text}"))
         })
         .collect()
 }

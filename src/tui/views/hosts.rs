@@ -1,7 +1,7 @@
 //! A host in words: one sentence for its row, and all that was seen of it.
 
 use super::super::widgets::theme::Tone;
-use crate::text::number;
+use crate::text::size;
 use crate::tui::steps::hosts::size_and_age;
 use crate::{
     domain::{
@@ -30,7 +30,7 @@ pub(crate) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
     let Some(member) = plan.members.get(at) else { return ("", Tone::Plain, String::new()) };
     let mut words = vec![format!("ready, {}", who(facts))];
     if let Some(free) = look.place(&member.data_dir).and_then(|place| place.free) {
-        words.push(format!("{} free", number::size(free)));
+        words.push(format!("{} free", size::size(free)));
     }
     let warnings: Vec<&str> = look
         .problems
@@ -124,7 +124,7 @@ fn place(look: &Look, column: Column, dir: &std::path::Path, now: i64) -> Option
         PlaceState::Closed => "permission denied".into(),
         PlaceState::File => "not a directory".into(),
     };
-    let free = place.free.map(|free| format!(", {} free on {}", number::size(free), place.mount)).unwrap_or_default();
+    let free = place.free.map(|free| format!(", {} free on {}", size::size(free), place.mount)).unwrap_or_default();
     let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
     Some(format!("  {}: {state}; {}{owner}{free}", dir.shown(), place.there.shown()))
 }

@@ -8,22 +8,16 @@ use super::super::{
         theme::Tone,
     },
 };
-use crate::text::number;
+use crate::text::{number, size};
+use crate::tui::steps::{
+    restore::{Arrived, At, Host, Row, RowState, State, selected},
+    review::{self, Gate},
+};
 use crate::{
     engine::restore::Restored,
     error::{Error, ErrorKind, Remedy},
     execute::executor::Goal,
-    text::{
-        Shown,
-        phrase::{all, plural},
-    },
-};
-use crate::{
-    text::time,
-    tui::steps::{
-        restore::{Arrived, At, Host, Row, RowState, State, selected},
-        review::{self, Gate},
-    },
+    text::{Shown, join::all, number::plural},
 };
 
 impl Row {
@@ -194,7 +188,7 @@ fn before(state: &State) -> &'static str {
 /// What went over the wire, host by host.
 fn sent(state: &State) -> Option<String> {
     let each = state.hosts.iter().filter_map(|host| match host.snapshot.as_ref()? {
-        Arrived::Sent(sent) => Some(format!("{} {}", host.name, number::size(sent.packed))),
+        Arrived::Sent(sent) => Some(format!("{} {}", host.name, size::size(sent.packed))),
         Arrived::Had(_) if crate::domain::model::host_address::is_local(&host.name) => None,
         Arrived::Had(_) => Some(format!("{} had it", host.name)),
     });
@@ -231,14 +225,14 @@ fn phase(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
         (_, Some(At::Halts(_))) => one("stopping what runs there", Tone::Strong),
         (RowState::Works(at), _) => meter(at.phase().words(), at),
         (RowState::Built(r), _) => vec![
-            (format!("✔ verified, {} keys", time::thousands(r.keys)), Tone::Good),
-            (number::size(r.bytes), Tone::Plain),
+            (format!("✔ verified, {} keys", number::signed(r.keys)), Tone::Good),
+            (size::size(r.bytes), Tone::Plain),
         ],
         (RowState::Moving, _) => one("! half installed", Tone::Warn),
         (RowState::Undoing, _) => one("! half rolled back", Tone::Warn),
         (RowState::Placed(swapped), _) => {
-            let keys = time::thousands(swapped.restored.keys);
-            vec![(format!("✔ installed, {keys} keys"), Tone::Good), (number::size(swapped.restored.bytes), Tone::Plain)]
+            let keys = number::signed(swapped.restored.keys);
+            vec![(format!("✔ installed, {keys} keys"), Tone::Good), (size::size(swapped.restored.bytes), Tone::Plain)]
         }
         (RowState::Out(_), _) => one("✔ rolled back", Tone::Good),
         (RowState::Discarded, _) => one("✔ can be built; removed", Tone::Good),
@@ -263,9 +257,9 @@ fn about(state: &State, row: &Row) -> Vec<String> {
             "member {}, cluster {}, revision {}, {} keys, {}",
             r.member_id,
             r.cluster_id,
-            time::thousands(r.revision),
-            time::thousands(r.keys),
-            number::size(r.bytes)
+            number::signed(r.revision),
+            number::signed(r.keys),
+            size::size(r.bytes)
         )
     };
     let went = |list: &[(std::path::PathBuf, std::path::PathBuf)]| -> Vec<String> {
@@ -317,8 +311,8 @@ fn log(host: &Host) -> Vec<String> {
     match &host.snapshot {
         Some(Arrived::Sent(sent)) => lines.push(format!(
             "  The snapshot was sent there once: {}, sent as {} on the wire.",
-            number::size(sent.bytes),
-            number::size(sent.packed)
+            size::size(sent.bytes),
+            size::size(sent.packed)
         )),
         Some(Arrived::Had(path)) => lines.push(format!("  The snapshot was already there: {}", path.shown())),
         None => {}

@@ -1,6 +1,6 @@
 //! How Proof is drawn: the verdict, a line for each member, the checks, and the next steps.
 
-use crate::text::columns;
+use crate::text::{columns, join};
 use ratatui::text::Span;
 
 use super::super::{
@@ -8,7 +8,6 @@ use super::super::{
     widgets::{layout::Page, theme::Tone},
 };
 use crate::domain::verify::{Check, Outcome, Verification, VerifyResult};
-use crate::text::time;
 
 /// The columns of a check's heading.
 const TITLE: usize = 11;
@@ -96,7 +95,7 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     }
     for check in &proof.checks {
         lines.push(String::new());
-        lines.push(format!("{} {}: {}", check.outcome.words(), check.topic.title(), time::sentence(&check.words)));
+        lines.push(format!("{} {}: {}", check.outcome.words(), check.topic.title(), join::sentence(&check.words)));
         lines.extend(check.todo.iter().map(|todo| format!("  → {todo}")));
     }
     for next in &proof.next {

@@ -19,8 +19,9 @@ use crate::{
     etcd::version::Minor,
     text::{
         Shown, confusables,
-        number::{byte_count, thousands},
-        phrase::{all, plural},
+        join::all,
+        number::{plural, thousands},
+        size::byte_count,
     },
 };
 

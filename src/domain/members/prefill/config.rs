@@ -9,7 +9,7 @@ use crate::{
         etcd_flags,
         table::{self, Column},
     },
-    text::phrase::quoted_line,
+    text::quote::quoted_line,
 };
 
 /// The flags of one etcd.

@@ -9,7 +9,7 @@ use crate::{
         },
         model::url::{self, CLIENT_PORT, PEER_PORT, Scheme, Url},
     },
-    text::phrase::all,
+    text::join::all,
 };
 
 const FROM: &str = "the inventory";

@@ -16,7 +16,7 @@ use crate::domain::members::etcd_flags::patches;
 use crate::{
     domain::model::observations::config::{ConfigFacts, ConfigKind},
     etcd::version::Minor,
-    text::phrase::all,
+    text::join::all,
 };
 
 /// Flags that are in one of the two TLS sections: the flag, its key there, and since when the file has it.

@@ -16,8 +16,9 @@ use crate::{
     etcd::version::Minor,
     text::{
         escape,
+        join::either,
         number::thousands,
-        phrase::{comment, comment_lines, either},
+        quote::{comment, comment_lines},
     },
 };
 

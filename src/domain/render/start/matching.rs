@@ -11,7 +11,7 @@ use crate::{
         plan::{Member, Plan},
         url,
     },
-    text::phrase::all,
+    text::join::all,
 };
 
 /// The kinds of configuration, those first that say on what platform an etcd runs.

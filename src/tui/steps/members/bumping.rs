@@ -1,14 +1,14 @@
 //! The token and the revision bump: typed, or the bump as it is proposed.
 
-use crate::domain::sources::known_revisions;
+use crate::domain::{
+    model::{old_cluster::Old, revisions::Revisions},
+    quorum::scope::Belongs,
+    sources::revision_bump::{self as bumps, Known, Proposal},
+};
 use crate::tui::app::Model;
 use crate::{
-    domain::{
-        model::{old_cluster::Old, revisions::Revisions},
-        quorum::scope::Belongs,
-        sources::revision_bump::{self as bumps, Known, Proposal},
-    },
-    text::time,
+    domain::sources::known_revisions,
+    text::{join, number},
 };
 
 pub(in crate::tui) fn set_token(model: &mut Model, text: &str) -> Result<(), String> {
@@ -83,7 +83,7 @@ pub(in crate::tui) fn bump_words(model: &Model, typed: &str) -> String {
         Ok(0) => "0: the restored cluster starts at the snapshot's own revision.".into(),
         Ok(n) => {
             let from = model.snapshot.content().map_or(0, |c| c.revision);
-            format!("The restored cluster starts at {}.", time::thousands(i128::from(from) + i128::from(n)))
+            format!("The restored cluster starts at {}.", number::signed(i128::from(from) + i128::from(n)))
         }
     }
 }
@@ -135,14 +135,14 @@ pub(super) fn old(model: &Model, created: Option<i64>) -> Old {
 pub(in crate::tui) fn offer_words(model: &Model, bump: u64) -> Vec<String> {
     let Some(known) = known(model) else { return Vec::new() };
     let Proposal { revisions, why } = bumps::propose(&known);
-    let because = time::sentence(&capital(&why));
-    let other = time::thousands(other_bump(model));
+    let because = join::sentence(&capital(&why));
+    let other = number::signed(other_bump(model));
     let mut out = match (revisions, bump == revisions) {
-        (_, true) => vec![format!("{} is set: {because} x sets {other}.", time::thousands(revisions))],
+        (_, true) => vec![format!("{} is set: {because} x sets {other}.", number::signed(revisions))],
         (0, false) => vec![format!("No bump is needed: {because} x sets {other}.")],
-        (_, false) => vec![format!("{} is suggested: {because} x sets {other}.", time::thousands(revisions))],
+        (_, false) => vec![format!("{} is suggested: {because} x sets {other}.", number::signed(revisions))],
     };
-    out.extend(bumps::too_small(&known, bump).map(|words| time::sentence(&capital(&words))));
+    out.extend(bumps::too_small(&known, bump).map(|words| join::sentence(&capital(&words))));
     out
 }
 

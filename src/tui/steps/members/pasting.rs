@@ -2,23 +2,22 @@
 //! table's rows, a paste only after a question.
 
 use super::{State, propose_rest, with_fix};
-use crate::tui::app::Model;
 use crate::{
     domain::members::{
         cell::{Origin, Row},
         import::{self, Pasted},
         table::Column,
     },
-    text::time,
     tui::{app::Overlay, dialogs::Ask, widgets::theme::Tone},
 };
+use crate::{text::join, tui::app::Model};
 
 /// The typed value replaces the table: its Enter was the confirmation.
 pub(in crate::tui) fn set_cluster(model: &mut Model, typed: &str) -> Result<(), String> {
-    let read = import::read(typed).map_err(|p| time::sentence(&with_fix(&p)))?;
+    let read = import::read(typed).map_err(|p| join::sentence(&with_fix(&p)))?;
     replace(model, read.rows);
     if !read.notes.is_empty() {
-        model.say(Tone::Warn, time::sentence(&read.notes.join("; ")));
+        model.say(Tone::Warn, join::sentence(&read.notes.join("; ")));
     }
     Ok(())
 }
@@ -42,7 +41,7 @@ pub(in crate::tui) fn pasted(model: &mut Model, pasted: &str) -> bool {
             model.open(Overlay::Pasted);
         }
         Err(problem) => {
-            let about = time::sentence(&with_fix(&problem));
+            let about = join::sentence(&with_fix(&problem));
             model.say(Tone::Warn, format!("The paste was ignored: {about}"));
         }
     }
@@ -69,13 +68,10 @@ pub(in crate::tui) fn paste_words(model: &Model) -> (String, Vec<String>) {
         .filter(|name| !name.is_empty() && !known(name))
         .collect();
     lines.push(String::new());
-    lines.extend(notes.iter().map(|note| format!("! {}", time::sentence(note))));
+    lines.extend(notes.iter().map(|note| format!("! {}", join::sentence(note))));
     if !gone.is_empty() {
         let verb = if gone.len() == 1 { "is" } else { "are" };
-        lines.push(format!(
-            "! {} {verb} not in it and will be removed from the table.",
-            crate::text::phrase::all(&gone)
-        ));
+        lines.push(format!("! {} {verb} not in it and will be removed from the table.", crate::text::join::all(&gone)));
     }
     lines.push("Other known values of a member are kept. u undoes the change.".into());
     (title, lines)

@@ -10,6 +10,7 @@ use super::super::{
     },
     members,
 };
+use crate::tui::audit_entries::decisions;
 use crate::{
     domain::{
         model::{old_cluster::Old, plan::Plan},
@@ -20,9 +21,8 @@ use crate::{
     },
     execute::executor::Goal,
     system::journal,
-    text::Shown,
+    text::{Shown, join},
 };
-use crate::{text::time, tui::audit_entries::decisions};
 
 /// What is typed to agree to the commands that stop an etcd.
 pub(in crate::tui) const CONSENT: &str = "stop";
@@ -60,7 +60,7 @@ impl Fences {
         }
         let again = format!("{again} asks again");
         let line = |fence: &Blocker| {
-            let what = time::sentence(&fence.sentence());
+            let what = join::sentence(&fence.sentence());
             match (&fence.typed, fence.blocks(&self.lifted)) {
                 (_, true) => (" ✖ ", format!("{what} {}", fence.lift.words(&again)), Tone::Bad),
                 (Some(_), false) => (" ! ", format!("Overridden: {what}"), Tone::Warn),
@@ -73,7 +73,7 @@ impl Fences {
     /// What was asked, where nothing of it is in the way.
     pub(super) fn summary(&self) -> Option<String> {
         (self.asking.is_none() && !self.seen.doors.is_empty() && self.in_the_way().is_none())
-            .then(|| time::sentence(&blockers::summary(&self.seen, &self.found, &self.lifted)))
+            .then(|| join::sentence(&blockers::summary(&self.seen, &self.found, &self.lifted)))
     }
 }
 
@@ -184,7 +184,7 @@ pub(in crate::tui) fn gate(model: &Model) -> Gate {
         return Gate::Asking("The old members are still being asked.".into());
     }
     match model.review.fences.in_the_way() {
-        Some(fence) => Gate::Override(fence.typed.clone().unwrap_or_default(), time::sentence(&fence.what)),
+        Some(fence) => Gate::Override(fence.typed.clone().unwrap_or_default(), join::sentence(&fence.what)),
         None => Gate::Label,
     }
 }

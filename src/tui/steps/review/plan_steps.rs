@@ -1,8 +1,8 @@
 //! The plan in sentences, host by host and in order, with what is known of each host; and what of it is in the way.
 
 use super::super::super::{app::Model, widgets::theme::Tone};
-use crate::text::time;
-use crate::{domain::render::plan_steps, text::number};
+use crate::domain::render::plan_steps;
+use crate::text::{join, size};
 use crate::{
     domain::{
         members::{table::Severity, token::Shared},
@@ -12,7 +12,10 @@ use crate::{
         },
         preflight::{host_report::Look, hosts},
     },
-    text::{Shown, number::thousands, phrase::plural},
+    text::{
+        Shown,
+        number::{plural, thousands},
+    },
     tui::{
         steps::hosts::size_and_age,
         views::hosts::{self as hosts_view, display_name},
@@ -37,12 +40,12 @@ pub(super) fn of_hosts(model: &Model) -> Vec<(&'static str, String, Tone)> {
             let each = look.members.iter().map(|at| hosts_view::row_words(plan, look, *at, model.now()));
             let bad = each.into_iter().find(|(mark, ..)| *mark == "✖");
             let (_, _, words) = bad.unwrap_or_else(|| hosts_view::row_words(plan, look, at, model.now()));
-            out.push((" ✖ ", time::sentence(&format!("{host} is not ready: {words}")), Tone::Bad));
+            out.push((" ✖ ", join::sentence(&format!("{host} is not ready: {words}")), Tone::Bad));
         }
         let warnings = look.problems.iter().filter(|p| p.severity == Severity::Warning).map(|p| p.text.as_str());
         let warnings: Vec<&str> = warnings.collect();
         if !warnings.is_empty() {
-            out.push((" ! ", time::sentence(&format!("{host}: {}", warnings.join("; "))), Tone::Warn));
+            out.push((" ! ", join::sentence(&format!("{host}: {}", warnings.join("; "))), Tone::Warn));
         }
         for running in &look.runs {
             let halt = &running.halt;
@@ -97,7 +100,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
             out.push(format!(
                 "{host}: the snapshot is sent there once ({}, compressed where that helps) and used only if its \
                  SHA-256 matches",
-                number::size(plan.source.bytes)
+                size::size(plan.source.bytes)
             ));
         }
         for member in members.iter().filter_map(|at| plan.members.get(*at)) {
@@ -177,7 +180,7 @@ pub(in crate::tui) fn rehearsal(model: &Model) -> Vec<String> {
         String::new(),
         format!(
             "It writes about {} in all ({} bytes for each member) and sends the snapshot to hosts that do not have it.",
-            number::size(bytes),
+            size::size(bytes),
             thousands(plan.source.bytes)
         ),
     ]

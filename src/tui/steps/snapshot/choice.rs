@@ -10,7 +10,7 @@ use crate::{
         ranking::{Place, SourceKind, SourceState},
     },
     etcd::membership::Id,
-    text::{Shown, time::sentence},
+    text::{Shown, join::sentence},
     tui::{app::Model, messages::Effect, widgets::theme::Tone},
 };
 
