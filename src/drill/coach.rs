@@ -83,7 +83,7 @@ fn observe(state: &mut State, model: &Model, msg: &Msg) {
     if let Some(proof) = seen.proof.as_ref().filter(|proof| before.proof.as_ref() != Some(proof)) {
         state.note(What::Proof, proof.as_str());
     }
-    for text in seen.lifted.iter().filter(|text| !before.lifted.contains(text)) {
+    for text in seen.overridden.iter().filter(|text| !before.overridden.contains(text)) {
         state.overridden.push(text.clone());
         state.note(What::Override, format!("a blocker was overridden with: {text}"));
     }

@@ -410,14 +410,14 @@ fn written(model: &mut Model, id: u64, path: PathBuf, result: Result<()>) {
             model.say(Tone::Good, format!("Saved {what}: {}", path.shown()));
             model.written.push((path, WrittenPath::File(what)));
         }
-        Err(trouble) => trouble_said(model, &trouble),
+        Err(error) => show_error(model, &error),
     }
 }
 
 /// Shows a failure above the footer.
-pub(super) fn trouble_said(model: &mut Model, trouble: &Error) {
-    let mut text = trouble.what.clone();
-    for more in [&trouble.why, &trouble.hint] {
+pub(super) fn show_error(model: &mut Model, error: &Error) {
+    let mut text = error.what.clone();
+    for more in [&error.why, &error.hint] {
         if !more.is_empty() {
             text = format!("{text}: {more}");
         }

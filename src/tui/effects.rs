@@ -241,7 +241,7 @@ fn apply(
         until: orders.until,
         consent: Consent::To(&orders.consent),
         old: &known(&orders.old, plan, system),
-        lifted: &orders.lifted,
+        overridden: &orders.overridden,
         reason: &orders.reason,
         decisions: &orders.decisions,
         run: &run,

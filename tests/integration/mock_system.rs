@@ -485,7 +485,7 @@ impl Cluster for MockSystem {
             (false, _) if door.url.contains("10.0.0.3") && self.unclear => {
                 ProbeResult::Unclear("no answer in 2 s".into())
             }
-            (false, _) => ProbeResult::Nobody,
+            (false, _) => ProbeResult::Refused,
         };
         doors.iter().map(heard).collect()
     }

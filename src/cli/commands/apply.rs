@@ -159,7 +159,7 @@ struct How {
 pub(in crate::cli) fn run(args: Args, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
     let until = match (args.check, args.dry_run, args.keep) {
         (true, ..) => Goal::Looked,
-        (_, true, false) => Goal::Rehearsed,
+        (_, true, false) => Goal::DryRun,
         (_, true, true) => Goal::Built,
         _ => Goal::InPlace,
     };
@@ -175,7 +175,7 @@ pub(in crate::cli) fn run(args: Args, outer: &connection_args::ConnectArgs, form
         Goal::Looked => {
             format!("Preflight passed on every host; nothing was written.\nNext: requorum apply {file} --dry-run\n")
         }
-        Goal::Rehearsed => format!(
+        Goal::DryRun => format!(
             "Dry run passed: every member was built and verified; what was built is removed.\n\
              Next: requorum apply {file}\n"
         ),
@@ -207,7 +207,7 @@ pub(in crate::cli) fn restore(args: RestoreArgs, outer: &connection_args::Connec
         &certificates::check(&build_plan::rows(&made), &certificates, system.now()),
         &all,
     )
-    .map_err(|trouble| Error { kind: ErrorKind::Refused, ..trouble })?;
+    .map_err(|error| Error { kind: ErrorKind::Refused, ..error })?;
     let journal = writable(plan::journal_of(args.plan.path())?, &made);
     let RestoreArgs { plan: path, member, overrides, reason, connect } = args;
     let how = How { member, limit: 1, by_hand: Vec::new(), stop: false, ssh_config: None, overrides, reason, connect };
@@ -360,19 +360,19 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
         until,
         consent: if how.stop { Consent::All } else { Consent::No },
         old: &old,
-        lifted: &how.overrides,
+        overridden: &how.overrides,
         reason: &how.reason,
         decisions: &[],
         run: &run,
         journal,
     };
-    let teller = ConsoleReporter::new(made, &how.overrides, format);
-    let hear = |told| teller.tell(told);
+    let reporter = ConsoleReporter::new(made, &how.overrides, format);
+    let hear = |told| reporter.tell(told);
     let outcome = interruptible(|cancel| match until {
         Goal::Undone => executor::undo(&job, cancel, &hear),
         _ => executor::apply(&job, cancel, &hear).map(|()| true),
     });
-    let (told, fences) = teller.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (told, fences) = reporter.found.into_inner().unwrap_or_else(PoisonError::into_inner);
     let stray = |text: &&String| told && !fences.iter().any(|fence| fence.typed.as_ref() == Some(text));
     for text in how.overrides.iter().filter(stray) {
         let text = crate::text::quote::shell_word(text);
@@ -388,42 +388,42 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     let mut blocking: Vec<String> = fences.into_iter().filter_map(|fence| fence.typed).collect();
     blocking.dedup();
     let file = plan_arg::word(file);
-    outcome.map_err(|trouble| {
-        let trouble = if until == Goal::InPlace { lifts(trouble, &blocking, reasoned) } else { trouble };
-        let trouble = if trouble.kind == ErrorKind::Stopped { stopped(trouble, until) } else { trouble };
+    outcome.map_err(|error| {
+        let error = if until == Goal::InPlace { lifts(error, &blocking, reasoned) } else { error };
+        let error = if error.kind == ErrorKind::Stopped { stopped(error, until) } else { error };
         // With the file, so that it can be copied.
-        let hint = trouble.advice(|way| match way {
+        let hint = error.advice(|way| match way {
             Remedy::Resume => format!("`requorum resume {file}`"),
             Remedy::Undo => format!("`requorum undo {file}`"),
             Remedy::FinishOther => "`requorum resume` with that plan's journal".into(),
         });
-        Error { hint, remedies: Vec::new(), ..trouble }
+        Error { hint, remedies: Vec::new(), ..error }
     })
 }
 
 /// Adds what is left of a stopped run, and how to resume or roll it back.
-fn stopped(trouble: Error, until: Goal) -> Error {
+fn stopped(error: Error, until: Goal) -> Error {
     const BUILT: &str = "Members that were already built stay in staging.";
     match until {
-        Goal::Looked => trouble,
-        Goal::Undone => trouble.remedies(&[Remedy::Resume]),
+        Goal::Looked => error,
+        Goal::Undone => error.remedies(&[Remedy::Resume]),
         _ => {
-            let hint = if trouble.hint.is_empty() { BUILT.into() } else { format!("{}\n  {BUILT}", trouble.hint) };
-            trouble.hint(hint).remedies(&[Remedy::Resume, Remedy::Undo])
+            let hint = if error.hint.is_empty() { BUILT.into() } else { format!("{}\n  {BUILT}", error.hint) };
+            error.hint(hint).remedies(&[Remedy::Resume, Remedy::Undo])
         }
     }
 }
 
 /// Adds the flags that override the blockers.
-fn lifts(trouble: Error, blocking: &[String], reasoned: bool) -> Error {
+fn lifts(error: Error, blocking: &[String], reasoned: bool) -> Error {
     if blocking.is_empty() {
-        return trouble;
+        return error;
     }
     let flags: Vec<String> =
         blocking.iter().map(|text| format!("--override {}", crate::text::quote::shell_word(text))).collect();
     let reason = if reasoned { " --reason WHY" } else { "" };
-    let hint = format!("{}\n  To override: {}{reason}", trouble.hint, flags.join(" "));
-    trouble.hint(hint)
+    let hint = format!("{}\n  To override: {}{reason}", error.hint, flags.join(" "));
+    error.hint(hint)
 }
 
 /// Parses the codes of members that were restored by hand.
@@ -456,7 +456,7 @@ struct Passing {
 /// Prints the events of a run, a line each.
 pub(in crate::cli) struct ConsoleReporter<'a> {
     plan: &'a Plan,
-    lifted: &'a [String],
+    overridden: &'a [String],
     json: bool,
     /// Whether blockers were evaluated, and those found that may be overridden.
     found: Mutex<(bool, Vec<Blocker>)>,
@@ -465,15 +465,15 @@ pub(in crate::cli) struct ConsoleReporter<'a> {
 }
 
 impl<'a> ConsoleReporter<'a> {
-    pub(in crate::cli) fn new(plan: &'a Plan, lifted: &'a [String], format: Format) -> ConsoleReporter<'a> {
+    pub(in crate::cli) fn new(plan: &'a Plan, overridden: &'a [String], format: Format) -> ConsoleReporter<'a> {
         let json = format == Format::Json;
-        ConsoleReporter { plan, lifted, json, told: Mutex::default(), found: Mutex::default() }
+        ConsoleReporter { plan, overridden, json, told: Mutex::default(), found: Mutex::default() }
     }
 
     pub(in crate::cli) fn tell(&self, told: ExecutionEvent) {
         // One at a time: hosts report from threads of their own.
         let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let ExecutionEvent::Fences(fences) = &told {
+        if let ExecutionEvent::Blockers(fences) = &told {
             let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
             found.0 = true;
             let known = &mut found.1;
@@ -485,18 +485,18 @@ impl<'a> ConsoleReporter<'a> {
         }
         match told {
             ExecutionEvent::Host(host, event) => self.host(&host, &event, &mut last),
-            ExecutionEvent::Fences(fences) if self.json => {
+            ExecutionEvent::Blockers(fences) if self.json => {
                 let fences: Vec<_> = fences
                     .iter()
-                    .map(|f| json!({"what": f.sentence(), "lift": f.lift, "override": f.typed, "blocks": f.blocks(self.lifted)}))
+                    .map(|f| json!({"what": f.sentence(), "lift": f.lift, "override": f.typed, "blocks": f.blocks(self.overridden)}))
                     .collect();
                 let _ = print_json(&format!("{}\n", json!({"event": "fences", "fences": fences})));
             }
-            ExecutionEvent::Fences(fences) => fences.iter().filter(|f| !f.blocks(self.lifted)).for_each(passed),
-            ExecutionEvent::Barrier(text) if self.json => {
+            ExecutionEvent::Blockers(fences) => fences.iter().filter(|f| !f.blocks(self.overridden)).for_each(passed),
+            ExecutionEvent::FinalCheck(text) if self.json => {
                 let _ = print_json(&format!("{}\n", json!({"event": "barrier", "text": text})));
             }
-            ExecutionEvent::Barrier(text) => {
+            ExecutionEvent::FinalCheck(text) => {
                 let _ = print(&format!("All members are verified. {text}.\n"));
             }
         }
@@ -526,7 +526,7 @@ impl<'a> ConsoleReporter<'a> {
                 line.text.lines().for_each(|text| warn(&format!("{host}: {text}")));
             }
             HostEvent::Row(_, RowEvent::Failed(_)) => warn(&format!("{host}: {}", line.text)),
-            HostEvent::Standing(..) if line.kind.is_none() => {}
+            HostEvent::MemberState(..) if line.kind.is_none() => {}
             _ => {
                 let _ = print(&format!("{host}: {}\n", line.text));
             }
@@ -569,13 +569,13 @@ mod tests {
 
     #[test]
     fn a_stopped_run_names_leftovers_and_remedies() {
-        let trouble = || Error::new(ErrorKind::Stopped, "stopped on request").hint("What was under way is removed.");
-        let error = stopped(trouble(), Goal::InPlace);
+        let before = || Error::new(ErrorKind::Stopped, "stopped on request").hint("What was under way is removed.");
+        let error = stopped(before(), Goal::InPlace);
         assert_eq!(error.remedies, [Remedy::Resume, Remedy::Undo]);
         for word in ["under way is removed", "stay in staging", "`requorum resume`", "`requorum undo`"] {
             assert!(error.to_string().contains(word), "{error}");
         }
-        assert_eq!(stopped(trouble(), Goal::Undone).remedies, [Remedy::Resume]);
-        assert_eq!(stopped(trouble(), Goal::Looked), trouble(), "a look leaves nothing to go on with");
+        assert_eq!(stopped(before(), Goal::Undone).remedies, [Remedy::Resume]);
+        assert_eq!(stopped(before(), Goal::Looked), before(), "a look leaves nothing to go on with");
     }
 }

@@ -135,7 +135,7 @@ fn known(args: &Args, plan: &Plan, system: &Local) -> Result<Known> {
         true => {
             let names = chosen(plan, &args.member)?;
             let learned = interruptible(|cancel| execute::discover::known(plan, &names, system, cancel))?;
-            learned.troubles.iter().for_each(|(host, trouble)| warn(&format!("Warning: {host}: {trouble}")));
+            learned.troubles.iter().for_each(|(host, error)| warn(&format!("Warning: {host}: {error}")));
             learned.hosts
         }
         false => {
@@ -147,7 +147,7 @@ fn known(args: &Args, plan: &Plan, system: &Local) -> Result<Known> {
     for item in &args.old {
         let wrong = |why: String| Error::new(ErrorKind::Usage, format!("--old={item}: invalid value")).why(why);
         let (name, file) = item.split_once('=').ok_or_else(|| wrong("the format is NAME=FILE".into()))?;
-        let member = plan.member(name).map_err(|trouble| wrong(trouble.what).hint(trouble.hint))?;
+        let member = plan.member(name).map_err(|error| wrong(error.what).hint(error.hint))?;
         let here = host_address::is_local(&member.host);
         let mut facts = discovery::one(&absolute(Path::new(file))?, here)?;
         set_name(&mut facts, name, plan);

@@ -191,8 +191,8 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
             filled.rows
         }
         Some(text) => table::parse_initial_cluster(text).map_err(|p| {
-            let trouble = Error::new(ErrorKind::Input, "--initial-cluster: invalid value").why(&p);
-            p.fix.iter().fold(trouble, |t, fix| t.hint(format!("Probably meant: {fix}")))
+            let error = Error::new(ErrorKind::Input, "--initial-cluster: invalid value").why(&p);
+            p.fix.iter().fold(error, |t, fix| t.hint(format!("Probably meant: {fix}")))
         })?,
     };
     let clients = match &args.client_urls {
@@ -427,7 +427,7 @@ pub(in crate::cli) fn read_without(path: &Path, later: Option<About>) -> Result<
     let is_later = |problem: &Problem| problem.severity == Severity::Warning && Some(problem.about) == later;
     let problems: Vec<Problem> = build_plan::verify(&plan).into_iter().filter(|p| !is_later(p)).collect();
     refuse_problems(&format!("{}: plan refused", path.shown()), &problems, &names)
-        .map_err(|trouble| Error { kind: ErrorKind::Refused, ..trouble })?;
+        .map_err(|error| Error { kind: ErrorKind::Refused, ..error })?;
     Ok(plan)
 }
 
@@ -441,8 +441,7 @@ fn of_file(path: &Path) -> Result<Plan> {
         )));
     }
     let text = text_of(path, "a plan")?;
-    plan_yaml::from_yaml(&text)
-        .map_err(|trouble| Error { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
+    plan_yaml::from_yaml(&text).map_err(|error| Error { what: format!("{}: {}", path.shown(), error.what), ..error })
 }
 
 /// Reads a text file.
@@ -468,7 +467,7 @@ pub(in crate::cli) fn inventory(path: &Path) -> Result<Vec<inventory::InventoryH
         )));
     }
     let text = text_of(path, "an inventory")?;
-    inventory::read(&text).map_err(|trouble| Error { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
+    inventory::read(&text).map_err(|error| Error { what: format!("{}: {}", path.shown(), error.what), ..error })
 }
 
 pub(in crate::cli) fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {

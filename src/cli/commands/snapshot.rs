@@ -360,8 +360,8 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<InitialLog> {
         &[],
     )?;
     let rows = table::parse_initial_cluster(&args.initial_cluster).map_err(|p| {
-        let trouble = wrong("--initial-cluster: invalid value").why(&p);
-        p.fix.iter().fold(trouble, |t, fix| t.hint(format!("Probably meant: {fix}")))
+        let error = wrong("--initial-cluster: invalid value").why(&p);
+        p.fix.iter().fold(error, |t, fix| t.hint(format!("Probably meant: {fix}")))
     })?;
     let names: Vec<&str> = rows.iter().map(|row| row.text(Column::Name)).collect();
     refuse_problems(

@@ -43,7 +43,7 @@ pub struct Endpoint {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeResult {
     /// The connection was refused: nothing listens.
-    Nobody,
+    Refused,
     /// It is unknown from here, for this reason: `no answer in 2 s`.
     Unclear(String),
     /// Something other than etcd answers, as described.
@@ -60,7 +60,7 @@ pub enum ProbeResult {
         revision: Option<i64>,
     },
     /// The connection is accepted without identification; what was received, in a few words.
-    Somebody(String),
+    Unidentified(String),
 }
 
 /// What an old cluster is known by.

@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn a_wrong_file_is_not_read_out() {
-        let trouble = from_yaml(&"-----BEGIN secret words ".repeat(20)).unwrap_err();
-        assert!(trouble.why.contains("expected struct Plan") && !trouble.why.contains("secret"), "{}", trouble.why);
+        let error = from_yaml(&"-----BEGIN secret words ".repeat(20)).unwrap_err();
+        assert!(error.why.contains("expected struct Plan") && !error.why.contains("secret"), "{}", error.why);
         // A short word is what has to be corrected, and is named.
         assert_eq!(brief("invalid value: string \"3.9\", expected 3.4"), "invalid value: string \"3.9\", expected 3.4");
     }
@@ -170,10 +170,10 @@ mod tests {
             (String::new(), "missing field"),
             ("- a".into(), "invalid type"),
         ] {
-            let trouble = from_yaml(&text).unwrap_err();
-            let told = trouble.to_string();
+            let error = from_yaml(&text).unwrap_err();
+            let told = error.to_string();
             assert!(told.contains(words), "{words:?} in {told:?}");
-            assert!(trouble.kind == ErrorKind::Input && !trouble.hint.is_empty());
+            assert!(error.kind == ErrorKind::Input && !error.hint.is_empty());
             if words.contains("field `") && !words.contains("missing") {
                 assert!(told.contains(" line "), "{told}");
             }

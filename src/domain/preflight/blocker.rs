@@ -68,9 +68,9 @@ pub struct Blocker {
 }
 
 impl Blocker {
-    /// True when it keeps the plan from being carried out until `lifted` holds its text.
-    pub fn blocks(&self, lifted: &[String]) -> bool {
-        self.typed.as_ref().is_some_and(|typed| !lifted.contains(typed))
+    /// True when it keeps the plan from being carried out until `overridden` holds its text.
+    pub fn blocks(&self, overridden: &[String]) -> bool {
+        self.typed.as_ref().is_some_and(|typed| !overridden.contains(typed))
     }
 
     /// What it is and what that follows from, in one sentence without a full stop.

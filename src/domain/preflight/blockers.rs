@@ -188,7 +188,7 @@ impl EndpointGroup<'_> {
         {
             return None;
         }
-        let lives = |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { .. } | ProbeResult::Somebody(_));
+        let lives = |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { .. } | ProbeResult::Unidentified(_));
         let living: Vec<_> = self.doors.iter().filter(|(_, heard)| lives(heard)).collect();
         if let Some((first, _)) = living.first() {
             let host = host(&first.url);
@@ -230,10 +230,10 @@ fn host(url: &str) -> String {
 /// `client URL http://…: member 3c50 of cluster 4f1c, etcd 3.5.30`.
 fn said(door: &Endpoint, heard: &ProbeResult) -> String {
     let words = match heard {
-        ProbeResult::Nobody => "connection refused".to_string(),
+        ProbeResult::Refused => "connection refused".to_string(),
         ProbeResult::Unclear(why) => why.clone(),
         ProbeResult::Stranger(what) => format!("not etcd: {what}"),
-        ProbeResult::Somebody(what) => format!("accepts connections, {what}"),
+        ProbeResult::Unidentified(what) => format!("accepts connections, {what}"),
         ProbeResult::Etcd { cluster, member, version, .. } => {
             let mut parts = Vec::new();
             match (member, cluster) {
@@ -309,14 +309,14 @@ fn automation(config: &ConfigFacts) -> Vec<Blocker> {
 }
 
 /// Returns the result in one sentence: `m1, m2 and m3 of the old cluster: none answers`.
-pub fn summary(seen: &Observations, fences: &[Blocker], lifted: &[String]) -> String {
+pub fn summary(seen: &Observations, fences: &[Blocker], overridden: &[String]) -> String {
     let mut whose: Vec<String> = Vec::new();
     for (door, _) in seen.doors.iter().filter(|(door, _)| door.old) {
         if !whose.contains(&door.whose) {
             whose.push(door.whose.clone());
         }
     }
-    let blocking = fences.iter().filter(|fence| fence.blocks(lifted)).count();
+    let blocking = fences.iter().filter(|fence| fence.blocks(overridden)).count();
     let halted =
         |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { member: Some(id), .. } if seen.halted.contains(id));
     let result = match (blocking, fences.iter().filter(|f| f.typed.is_some()).count()) {

@@ -130,8 +130,8 @@ fn revisions_out_of_reach_are_refused() {
 #[test]
 fn what_is_no_store_is_refused_in_words() {
     let dir = tempfile::tempdir().unwrap();
-    let Err(trouble) = Store::open(dir.path(), None) else { panic!("an empty directory") };
-    assert!(trouble.what.contains("failed to read the WAL"), "{trouble}");
+    let Err(error) = Store::open(dir.path(), None) else { panic!("an empty directory") };
+    assert!(error.what.contains("failed to read the WAL"), "{error}");
     let db = dir.path().join("db");
     std::fs::write(&db, vec![7; 8192]).unwrap();
     assert!(Store::from_file(&db, Identity::default()).is_err());

@@ -178,7 +178,7 @@ fn of_stores(state: &State, look: impl FnOnce(&[&Store]) -> (bool, String)) -> (
 
 fn restored(state: &State) -> (bool, String) {
     let range = &state.range;
-    if let Some(error) = range.trouble() {
+    if let Some(error) = range.error() {
         return (false, format!("the members did not come up: {error}"));
     }
     of_plan(state, |plan| {

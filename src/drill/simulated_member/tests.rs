@@ -217,8 +217,8 @@ fn a_stopped_member_frees_its_port() {
     let port = first.address().port();
     let store = Arc::new(Store::from_file(&fixture("3.6.14-small.db"), WHO).unwrap());
     let again = || Member::start(store.clone(), Options { port, ..Options::default() });
-    let trouble = again().unwrap_err();
-    assert!(trouble.what.contains(&port.to_string()) && !trouble.hint.is_empty(), "{trouble}");
+    let error = again().unwrap_err();
+    assert!(error.what.contains(&port.to_string()) && !error.hint.is_empty(), "{error}");
     let endpoint = first.endpoint();
     drop(first);
     let answer = Members::new(Connect::default()).unwrap().ask(&endpoint);

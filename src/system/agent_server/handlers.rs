@@ -69,9 +69,8 @@ fn start(system: &dyn Files, path: &Path, seal: String, bound: bool) -> Result<S
         return Err(Error::new(ErrorKind::Input, "protocol error: invalid request").why("the seal is invalid"));
     }
     let demanded = if bound { Start::Seal(seal.clone()) } else { Start::Any };
-    let there = Journal::on_host(system, path, demanded).read().map_err(|trouble| {
-        trouble
-            .hint("Check who wrote it. To continue without it, move it aside and keep it; a new one is then created.")
+    let there = Journal::on_host(system, path, demanded).read().map_err(|error| {
+        error.hint("Check who wrote it. To continue without it, move it aside and keep it; a new one is then created.")
     })?;
     let begins = there.into_iter().next().map_or(seal, |first| first.prev);
     if !is_seal(&begins) {
@@ -280,9 +279,9 @@ impl<'a> AgentHandler<'a> {
         let outcome = match work {
             Ok(made) if told.get() => return Ok(made),
             Ok(made) => done(Value::Null).map(|()| made),
-            Err(trouble) => Err(trouble),
+            Err(error) => Err(error),
         };
-        outcome.map_err(|trouble| failed(&journal, &text, data(json!({"why": trouble.why})), trouble))
+        outcome.map_err(|error| failed(&journal, &text, data(json!({"why": error.why})), error))
     }
 
     fn standing(&self, of: &MemberRequest) -> Result<MemberState> {
@@ -340,9 +339,9 @@ fn claim(site: &dyn MemberOps, run: &Run, targets: &[PathBuf], watch: &mut Progr
 }
 
 /// Records a failure. A journal that cannot be written does not hide the cause.
-fn failed(journal: &Journal<'_, dyn System + '_>, text: &str, data: Value, trouble: Error) -> Error {
-    let _ = journal.add(Line::Failed, &format!("{text}: {}", trouble.what), data);
-    trouble
+fn failed(journal: &Journal<'_, dyn System + '_>, text: &str, data: Value, error: Error) -> Error {
+    let _ = journal.add(Line::Failed, &format!("{text}: {}", error.what), data);
+    error
 }
 
 fn not_in_place(name: &str) -> Error {

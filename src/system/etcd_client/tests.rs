@@ -345,8 +345,8 @@ fn bad_certificate_files_are_named_before_connecting() {
         (Connect { cert: at("a.crt"), key: at("empty"), ..quick() }, "no private key"),
         (Connect { cert: at("a.crt"), key: at("b.key"), ..quick() }, "do not match"),
     ] {
-        let trouble = Members::new(connect).unwrap_err();
-        assert!(trouble.what.contains(part), "{trouble}");
+        let error = Members::new(connect).unwrap_err();
+        assert!(error.what.contains(part), "{error}");
     }
 }
 

@@ -212,8 +212,8 @@ impl Session {
                     // A host that gives up reports why before it closes the connection.
                     match self.write(bytes, stop) {
                         Ok(()) => {}
-                        Err(trouble) if matches!(trouble.kind, ErrorKind::Stopped | ErrorKind::NoAnswer) => {
-                            return Err(trouble);
+                        Err(error) if matches!(error.kind, ErrorKind::Stopped | ErrorKind::NoAnswer) => {
+                            return Err(error);
                         }
                         Err(_) => break,
                     }
@@ -281,7 +281,7 @@ impl Session {
                 // Only a failure is reported before the last byte.
                 Ok(line) => match self.event(&line)? {
                     Event::Heartbeat => {}
-                    Event::Failed(trouble) => return Err(trouble),
+                    Event::Failed(error) => return Err(error),
                     other => return Err(self.odd(&other)),
                 },
                 Err(TryRecvError::Disconnected) => return Err(self.broken()),
@@ -410,7 +410,7 @@ impl Session {
             match self.event(&line)? {
                 Event::Heartbeat => {}
                 Event::Progress(step) => on(step),
-                Event::Failed(trouble) => return Err(trouble),
+                Event::Failed(error) => return Err(error),
                 event => return Ok(event),
             }
         }
@@ -418,7 +418,7 @@ impl Session {
 
     fn event(&self, line: &[u8]) -> Result<Event> {
         let event = codec::parse_foreign(line).map(|event| match event {
-            Event::Failed(trouble) => Event::Failed(self.theirs(trouble.from_elsewhere())),
+            Event::Failed(error) => Event::Failed(self.theirs(error.from_elsewhere())),
             event => event,
         });
         event.map_err(|e| {
@@ -429,10 +429,10 @@ impl Session {
     }
 
     /// Returns a failure that the host reported. Whether a stop was requested is known here.
-    fn theirs(&self, trouble: Error) -> Error {
-        match trouble.kind {
-            ErrorKind::Stopped if self.stopped.is_none() => Error { kind: ErrorKind::Failed, ..trouble },
-            _ => trouble,
+    fn theirs(&self, error: Error) -> Error {
+        match error.kind {
+            ErrorKind::Stopped if self.stopped.is_none() => Error { kind: ErrorKind::Failed, ..error },
+            _ => error,
         }
     }
 
@@ -461,19 +461,19 @@ impl Session {
 
     fn unreachable(&mut self, printed: &[String]) -> Error {
         let said = self.said();
-        let trouble = errors::explain(&self.host, &said);
+        let error = errors::explain(&self.host, &said);
         match printed.iter().rev().find(|line| !line.trim().is_empty()) {
             // Connected, but the login shell does something else: `This account is currently not available.`
-            Some(line) if said.trim().is_empty() => trouble.why(format!("it only prints: {}", errors::last_line(line))),
-            _ => trouble,
+            Some(line) if said.trim().is_empty() => error.why(format!("it only prints: {}", errors::last_line(line))),
+            _ => error,
         }
     }
 
     fn broken(&mut self) -> Error {
         let said = errors::last_line(&self.said());
-        let trouble = Error::new(ErrorKind::Failed, format!("{}: connection lost", self.host))
+        let error = Error::new(ErrorKind::Failed, format!("{}: connection lost", self.host))
             .hint("Run the same command again: what was received stays, and a partly built member is removed there.");
-        if said.is_empty() { trouble } else { trouble.why(said) }
+        if said.is_empty() { error } else { error.why(said) }
     }
 
     fn odd(&self, event: &Event) -> Error {
@@ -610,11 +610,11 @@ mod tests {
         for end in ["", "printf '\"do'; ", beat, &beat.repeat(9)] {
             let mut session = begin(&format!("{told}{end}exec sleep 1000"), &|| false).unwrap();
             session.silence = Duration::from_millis(200);
-            let trouble = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {}).unwrap_err();
-            assert_eq!(trouble.kind, ErrorKind::NoAnswer, "{end}: {trouble}");
+            let error = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {}).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::NoAnswer, "{end}: {error}");
             assert!(pipe::hold(&session.input).is_none() && !session.working, "{end}: nothing more is said to it");
-            let trouble = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {}).unwrap_err();
-            assert_eq!(trouble.kind, ErrorKind::Stopped, "{end}: {trouble}");
+            let error = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {}).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Stopped, "{end}: {error}");
         }
     }
 
@@ -640,8 +640,8 @@ mod tests {
         let line =
             "{\"failed\":{\"kind\":\"Stopped\",\"what\":\"x\",\"why\":\"\",\"hint\":\"y\\nAll members serve.\"}}";
         let mut session = begin(&format!("{told} echo '{}'; exec cat", line.replace('\\', "\\\\")), &|| false).unwrap();
-        let trouble = session.answer(&|| false, &mut |_| {}).unwrap_err();
-        assert_eq!((trouble.kind, trouble.hint.as_str()), (ErrorKind::Failed, "y\n  All members serve."));
+        let error = session.answer(&|| false, &mut |_| {}).unwrap_err();
+        assert_eq!((error.kind, error.hint.as_str()), (ErrorKind::Failed, "y\n  All members serve."));
     }
 
     #[test]
@@ -662,7 +662,7 @@ mod tests {
         codec::write(&mut line, &long).unwrap();
         let mut session = begin(&format!("{told} cat"), &|| false).unwrap();
         session.write(&line, &|| false).unwrap();
-        let trouble = session.answer(&|| false, &mut |_| {}).unwrap_err();
-        assert!(trouble.what.len() < 5000 && !trouble.what.contains('\u{1b}'), "{}", trouble.what.len());
+        let error = session.answer(&|| false, &mut |_| {}).unwrap_err();
+        assert!(error.what.len() < 5000 && !error.what.contains('\u{1b}'), "{}", error.what.len());
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn known(
 ) -> (Vec<HostKnown>, Vec<(String, Error)>) {
     match discover::known(plan, names, system, cancel) {
         Ok(learned) => (learned.hosts, learned.troubles),
-        Err(trouble) => (Vec::new(), vec![(String::new(), trouble)]),
+        Err(error) => (Vec::new(), vec![(String::new(), error)]),
     }
 }
 
@@ -85,7 +85,7 @@ fn with_job<T>(
         until: Goal::InPlace,
         consent: Consent::No,
         old: &Old::default(),
-        lifted: &[],
+        overridden: &[],
         reason: "",
         decisions,
         run: &executor::run(plan, system),

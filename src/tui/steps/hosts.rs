@@ -72,7 +72,7 @@ impl State {
         let bad: Vec<&Look> = self.looks.iter().filter(|look| !look.ready()).collect();
         let first = bad.first()?;
         let why = match &first.facts {
-            Err(trouble) => trouble.sentence(),
+            Err(error) => error.sentence(),
             Ok(_) => first.errors().map(|problem| problem.text.as_str()).collect::<Vec<_>>().join("; "),
         };
         let why = join::sentence(&format!("{} is not ready: {why}", hosts::display_name(&first.host)));

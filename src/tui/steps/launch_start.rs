@@ -123,7 +123,7 @@ pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<St
     }
     let offer = match result {
         Ok(offers) => offers.into_iter().next(),
-        Err(trouble) => return super::super::app::trouble_said(model, &trouble),
+        Err(error) => return super::super::app::show_error(model, &error),
     };
     let Some(offer) = offer else { return };
     let member = offer.member.clone();
@@ -179,7 +179,7 @@ pub(in crate::tui) fn started(model: &mut Model, id: u64, result: Outcome<String
     let Some((_, name)) = state.starting.take_if(|(starting, _)| *starting == id) else { return Vec::new() };
     match result {
         Ok(words) => state.ends(&name, words, Tone::Good),
-        Err(trouble) => state.ends(&name, format!("{name}: {}: {}", trouble.what, trouble.why), Tone::Bad),
+        Err(error) => state.ends(&name, format!("{name}: {}: {}", error.what, error.why), Tone::Bad),
     }
     leave_when_safe(model)
 }
@@ -204,7 +204,7 @@ pub(super) fn words(model: &Model) -> Option<(String, Tone)> {
         let words = "Asking the hosts for their addresses and how their etcds were started before.";
         return Some((words.into(), Tone::Faint));
     }
-    let (_, trouble) = state.troubles.iter().find(|(host, _)| host.is_empty() || *host == member.host)?;
-    let words = format!("It is not known how its etcd was started before: {}", trouble.what);
+    let (_, error) = state.troubles.iter().find(|(host, _)| host.is_empty() || *host == member.host)?;
+    let words = format!("It is not known how its etcd was started before: {}", error.what);
     Some((join::sentence(&words), Tone::Warn))
 }

@@ -191,18 +191,18 @@ impl State {
     }
 
     /// Why a member is not further, where its host or itself failed.
-    pub fn trouble<'a>(&'a self, row: &'a Row) -> Option<&'a Error> {
+    pub fn error<'a>(&'a self, row: &'a Row) -> Option<&'a Error> {
         match (&row.stand, self.host_of(row).map(|host| &host.at)) {
-            (RowState::Failed(trouble), _) => Some(trouble),
+            (RowState::Failed(error), _) => Some(error),
             (RowState::Placed(_) | RowState::Out(_) | RowState::Discarded, _) => None,
             // A host ends with the failure of a member, which is no other member's.
-            (_, Some(At::Failed(trouble))) => (!self.is_members(trouble)).then_some(trouble),
+            (_, Some(At::Failed(error))) => (!self.is_members(error)).then_some(error),
             _ => None,
         }
     }
 
-    fn is_members(&self, trouble: &Error) -> bool {
-        self.rows.iter().any(|row| matches!(&row.stand, RowState::Failed(own) if own == trouble))
+    fn is_members(&self, error: &Error) -> bool {
+        self.rows.iter().any(|row| matches!(&row.stand, RowState::Failed(own) if own == error))
     }
 
     fn can_be_taken_back(&self) -> bool {
@@ -224,7 +224,7 @@ pub(in crate::tui) fn begin(model: &mut Model) -> Vec<Effect> {
 /// Starts a dry run of the reviewed plan.
 pub(in crate::tui) fn rehearse(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.review.plan.clone() else { return Vec::new() };
-    run(model, plan, Goal::Rehearsed, false)
+    run(model, plan, Goal::DryRun, false)
 }
 
 /// Shows a plan whose rollback was interrupted.
@@ -298,7 +298,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     let working = |what: &str| Err(format!("{what} waits until the current run has ended; c stops it."));
     match action {
         Action::Next if state.running() => Err("Next waits for the members that are being restored.".into()),
-        Action::Next if state.until == Some(Goal::Rehearsed) => {
+        Action::Next if state.until == Some(Goal::DryRun) => {
             Err("That was a dry run. Esc goes back to Review, where the label starts the restore.".into())
         }
         Action::Next if state.until == Some(Goal::Undone) => {
@@ -320,7 +320,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
         Action::Retry if !state.begun() => Err("There is nothing to resume; Esc goes back to Review.".into()),
         Action::Undo if state.running() => working("Rolling back"),
         Action::Undo if !state.can_be_taken_back() => Err("Nothing of this plan is installed or built.".into()),
-        Action::Details => match selected(model).and_then(|row| state.trouble(row)) {
+        Action::Details => match selected(model).and_then(|row| state.error(row)) {
             Some(_) => Ok(()),
             None => Err("Nothing went wrong with the selected member.".into()),
         },

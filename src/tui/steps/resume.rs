@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
     super::{
-        app::{Model, Overlay, trouble_said},
+        app::{Model, Overlay, show_error},
         messages::Effect,
         widgets::theme::Tone,
     },
@@ -110,8 +110,8 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, found: Vec<(PathBuf, Res
                 let open = resume::standing(&records).filter(|run| run.placement == Placement::OnHosts);
                 runs.extend(open.map(|run| (path, run)));
             }
-            Err(trouble) => {
-                let words = format!("{}: {}", trouble.what, trouble.why);
+            Err(error) => {
+                let words = format!("{}: {}", error.what, error.why);
                 model.say(Tone::Warn, join::sentence(&words));
             }
         }
@@ -154,8 +154,8 @@ pub(in crate::tui) fn go_on(model: &mut Model) -> Vec<Effect> {
         Some(Left::Resume(_, run)) => {
             let run = run.clone();
             match run.goal() {
-                Err(trouble) => {
-                    trouble_said(model, &trouble);
+                Err(error) => {
+                    show_error(model, &error);
                     Vec::new()
                 }
                 Ok(_) if !run.undoes() => review::go_on(model, run.plan),
@@ -242,7 +242,7 @@ fn resumed(run: &Unfinished) -> Vec<String> {
     }
     lines.push(String::new());
     lines.push(match (run.goal(), run.undoes()) {
-        (Err(trouble), _) => join::sentence(&format!("{}: {}", trouble.what, trouble.why)),
+        (Err(error), _) => join::sentence(&format!("{}: {}", error.what, error.why)),
         (Ok(_), true) => "Resuming rolls its members back, after you type the label.".into(),
         (Ok(_), false) => {
             "Resuming checks every host again and continues from the first incomplete step. Nothing is done until you \

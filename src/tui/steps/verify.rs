@@ -1,7 +1,7 @@
 //! Proof: the members of the restored plan watched as they come up, and the result of their verification.
 
 use super::super::{
-    app::{Model, Overlay, leave_when_safe, moved, trouble_said},
+    app::{Model, Overlay, leave_when_safe, moved, show_error},
     keymap::Action,
     messages::Effect,
     widgets::theme::Tone,
@@ -87,7 +87,7 @@ pub(in crate::tui) fn verified(model: &mut Model, id: u64, result: Outcomes<Box<
                 model.say(Tone::Good, "The key was put, read and deleted.");
             }
         }
-        Err(trouble) => trouble_said(model, &trouble),
+        Err(error) => show_error(model, &error),
     }
     leave_when_safe(model)
 }

@@ -20,7 +20,7 @@ use crate::{
 pub(crate) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'static str, Tone, String) {
     let facts = match &look.facts {
         Ok(facts) => facts,
-        Err(trouble) => return ("✖", Tone::Bad, trouble.sentence()),
+        Err(error) => return ("✖", Tone::Bad, error.sentence()),
     };
     let mine = |row: Option<usize>| row.is_none_or(|row| row == at);
     let errors: Vec<&str> = look.errors().filter(|p| mine(p.row)).map(|p| p.text.as_str()).collect();
@@ -76,9 +76,9 @@ pub(crate) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
     let mut out = vec![format!("{host}: {}", names.join(", "))];
     let facts = match &look.facts {
         Ok(facts) => facts,
-        Err(trouble) => {
-            out.push(format!("  ✖ {}", trouble.sentence()));
-            out.extend(trouble.hint.lines().map(|line| format!("    {}", line.trim())));
+        Err(error) => {
+            out.push(format!("  ✖ {}", error.sentence()));
+            out.extend(error.hint.lines().map(|line| format!("    {}", line.trim())));
             return out;
         }
     };

@@ -33,10 +33,10 @@ impl Row {
             RowState::Undoing => format!("{} was being rolled back", self.dir),
             RowState::Out(_) => format!("{} rolled back: the previous state is restored", self.dir),
             RowState::Discarded => format!("{} can be built; what the dry run built is removed", self.dir),
-            RowState::Failed(trouble) if trouble.kind == ErrorKind::Stopped => {
+            RowState::Failed(error) if error.kind == ErrorKind::Stopped => {
                 format!("{} stopped, your previous data is untouched", self.dir)
             }
-            RowState::Failed(trouble) => format!("{} failed: {}", self.dir, trouble.sentence()),
+            RowState::Failed(error) => format!("{} failed: {}", self.dir, error.sentence()),
             RowState::Waits | RowState::Works(_) => format!("{} not finished", self.dir),
         }
     }
@@ -70,10 +70,10 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     page.gap();
     let Some(row) = selected(model) else { return };
     page.sentence(" ", &format!("{} on {}, in {}", row.name, row.host, row.dir), Tone::Strong, 2);
-    match state.trouble(row) {
-        Some(trouble) => {
-            page.sentence(" ✖ ", &trouble.sentence(), Tone::Bad, 3);
-            page.sentence("   ", advice(trouble).lines().next().unwrap_or_default(), Tone::Plain, 3);
+    match state.error(row) {
+        Some(error) => {
+            page.sentence(" ✖ ", &error.sentence(), Tone::Bad, 3);
+            page.sentence("   ", advice(error).lines().next().unwrap_or_default(), Tone::Plain, 3);
         }
         None => {
             for line in about(state, row) {
@@ -89,8 +89,8 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
 }
 
 /// What to do about a failure, the ways on by their keys here.
-fn advice(trouble: &Error) -> String {
-    trouble.advice(|way| match way {
+fn advice(error: &Error) -> String {
+    error.advice(|way| match way {
         Remedy::Resume => "t".into(),
         Remedy::Undo => "u".into(),
         Remedy::FinishOther => "`requorum resume JOURNAL` in a shell".into(),
@@ -120,8 +120,8 @@ fn sentence(model: &Model) -> (&'static str, Tone, String) {
         (Some(Goal::Undone), false, Some(_)) => {
             (" ✖ ", Tone::Bad, format!("Rollback is not complete: {placed} of {members} members are still installed."))
         }
-        (Some(Goal::Rehearsed), true, _) => (" ", Tone::Strong, format!("Dry run: {proven} of {members} verified.")),
-        (Some(Goal::Rehearsed), false, None) => {
+        (Some(Goal::DryRun), true, _) => (" ", Tone::Strong, format!("Dry run: {proven} of {members} verified.")),
+        (Some(Goal::DryRun), false, None) => {
             let can = if members == 1 { "the member can".to_string() } else { format!("all {members} members can") };
             let rest = "What was built is removed again. Esc goes back to Review.";
             match in_the_way(model) {
@@ -129,8 +129,8 @@ fn sentence(model: &Model) -> (&'static str, Tone, String) {
                 Some(what) => (" ! ", Tone::Warn, format!("Dry run complete: {can} be built. {what} {rest}")),
             }
         }
-        (Some(Goal::Rehearsed), false, Some(trouble)) => {
-            (" ✖ ", Tone::Bad, format!("The dry run did not finish: {}.", trouble.what))
+        (Some(Goal::DryRun), false, Some(error)) => {
+            (" ✖ ", Tone::Bad, format!("The dry run did not finish: {}.", error.what))
         }
         // until the run has ended, the next step waits
         (_, true, _) if state.complete() => {
@@ -162,8 +162,8 @@ fn untouched(state: &State) -> String {
     let whole = if members == 1 { "it is".to_string() } else { format!("all {members} are") };
     match (state.until, &state.barrier) {
         (Some(Goal::Undone), _) => "What was installed is kept under a dated name.".into(),
-        (Some(Goal::Rehearsed), None) => "Old data is untouched on every host. A dry run installs nothing.".into(),
-        (Some(Goal::Rehearsed), Some(text)) => format!("{}. Nothing was installed.", text),
+        (Some(Goal::DryRun), None) => "Old data is untouched on every host. A dry run installs nothing.".into(),
+        (Some(Goal::DryRun), Some(text)) => format!("{}. Nothing was installed.", text),
         (_, Some(text)) if state.placed() == 0 && !state.running() => {
             format!("{text}. Old data is untouched on every host.")
         }
@@ -214,10 +214,10 @@ fn phase(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
         ]
     };
     let one = |words: &str, tone| vec![(words.to_string(), tone)];
-    if let Some(trouble) = state.trouble(row) {
-        return match trouble.kind {
+    if let Some(error) = state.error(row) {
+        return match error.kind {
             ErrorKind::Stopped => one("! stopped", Tone::Warn),
-            _ => one(&format!("✖ {}", trouble.sentence()), Tone::Bad),
+            _ => one(&format!("✖ {}", error.sentence()), Tone::Bad),
         };
     }
     let here = state.host_of(row).map(|host| &host.at);
@@ -285,12 +285,12 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     let state = &model.restore;
     let Some(row) = selected(model) else { return (String::new(), Vec::new()) };
     let mut lines = Vec::new();
-    if let Some(trouble) = state.trouble(row) {
-        lines.push(format!("{}.", trouble.what));
-        if !trouble.why.is_empty() {
-            lines.push(format!("Why: {}", trouble.why));
+    if let Some(error) = state.error(row) {
+        lines.push(format!("{}.", error.what));
+        if !error.why.is_empty() {
+            lines.push(format!("Why: {}", error.why));
         }
-        let advice = advice(trouble);
+        let advice = advice(error);
         if !advice.is_empty() {
             lines.push("What to do:".into());
             lines.extend(advice.lines().map(|line| format!("  {}", line.trim())));

@@ -59,8 +59,8 @@ fn planned(dir: &Path) -> (PathBuf, TcpListener) {
 fn a_command_line_journal_leaks_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (_, listener) = planned(dir.path());
-    let lifted = ["apply", "tapir.yaml", "--override", "nashorn-2@127.0.0.1", "--reason", REASON];
-    ended(&requorum(dir.path(), &lifted), 0, &["installed"]);
+    let overridden = ["apply", "tapir.yaml", "--override", "nashorn-2@127.0.0.1", "--reason", REASON];
+    ended(&requorum(dir.path(), &overridden), 0, &["installed"]);
     drop(listener);
     let path = dir.path().join("tapir.yaml.journal");
 

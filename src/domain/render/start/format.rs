@@ -58,7 +58,7 @@ impl Page {
 /// # Errors
 /// A sentence without a full stop: why this form cannot hold it.
 pub fn page(plan: &Plan, name: &str, form: StartFormat, known: &Known) -> Result<Page, String> {
-    let member = plan.member(name).map_err(|trouble| trouble.what)?;
+    let member = plan.member(name).map_err(|error| error.what)?;
     let at = plan.members.iter().position(|m| m.name == name).unwrap_or_default();
     let ground = known.ground(plan, member);
     let launch = launch(plan, member, &ground, known);

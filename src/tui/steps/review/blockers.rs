@@ -37,7 +37,7 @@ pub struct Fences {
     /// What follows from it.
     pub found: Vec<Blocker>,
     /// The texts that were typed.
-    pub lifted: Vec<String>,
+    pub overridden: Vec<String>,
     /// Why, for each of them.
     pub reasons: Vec<String>,
 }
@@ -45,12 +45,12 @@ pub struct Fences {
 impl Fences {
     /// The first that is in the way.
     fn in_the_way(&self) -> Option<&Blocker> {
-        self.found.iter().find(|fence| fence.blocks(&self.lifted))
+        self.found.iter().find(|fence| fence.blocks(&self.overridden))
     }
 
     /// The texts that were typed, each with its reason.
     pub fn overrides(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.lifted.iter().zip(&self.reasons)
+        self.overridden.iter().zip(&self.reasons)
     }
 
     /// Lines for the screen: mark, sentence, tone; `again` is the key that asks again.
@@ -61,7 +61,7 @@ impl Fences {
         let again = format!("{again} asks again");
         let line = |fence: &Blocker| {
             let what = join::sentence(&fence.sentence());
-            match (&fence.typed, fence.blocks(&self.lifted)) {
+            match (&fence.typed, fence.blocks(&self.overridden)) {
                 (_, true) => (" ✖ ", format!("{what} {}", fence.lift.words(&again)), Tone::Bad),
                 (Some(_), false) => (" ! ", format!("Overridden: {what}"), Tone::Warn),
                 (None, _) => (" ! ", format!("{what} {}", fence.lift.words(&again)), Tone::Warn),
@@ -73,7 +73,7 @@ impl Fences {
     /// What was asked, where nothing of it is in the way.
     pub(super) fn summary(&self) -> Option<String> {
         (self.asking.is_none() && !self.seen.doors.is_empty() && self.in_the_way().is_none())
-            .then(|| join::sentence(&blockers::summary(&self.seen, &self.found, &self.lifted)))
+            .then(|| join::sentence(&blockers::summary(&self.seen, &self.found, &self.overridden)))
     }
 }
 
@@ -91,7 +91,7 @@ pub(in crate::tui::steps) fn orders(model: &Model, plan: &Plan, until: Goal, fir
         until,
         old: old(model),
         consent: if until == Goal::Undone { shown() } else { model.review.consent.clone() },
-        lifted: fences.lifted.clone(),
+        overridden: fences.overridden.clone(),
         reason: fences.reasons.join("; "),
         decisions: if first { decisions(model) } else { Vec::new() },
         journal: journal::of_plan(&model.options.journals, plan),
@@ -123,8 +123,8 @@ pub(in crate::tui::steps) fn on_blockers(model: &mut Model, found: Vec<Blocker>)
     // What was typed counts for what it was typed for.
     let kept = fences.overrides().filter(|(text, _)| found.iter().any(|f| f.typed.as_ref() == Some(text)));
     let kept = kept.map(|(text, reason)| (text.clone(), reason.clone()));
-    let (lifted, reasons): (Vec<String>, Vec<String>) = kept.unzip();
-    (fences.found, fences.lifted, fences.reasons) = (found, lifted, reasons);
+    let (overridden, reasons): (Vec<String>, Vec<String>) = kept.unzip();
+    (fences.found, fences.overridden, fences.reasons) = (found, overridden, reasons);
     note_asked(model);
 }
 
@@ -232,7 +232,7 @@ pub(in crate::tui) fn lift_for(model: &mut Model, typed: String, reason: &str) -
     if reason.is_empty() {
         return Err("A one-line reason is needed; it is recorded in the journal.".into());
     }
-    model.review.fences.lifted.push(typed);
+    model.review.fences.overridden.push(typed);
     model.review.fences.reasons.push(reason.to_string());
     Ok(open_next(model))
 }
