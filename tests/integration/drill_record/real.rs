@@ -170,7 +170,7 @@ fn a_wizard_journal_leaks_nothing() {
         for stride in strange.path.iter().flat_map(|leg| &leg.strides) {
             walker.stride(stride).unwrap_or_else(|e| panic!("{name}: {e}"));
         }
-        let dir = drill.exercise.lock().range.root().join("journal");
+        let dir = drill.exercise.lock().lab.root().join("journal");
         let path = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).next().unwrap();
         let records = read(&path);
         assert!(records.iter().any(|r| r.kind == Event::Decided), "the wizard writes what was decided");
