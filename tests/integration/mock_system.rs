@@ -862,7 +862,7 @@ impl MemberOps for MockSystem {
         Ok(Have::All(wanted.at.clone()))
     }
 
-    fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
+    fn member_state(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
         if self.placed.lock().unwrap().iter().any(|name| name == work.name) {
             let restored = self.read_back(work.plan, work.name);
             return Ok(MemberState::InPlace(Swapped { name: work.name.into(), restored, places: Vec::new() }));

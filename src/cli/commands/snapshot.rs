@@ -328,7 +328,7 @@ fn identity(args: &RestoreArgs, genesis: &InitialLog, outer: &connection_args::C
     // An endpoint that cannot be asked counts as silent, whatever the reason.
     let heard = match doors.as_slice() {
         [] => Vec::new(),
-        doors => outer.brief_members().map(|members| members.knock(doors)).unwrap_or_default(),
+        doors => outer.brief_members().map(|members| members.probe_endpoints(doors)).unwrap_or_default(),
     };
     let serves = |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { cluster, .. } if *cluster == Some(genesis.cluster_id));
     let at: Vec<String> =

@@ -32,9 +32,9 @@ impl<W: System> MemberOps for Sandbox<W> {
         self.inner.member_ops().journal(target, plan)
     }
 
-    fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
+    fn member_state(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
         self.may_build(work)?;
-        self.inner.member_ops().standing(work)
+        self.inner.member_ops().member_state(work)
     }
 
     fn have(&self, wanted: &Wanted, watch: &mut ProgressFn<'_>) -> Result<Have> {

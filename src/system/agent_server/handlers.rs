@@ -161,7 +161,7 @@ impl<'a> AgentHandler<'a> {
                 self.claimed = Some(Claimed { run, journal, seal: start.clone(), _claim });
                 Event::Claimed { seal: start }
             }
-            Request::Standing(of) => Event::Standing(self.standing(&of)?),
+            Request::Standing(of) => Event::Standing(self.member_state(&of)?),
             Request::Stage(of) => {
                 let (of, name) = (self.here(of)?, json!({"act": "stage"}));
                 let made = self.act(&of, "building in staging", name, |work, _| site.stage(work, watch))?;
@@ -175,7 +175,7 @@ impl<'a> AgentHandler<'a> {
                 Event::Swapped(swapped)
             }
             Request::Undo { of, stamp } => {
-                let swapped = match self.standing(&of)? {
+                let swapped = match self.member_state(&of)? {
                     MemberState::InPlace(swapped) => swapped,
                     MemberState::Undoing => self.recorded(&of)?.ok_or_else(|| not_in_place(&of.name))?,
                     // repeated after a lost answer
@@ -215,7 +215,7 @@ impl<'a> AgentHandler<'a> {
 
     /// Starts a member that this plan installed. One that is running already is left alone.
     fn start(&self, of: &MemberRequest, commands: &[String], watch: &mut ProgressFn<'_>) -> Result<Event> {
-        let MemberState::InPlace(_) = self.standing(of)? else {
+        let MemberState::InPlace(_) = self.member_state(of)? else {
             return Err(not_in_place(&of.name).hint("Install it first: requorum apply. Nothing was started."));
         };
         let run = &self.claimed()?.run;
@@ -284,10 +284,10 @@ impl<'a> AgentHandler<'a> {
         outcome.map_err(|error| failed(&journal, &text, data(json!({"why": error.why})), error))
     }
 
-    fn standing(&self, of: &MemberRequest) -> Result<MemberState> {
+    fn member_state(&self, of: &MemberRequest) -> Result<MemberState> {
         let run = &self.claimed()?.run;
         let work = PlannedMember { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id };
-        Ok(match self.system.member_ops().standing(&work)? {
+        Ok(match self.system.member_ops().member_state(&work)? {
             MemberState::Nothing => match self.recorded(of)?.filter(Swapped::still) {
                 Some(swapped) => MemberState::InPlace(swapped),
                 None => MemberState::Nothing,

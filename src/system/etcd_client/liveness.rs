@@ -35,7 +35,7 @@ use crate::{
 };
 
 impl Members {
-    /// Returns the endpoints that accept a TCP connection within `limit`, all tried in parallel. [`Members::knock`]
+    /// Returns the endpoints that accept a TCP connection within `limit`, all tried in parallel. [`Members::probe_endpoints`]
     /// would hear nothing from the others; to find that out takes neither certificates nor a runtime.
     pub fn listening(doors: Vec<Endpoint>, limit: Duration) -> Vec<Endpoint> {
         let (tell, told) = channel();
@@ -47,7 +47,7 @@ impl Members {
                 let accepts = |address| net::TcpStream::connect_timeout(&address, limit).is_ok();
                 let _ = tell.send((at, (host.as_str(), port).to_socket_addrs().is_ok_and(|mut all| all.any(accepts))));
             };
-            // Without a thread it is unknown, and left to `knock`.
+            // Without a thread it is unknown, and left to `probe_endpoints`.
             *open = thread::Builder::new().spawn(connect).is_err();
         }
         drop(tell);
@@ -62,8 +62,8 @@ impl Members {
     }
 
     /// Probes all endpoints in parallel; returns the results in their order. Each takes at most the time limits of a
-    /// connection, of [`Members::ask`], and of one more answer.
-    pub fn knock(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
+    /// connection, of [`Members::member_status`], and of one more answer.
+    pub fn probe_endpoints(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
         let all = join_all(doors.iter().map(|door| self.heard(door)));
         self.block_on(all)
             .unwrap_or_else(|| vec![ProbeResult::Unclear("requorum is shutting down".into()); doors.len()])

@@ -51,7 +51,7 @@ fn patient() -> Connect {
 fn ask(connect: Connect, endpoint: &str) -> Answer {
     let members = Members::new(connect).unwrap();
     members.name_endpoints(&[endpoint.to_owned()]);
-    members.ask(endpoint)
+    members.member_status(endpoint)
 }
 
 fn silent(answer: Answer) -> (String, String) {
@@ -355,7 +355,7 @@ fn several_members_are_asked_at_once() {
     let served = Served::start(member(0xa1), None);
     let members = Members::new(quick()).unwrap();
     thread::scope(|scope| {
-        let asked: Vec<_> = (0..4).map(|_| scope.spawn(|| members.ask(&served.http()))).collect();
+        let asked: Vec<_> = (0..4).map(|_| scope.spawn(|| members.member_status(&served.http()))).collect();
         for answer in asked {
             assert_eq!(spoken(answer.join().unwrap()).read, Read::Served);
         }

@@ -90,7 +90,7 @@ fn who_answers_is_told_from_who_does_not() {
         .iter()
         .map(|(url, kind, _)| Endpoint { url: url.clone(), kind: *kind, whose: "m1".into(), old: true })
         .collect();
-    for ((url, kind, expected), heard) in cases.iter().zip(members.knock(&doors)) {
+    for ((url, kind, expected), heard) in cases.iter().zip(members.probe_endpoints(&doors)) {
         let told = match &heard {
             ProbeResult::Refused => "nobody".to_string(),
             ProbeResult::Unclear(_) => "unclear".into(),
