@@ -89,7 +89,7 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
         let error = Error::new(ErrorKind::Refused, format!("not started: {}", who.join(", "))).why(why);
         return Err(match asked.no_terminal {
             true => error.hint("To run the commands that are shown: --yes"),
-            false => error.hint(format!("By hand: requorum launch {file} --form auto --member {name}")),
+            false => error.hint(format!("By hand: requorum launch {file} --format auto --member {name}")),
         });
     }
     match format {

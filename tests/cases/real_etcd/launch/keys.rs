@@ -173,7 +173,7 @@ pub fn config_again(server: &Server) {
     let mut old = dir.path().join("old.yml");
     fs::write(&old, OLD).unwrap();
     for round in ["old.yml", "again.yml"] {
-        let mut launch = requorum(["launch", "-w", "json", "--form", "config", "--plan"]);
+        let mut launch = requorum(["launch", "-w", "json", "--format", "config", "--plan"]);
         launch.arg(&plan.file).arg("--old").arg(format!("m1={}", old.display()));
         let page = json_of(&mut launch)[0].clone();
         let text = page["files"][0]["text"].as_str().unwrap();
