@@ -1,44 +1,36 @@
 //! `requorum apply`, `restore`, `resume` and `undo`: carry a plan out on its hosts, or all of it on this machine; and
 //! `requorum agent`, which runs on the hosts.
 
+mod args;
+mod console;
+
 use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::PoisonError,
 };
-
-use serde_json::json;
 
 use super::plan;
 use crate::cli::{
     Format,
-    args::{
-        connection_args,
-        plan_arg::{self, PlanArg},
-    },
-    output::progress::{interruptible, rate},
-    print, print_done, print_json, warn,
+    args::{connection_args, plan_arg},
+    output::progress::interruptible,
+    print, print_done, warn,
 };
 use crate::{
     domain::{
-        members::{
-            build_plan, certificates,
-            table::{Problem, Severity},
-        },
+        members::{build_plan, certificates},
         model::{host_address, plan::Plan},
         preflight::blockers::Blocker,
     },
     engine::{
         install::{run_lock, staging},
-        progress::Progress,
         source::io_trouble,
     },
     error::{Error, ErrorKind, Remedy, Result},
     execute::{
-        RowEvent, blocker_checks,
-        events::{ExecutionEvent, HostEvent},
+        blocker_checks,
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
         resume::{self, Unfinished},
     },
@@ -46,114 +38,9 @@ use crate::{
     text::{Foreign, Shown, stdio},
 };
 
-/// The least time between two progress lines of one host.
-const PACE: Duration = Duration::from_secs(2);
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-The preflight covers every host before anything is written on any of them. Members are built in staging and verified; \
-only when all of them are, and the final check of the old cluster has passed, are old directories renamed to a dated \
-name and the new ones installed. After an interruption run the same command again, or `requorum resume PLAN`; \
-`requorum undo PLAN` restores the previous directories.")]
-pub(in crate::cli) struct Args {
-    #[command(flatten)]
-    plan: PlanArg,
-    /// Build and verify every member, but install nothing
-    ///
-    /// The final check of the old cluster is made too; what was built is removed at the end.
-    #[arg(long)]
-    dry_run: bool,
-    /// With --dry-run: keep what was built, so that apply can reuse it
-    #[arg(long, requires = "dry_run")]
-    keep: bool,
-    /// Run only the preflight of every host; write nothing
-    #[arg(long, conflicts_with = "dry_run")]
-    check: bool,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-This is an apply on this machine: members are built in staging and verified; only when all of them are, and the final \
-check of the old cluster has passed, are they installed. Existing directories are not moved: one that is not empty is \
-refused. After an interruption run the same command again, or `requorum resume PLAN`; `requorum undo PLAN` rolls it back, \
-`requorum report PLAN` prints what was done.")]
-pub(in crate::cli) struct RestoreArgs {
-    #[command(flatten)]
-    plan: PlanArg,
-    /// Restore only this member; repeatable [default: all]
-    ///
-    /// Without it every member of the plan must belong to this machine.
-    #[arg(long, value_name = "NAME")]
-    member: Vec<String>,
-    /// Override a blocker by the text that the refusal names; repeatable
-    ///
-    /// A blocker is, for example, an old member that still answers or a directory in use. The override is recorded in
-    /// the journal next to the plan file.
-    #[arg(long = "override", value_name = "TEXT")]
-    overrides: Vec<String>,
-    /// Reason for the override, recorded in the journal
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-    reason: String,
-    #[command(flatten)]
-    connect: connection_args::ConnectArgs,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-The journal records the goal of the run and its last step. The hosts are examined again, and the run continues from the \
-first incomplete step. Repeat the flags that it was started with (--stop, --by-hand, --override).")]
-pub(in crate::cli) struct ResumeArgs {
-    #[command(flatten)]
-    plan: PlanArg,
-    /// Only show how far the run got
-    #[arg(long)]
-    show: bool,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct UndoArgs {
-    #[command(flatten)]
-    plan: PlanArg,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Debug, clap::Args)]
-struct How {
-    /// Work on only this member; repeatable [default: all]
-    #[arg(long, value_name = "NAME")]
-    member: Vec<String>,
-    /// Number of hosts worked on in parallel
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    limit: usize,
-    /// Member that was restored by hand, with the code printed there
-    ///
-    /// The code is printed by the sheet of `requorum sheet`. Repeatable.
-    #[arg(long, value_name = "NAME=CODE")]
-    by_hand: Vec<String>,
-    /// Run the commands that stop etcd on a data directory to be moved
-    ///
-    /// Without it the commands are only shown.
-    #[arg(long)]
-    stop: bool,
-    /// Configuration file for ssh, as its -F
-    #[arg(long, value_name = "FILE")]
-    ssh_config: Option<PathBuf>,
-    /// Override a blocker by the text that the refusal names; repeatable
-    ///
-    /// The override is recorded in the journal.
-    #[arg(long = "override", value_name = "TEXT", requires = "reason")]
-    overrides: Vec<String>,
-    /// Reason for the override, recorded in the journal
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-    reason: String,
-    #[command(flatten)]
-    connect: connection_args::ConnectArgs,
-}
+use args::How;
+pub(in crate::cli) use args::{Args, RestoreArgs, ResumeArgs, UndoArgs};
+pub(in crate::cli) use console::ConsoleReporter;
 
 /// Carries a plan out on its hosts.
 pub(in crate::cli) fn run(args: Args, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
@@ -443,124 +330,6 @@ fn by_hand(made: &Plan, typed: &[String]) -> Result<BTreeMap<String, String>> {
 pub(in crate::cli) fn agent() -> Result<()> {
     let system = Local::new(Members::new(Default::default())?);
     agent_server::serve(&system, io::stdin(), stdio::stdout())
-}
-
-/// One phase on one host.
-struct Passing {
-    phase: String,
-    begun: Instant,
-    /// When it was last printed.
-    told: Instant,
-}
-
-/// Prints the events of a run, a line each.
-pub(in crate::cli) struct ConsoleReporter<'a> {
-    plan: &'a Plan,
-    overridden: &'a [String],
-    json: bool,
-    /// Whether blockers were evaluated, and those found that may be overridden.
-    found: Mutex<(bool, Vec<Blocker>)>,
-    /// The current phase on each host.
-    told: Mutex<BTreeMap<String, Passing>>,
-}
-
-impl<'a> ConsoleReporter<'a> {
-    pub(in crate::cli) fn new(plan: &'a Plan, overridden: &'a [String], format: Format) -> ConsoleReporter<'a> {
-        let json = format == Format::Json;
-        ConsoleReporter { plan, overridden, json, told: Mutex::default(), found: Mutex::default() }
-    }
-
-    pub(in crate::cli) fn tell(&self, told: ExecutionEvent) {
-        // One at a time: hosts report from threads of their own.
-        let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let ExecutionEvent::Blockers(fences) = &told {
-            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.0 = true;
-            let known = &mut found.1;
-            for fence in fences.iter().filter(|f| f.typed.is_some()).cloned() {
-                if !known.iter().any(|k| k.typed == fence.typed) {
-                    known.push(fence);
-                }
-            }
-        }
-        match told {
-            ExecutionEvent::Host(host, event) => self.host(&host, &event, &mut last),
-            ExecutionEvent::Blockers(fences) if self.json => {
-                let fences: Vec<_> = fences
-                    .iter()
-                    .map(|f| json!({"what": f.sentence(), "lift": f.lift, "override": f.typed, "blocks": f.blocks(self.overridden)}))
-                    .collect();
-                let _ = print_json(&format!("{}\n", json!({"event": "fences", "fences": fences})));
-            }
-            ExecutionEvent::Blockers(fences) => fences.iter().filter(|f| !f.blocks(self.overridden)).for_each(passed),
-            ExecutionEvent::FinalCheck(text) if self.json => {
-                let _ = print_json(&format!("{}\n", json!({"event": "barrier", "text": text})));
-            }
-            ExecutionEvent::FinalCheck(text) => {
-                let _ = print(&format!("All members are verified. {text}.\n"));
-            }
-        }
-    }
-
-    fn host(&self, host: &str, event: &HostEvent, last: &mut BTreeMap<String, Passing>) {
-        let mut line = event.line(self.plan);
-        if let Some((phase, step)) = passing(event) {
-            let now = Instant::now();
-            let known = last.get(host).filter(|known| known.phase == phase);
-            if known.is_some_and(|known| now - known.told < PACE) {
-                return;
-            }
-            let begun = known.map_or(now, |known| known.begun);
-            line.text += &step.map(|step| rate(step, now - begun)).unwrap_or_default();
-            last.insert(host.into(), Passing { phase, begun, told: now });
-        }
-        if self.json {
-            let mut all = line.on(host);
-            all["event"] = json!(line.event);
-            // A closed pipe is reported at the end.
-            let _ = print_json(&format!("{all}\n"));
-            return;
-        }
-        match event {
-            HostEvent::Unreachable(_) | HostEvent::Failed(_) | HostEvent::Automation(_) | HostEvent::Runs(..) => {
-                line.text.lines().for_each(|text| warn(&format!("{host}: {text}")));
-            }
-            HostEvent::Row(_, RowEvent::Failed(_)) => warn(&format!("{host}: {}", line.text)),
-            HostEvent::MemberState(..) if line.kind.is_none() => {}
-            _ => {
-                let _ = print(&format!("{host}: {}\n", line.text));
-            }
-        }
-        if let HostEvent::Looked(_, problems) = event {
-            problems.iter().for_each(|problem| warn(&format!("{host}: {}", self.placed(problem))));
-        }
-    }
-
-    /// Returns a problem prefixed with its member's name.
-    fn placed(&self, problem: &Problem) -> String {
-        let warning = if problem.severity == Severity::Warning { "Warning: " } else { "" };
-        match problem.row.and_then(|row| self.plan.members.get(row)) {
-            Some(member) => format!("{warning}{}: {problem}", member.name),
-            None => format!("{warning}{problem}"),
-        }
-    }
-}
-
-/// Returns the phase of a progress event, which recurs, and how far it is.
-fn passing(event: &HostEvent) -> Option<(String, Option<Progress>)> {
-    match event {
-        HostEvent::Program(..) => Some(("program".into(), None)),
-        HostEvent::Step(step) => Some((format!("snapshot {:?}", step.phase), Some(*step))),
-        HostEvent::Row(name, RowEvent::Step(step)) => Some((format!("{name} {:?}", step.phase), Some(*step))),
-        _ => None,
-    }
-}
-
-fn passed(fence: &Blocker) {
-    match fence.typed {
-        Some(_) => warn(&format!("Warning: overridden: {}.", fence.sentence())),
-        None => warn(&format!("Warning: {}.\n  {}", fence.sentence(), fence.lift)),
-    }
 }
 
 #[cfg(test)]
