@@ -188,9 +188,9 @@ fn typed() -> u8 {
     };
     match files_enough().and_then(|()| threads_enough()).and_then(|()| run(cli, format)) {
         Ok(code) => code,
-        Err(trouble) => {
-            warn(&format!("Error: {trouble}"));
-            trouble.kind.exit_code()
+        Err(error) => {
+            warn(&format!("Error: {error}"));
+            error.kind.exit_code()
         }
     }
 }
@@ -301,8 +301,8 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
 
 /// Prints as [`print`] does, for the report of work that is complete by then; the error says so.
 fn print_done(text: &str) -> Result<()> {
-    print(text).map_err(|trouble| {
-        trouble.hint("Only this report is missing: the command itself succeeded. Do not run it again for that reason.")
+    print(text).map_err(|error| {
+        error.hint("Only this report is missing: the command itself succeeded. Do not run it again for that reason.")
     })
 }
 
@@ -344,9 +344,9 @@ fn refuse_problems(what: &str, problems: &[Problem], names: &[&str]) -> Result<(
     }
     let mut errors = problems.iter().filter(|p| p.severity == Severity::Error).map(placed);
     let Some(first) = errors.next() else { return Ok(()) };
-    let trouble = Error::new(ErrorKind::Input, what).why(first);
+    let error = Error::new(ErrorKind::Input, what).why(first);
     let more: Vec<String> = errors.map(|error| format!("also: {error}")).collect();
-    Err(if more.is_empty() { trouble } else { trouble.hint(more.join("\n  ")) })
+    Err(if more.is_empty() { error } else { error.hint(more.join("\n  ")) })
 }
 
 /// Returns a typed data directory as an absolute path. One with `..` is refused, as in a plan: what it means depends

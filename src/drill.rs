@@ -50,7 +50,7 @@ pub struct Drill {
 
 impl Drop for Drill {
     fn drop(&mut self) {
-        self.exercise.lock().range.clear();
+        self.exercise.lock().lab.clear();
     }
 }
 
@@ -68,27 +68,27 @@ impl Drill {
     /// # Errors
     /// As [`Drill::set_up`]; if the scenario cannot run on that etcd.
     pub fn set_up_on(scenario: Scenario, options: Options, real: Option<Arc<Etcd>>) -> Result<Drill> {
-        let range = Lab::build_on(scenario, real)?;
-        let bounds = Bounds::new(range.root(), range.urls())?;
+        let lab = Lab::build_on(scenario, real)?;
+        let bounds = Bounds::new(lab.root(), lab.urls())?;
         // a port that is guessed could be another cluster's
         let members = Members::new(Default::default())?.without_guesses();
-        let inner = Arc::new(Local::new(members).within(range.root().into()));
-        let cluster = &range.scenario().cluster;
+        let inner = Arc::new(Local::new(members).within(lab.root().into()));
+        let cluster = &lab.scenario().cluster;
         let options = Options {
-            endpoints: range.endpoints(),
-            places: range.places(),
-            data_dirs: range.data_dirs(),
+            endpoints: lab.endpoints(),
+            places: lab.places(),
+            data_dirs: lab.data_dirs(),
             label: Some(cluster.label.clone()),
-            base_dir: range.base_dir(),
-            here: range.root().into(),
-            journals: range.root().join("journal"),
+            base_dir: lab.base_dir(),
+            here: lab.root().into(),
+            journals: lab.root().join("journal"),
             target: Some(cluster.target.unwrap_or(cluster.etcd)),
             plan: None,
-            inventory: range.inventory(),
+            inventory: lab.inventory(),
             accompanied: true,
             ..options
         };
-        let exercise = Arc::new(Exercise::begin(range, Arc::clone(&inner), bounds.clone()));
+        let exercise = Arc::new(Exercise::begin(lab, Arc::clone(&inner), bounds.clone()));
         let system = Arc::new(Sandbox::new(inner, bounds, Arc::clone(&exercise)));
         Ok(Drill { exercise, system, options })
     }
@@ -117,13 +117,13 @@ impl Drill {
     }
 
     fn brief_of(state: &session::State) -> String {
-        let scenario = state.range.scenario();
+        let scenario = state.lab.scenario();
         format!(
             "{}\n\n{}\n\nThis is a drill: the wizard is the real one, but it reaches nothing outside {}. The coach's notes are at the \
              foot of each screen; ! gives a hint. q pauses the drill: hints, actions at the hosts, the story, a reset.\n",
             scenario.title,
-            state.range.expand(scenario.brief.trim()),
-            state.range.root().shown()
+            state.lab.expand(scenario.brief.trim()),
+            state.lab.root().shown()
         )
     }
 }

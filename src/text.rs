@@ -1,20 +1,25 @@
 //! Foreign text, and how values are printed: what a member, host, file, process, store or environment returned is
 //! shown escaped and cut, and all output of this program leaves by one module.
 //!
-//! [`number`] prints numbers and sizes.
-//!
 //! [`Foreign`] is such a text, made safe where it comes in. [`escape`] has the rules, [`stdio`] is the only way to
 //! standard output and standard error: foreign text that got there as a plain string is escaped there. [`columns`]
 //! measures, cuts and pads text.
+//!
+//! How values are printed, once for all: [`number`], [`size`], [`time`], [`join`] (lists and sentences), [`quote`] (for a
+//! shell), [`value`] (keys and values), [`table`].
 
 pub mod columns;
+pub mod confusables;
 pub mod escape;
 mod foreign;
+pub mod join;
 #[cfg(test)]
 pub(crate) mod messages;
 pub mod number;
-pub mod phrase;
+pub mod quote;
+pub mod size;
 pub mod stdio;
+pub mod table;
 pub mod time;
 pub mod value;
 

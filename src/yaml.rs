@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use self::scalar::number_text;
-use crate::text::number::byte_count;
+use crate::text::size::byte_count;
 
 /// Longest text that is parsed, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;

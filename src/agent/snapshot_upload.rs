@@ -167,9 +167,8 @@ impl Incoming {
         if missing > free && from == 0 {
             files.remove(&files.part)?;
         }
-        space::check(&path, free, missing).map_err(|trouble| {
-            trouble.hint("Free some space there and try again: the bytes already received are kept.")
-        })?;
+        space::check(&path, free, missing)
+            .map_err(|error| error.hint("Free some space there and try again: the bytes already received are kept."))?;
         Ok(Incoming { wanted, files, file, at: from })
     }
 
@@ -300,7 +299,7 @@ mod tests {
         assert_eq!(look(&snapshot, watch).unwrap(), Have::All(path.clone()));
         fs::write(&path, b"0123456780").unwrap();
         assert!(
-            matches!(look(&snapshot, watch), Err(trouble) if trouble.kind == ErrorKind::Input),
+            matches!(look(&snapshot, watch), Err(error) if error.kind == ErrorKind::Input),
             "its SHA-256 is another"
         );
         forget(&snapshot).unwrap();

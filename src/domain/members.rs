@@ -3,10 +3,10 @@
 pub mod build_plan;
 pub(crate) mod cell;
 pub mod certificates;
-pub mod confusables;
+pub mod etcd_flags;
 pub mod import;
 pub mod inventory;
 pub mod prefill;
 pub mod table;
-pub mod url;
+pub mod token;
 pub mod validate;

@@ -10,6 +10,7 @@ pub(crate) mod history;
 pub mod known;
 pub(crate) mod messages;
 pub(crate) mod misplaced;
+pub mod newest_dir;
 pub mod probe_rounds;
 pub mod scope;
 pub(crate) mod tally;

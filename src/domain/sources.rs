@@ -5,7 +5,6 @@ pub mod cluster_match;
 pub mod data_loss;
 pub mod known_revisions;
 pub(crate) mod loss;
-pub mod newest_dir;
 pub mod ranking;
 pub mod revision_bump;
 pub mod source;

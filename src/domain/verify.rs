@@ -35,7 +35,7 @@ use super::model::{
     plan::{Member, Plan},
 };
 use crate::etcd::membership::Id;
-use crate::text::{number::thousands, phrase::all};
+use crate::text::{join::all, number::thousands};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

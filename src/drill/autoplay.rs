@@ -20,7 +20,7 @@ use crate::{
 /// If a stride fails, or the objectives are not met: a defect of the scenario or of the program.
 pub fn play(drill: &Drill, print: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
     let mut walker = drill.walker();
-    let path = drill.exercise.lock().range.scenario().path.clone();
+    let path = drill.exercise.lock().lab.scenario().path.clone();
     print(&walker.wizard.screen(80, 24))?;
     for (number, leg) in path.iter().enumerate() {
         let does: Vec<String> = leg.strides.iter().map(Stride::to_string).collect();

@@ -38,7 +38,7 @@ impl Observer for Coach {
         let notes = {
             let mut state = self.exercise.lock();
             observe(&mut state, model, msg);
-            state.stir();
+            state.run_due_injects();
             notes(&mut state, model.step)
         };
         self.news(notes)
@@ -77,13 +77,13 @@ fn observe(state: &mut State, model: &Model, msg: &Msg) {
     if seen.chosen != before.chosen
         && let Some(path) = &seen.chosen
     {
-        let name = path.strip_prefix(state.range.root()).unwrap_or(path).shown().to_string();
+        let name = path.strip_prefix(state.lab.root()).unwrap_or(path).shown().to_string();
         state.note(What::Source, format!("chosen: {name}"));
     }
     if let Some(proof) = seen.proof.as_ref().filter(|proof| before.proof.as_ref() != Some(proof)) {
         state.note(What::Proof, proof.as_str());
     }
-    for text in seen.lifted.iter().filter(|text| !before.lifted.contains(text)) {
+    for text in seen.overridden.iter().filter(|text| !before.overridden.contains(text)) {
         state.overridden.push(text.clone());
         state.note(What::Override, format!("a blocker was overridden with: {text}"));
     }
@@ -96,19 +96,19 @@ fn observe(state: &mut State, model: &Model, msg: &Msg) {
 
 /// Gives the next hint of a step, if there is one left.
 pub(super) fn tip(state: &mut State, step: Step) -> Option<String> {
-    let tips = state.range.scenario().tips.get(&StepName(step)).cloned().unwrap_or_default();
+    let tips = state.lab.scenario().tips.get(&StepName(step)).cloned().unwrap_or_default();
     let given = state.tips.entry(step).or_insert(0);
     let tip = tips.get(*given)?.clone();
     *given += 1;
-    let tip = state.range.expand(&tip);
+    let tip = state.lab.expand(&tip);
     state.note(What::Tip, tip.clone());
     Some(tip)
 }
 
 /// Returns the notes at the foot of `step`, the most important first.
 fn notes(state: &mut State, step: Step) -> Notes {
-    let scenario = state.range.scenario().clone();
-    let mut lines: Vec<String> = state.heard.iter().map(|(_, words)| state.range.expand(words)).collect();
+    let scenario = state.lab.scenario().clone();
+    let mut lines: Vec<String> = state.heard.iter().map(|(_, words)| state.lab.expand(words)).collect();
     let wrong: Vec<String> =
         scenario.hints.iter().filter(|hint| state.holds(&hint.when)).map(|h| h.says.clone()).collect();
     for says in &wrong {
@@ -117,11 +117,11 @@ fn notes(state: &mut State, step: Step) -> Notes {
             state.note(What::Hint, says.clone());
         }
     }
-    lines.extend(wrong.iter().map(|says| state.range.expand(says)));
+    lines.extend(wrong.iter().map(|says| state.lab.expand(says)));
     let tips = scenario.tips.get(&StepName(step)).map_or(&[][..], Vec::as_slice);
     let given = state.tips.get(&step).copied().unwrap_or(0);
-    lines.extend(given.checked_sub(1).and_then(|at| tips.get(at)).map(|tip| state.range.expand(tip)));
-    lines.extend(scenario.notes.get(&StepName(step)).map(|note| state.range.expand(note)));
+    lines.extend(given.checked_sub(1).and_then(|at| tips.get(at)).map(|tip| state.lab.expand(tip)));
+    lines.extend(scenario.notes.get(&StepName(step)).map(|note| state.lab.expand(note)));
     lines.truncate(MOST);
     let seconds = state.clock.elapsed().as_secs();
     let more = if given < tips.len() { "! gives a hint; " } else { "" };

@@ -108,10 +108,10 @@ pub struct Leg {
 
 /// Returns the debrief as of now.
 pub fn debrief(state: &State) -> Debrief {
-    let scenario = state.range.scenario();
+    let scenario = state.lab.scenario();
     let objectives = objectives(state);
-    let restored = state.range.plan().map(|plan| plan.source.revision);
-    let best = state.range.best();
+    let restored = state.lab.plan().map(|plan| plan.source.revision);
+    let best = state.lab.best();
     let texts =
         |what: What| state.timeline.iter().filter(|h| h.what == what).map(|h| h.text.clone()).collect::<Vec<_>>();
     let mut asked_for = texts(What::Tip);
@@ -121,8 +121,8 @@ pub fn debrief(state: &State) -> Debrief {
         title: scenario.title.clone(),
         seed: scenario.cluster.seed,
         passed: objectives.iter().all(|o| o.met) && state.failed.is_empty(),
-        members: state.range.members_are(),
-        proven: state.range.is_real() && !state.range.restored().is_empty(),
+        members: state.lab.members_are(),
+        proven: state.lab.is_real() && !state.lab.restored().is_empty(),
         objectives,
         unsafe_acts: state.failed.clone(),
         writes: restored.map(|restored| Writes { restored, best, lost: (best - restored).max(0) }),
@@ -148,7 +148,7 @@ pub fn debrief(state: &State) -> Debrief {
 
 /// Returns the objectives as of now.
 pub fn objectives(state: &State) -> Vec<Objective> {
-    let goals = &state.range.scenario().goals;
+    let goals = &state.lab.scenario().goals;
     goals
         .iter()
         .map(|goal| {

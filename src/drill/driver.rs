@@ -197,7 +197,7 @@ impl<K: Keyboard> Walker<K> {
 
     fn set(&mut self, row: usize, column: Column, text: &str) -> std::result::Result<(), String> {
         self.cell(row, column)?;
-        let text = self.exercise.lock().range.expand(text);
+        let text = self.exercise.lock().lab.expand(text);
         self.press(Enter);
         self.clear();
         self.wizard.type_text(&text);

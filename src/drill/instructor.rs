@@ -1,7 +1,7 @@
 //! The instructor: a person at a second terminal who follows an exercise live, triggers injects, sends messages, and ends it.
 //!
 //! The drill listens on a socket in its user's state directory, which no other user can open. The protocol is one line of
-//! JSON for each [`Word`] from the drill and each [`Order`] to it. The exercise continues with or without an instructor.
+//! JSON for each [`Message`] from the drill and each [`Command`] to it. The exercise continues with or without an instructor.
 
 pub mod client;
 pub mod print;
@@ -29,12 +29,12 @@ pub const LONGEST_NOTE: usize = 240;
 /// A command from the instructor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
-    /// Show the story again: answered by [`Word::Scene`].
+pub enum Command {
+    /// Show the story again: answered by [`Message::Scene`].
     Scene,
-    /// Show the current state: answered by [`Word::Now`].
+    /// Show the current state: answered by [`Message::Now`].
     Look,
-    /// Show the objectives: answered by [`Word::Goals`].
+    /// Show the objectives: answered by [`Message::Goals`].
     Goals,
     /// Send the trainee this message.
     Note(String),
@@ -49,7 +49,7 @@ pub enum Order {
 /// A message from the drill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Word {
+pub enum Message {
     /// An exercise starts, or an instructor connects.
     Scene(Box<Scene>),
     /// A line of the timeline.
@@ -132,19 +132,19 @@ pub struct Now {
 
 impl Scene {
     fn new(state: &State, instructors: usize, begins: bool) -> Scene {
-        let scenario = state.range.scenario();
+        let scenario = state.lab.scenario();
         let inject = |inject: &super::scenario::Inject| Inject {
             name: inject.name.clone(),
             does: inject.acts.iter().map(Act::to_string).collect(),
-            says: state.range.expand(&inject.says),
+            says: state.lab.expand(&inject.says),
             when: inject.when.to_string(),
         };
         Scene {
             scenario: scenario.name.clone(),
             title: scenario.title.clone(),
             seed: scenario.cluster.seed,
-            brief: state.range.expand(scenario.brief.trim()),
-            members_are: state.range.members_are(),
+            brief: state.lab.expand(scenario.brief.trim()),
+            members_are: state.lab.members_are(),
             members: scenario.members.iter().map(|m| m.name.clone()).collect(),
             injects: scenario.injects.iter().map(inject).collect(),
             path: scenario.path.iter().map(|leg| leg.why.clone()).collect(),
@@ -162,15 +162,8 @@ impl Now {
             at_ms: state.now_ms(),
             paused: state.clock.is_stopped(),
             step: state.seen.step.map(|step| step.title().to_string()),
-            chosen: chosen.map(|p| p.strip_prefix(state.range.root()).unwrap_or(p).shown().to_string()),
-            run: state
-                .range
-                .scenario()
-                .members
-                .iter()
-                .map(|m| m.name.clone())
-                .filter(|n| state.range.runs(n))
-                .collect(),
+            chosen: chosen.map(|p| p.strip_prefix(state.lab.root()).unwrap_or(p).shown().to_string()),
+            run: state.lab.scenario().members.iter().map(|m| m.name.clone()).filter(|n| state.lab.runs(n)).collect(),
             triggered: state.triggered.iter().cloned().collect(),
             failed: state.failed.clone(),
             hints: (state.hinted.len(), state.tips.values().sum()),
@@ -203,5 +196,5 @@ fn line<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// Returns text that is safe for a terminal: one line without control characters.
 pub fn tame(text: &str) -> String {
-    crate::text::phrase::comment(text)
+    crate::text::quote::comment(text)
 }

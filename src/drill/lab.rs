@@ -62,7 +62,7 @@ pub struct Lab {
     /// True while a majority of real old members has a leader.
     led: bool,
     plan: Option<Plan>,
-    trouble: Option<Error>,
+    error: Option<Error>,
     prints: Fingerprints,
     disk_full: bool,
     /// Held until the exercise ends.
@@ -184,7 +184,7 @@ impl Lab {
             launches: 0,
             led: false,
             plan: None,
-            trouble: None,
+            error: None,
             prints: Fingerprints::default(),
             disk_full: false,
             _ports: Some(ports),
@@ -356,8 +356,8 @@ impl Lab {
     }
 
     /// Returns why the restored members did not come up, if so.
-    pub fn trouble(&self) -> Option<&Error> {
-        self.trouble.as_ref()
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
     }
 
     /// Returns the original files that were changed, other than by the lab itself.
@@ -423,6 +423,6 @@ fn version(etcd: crate::etcd::version::Minor) -> String {
 }
 
 fn loopback(url: &str) -> Option<(IpAddr, u16)> {
-    let url = crate::domain::members::url::parse(url).ok()?;
+    let url = crate::domain::model::url::parse(url).ok()?;
     url.ip().filter(IpAddr::is_loopback).map(|ip| (ip, url.port))
 }

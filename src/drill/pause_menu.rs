@@ -77,7 +77,7 @@ fn resume(state: &mut State) {
 
 fn menu(state: &State) -> String {
     let seconds = state.clock.elapsed().as_secs();
-    let actions = match state.range.scenario().actions.len() {
+    let actions = match state.lab.scenario().actions.len() {
         0 => String::new(),
         n => format!("  a   list what can be done at the hosts ({n}); a 1 does the first\n"),
     };
@@ -90,18 +90,18 @@ fn menu(state: &State) -> String {
 }
 
 fn actions(state: &State) -> String {
-    let actions = &state.range.scenario().actions;
+    let actions = &state.lab.scenario().actions;
     if actions.is_empty() {
         return "Nothing can be done at the hosts in this exercise.\n".into();
     }
     let each =
-        actions.iter().enumerate().map(|(n, action)| format!("  a {}  {}\n", n + 1, state.range.expand(&action.says)));
+        actions.iter().enumerate().map(|(n, action)| format!("  a {}  {}\n", n + 1, state.lab.expand(&action.says)));
     each.collect()
 }
 
 fn act(state: &mut State, number: &str) -> String {
     let at = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-    let action = at.and_then(|n| state.range.scenario().actions.get(n).cloned());
+    let action = at.and_then(|n| state.lab.scenario().actions.get(n).cloned());
     let Some(action) = action else { return actions(state) };
     match state.act_at_host(&action.act) {
         Ok(gives) => format!("{gives}\n"),
@@ -159,7 +159,7 @@ mod tests {
             assert!(said.contains(part), "{part:?} is not in:\n{said}");
         }
         let state = drill.exercise.lock();
-        assert!(state.range.has_quorum() && !state.clock.is_stopped());
+        assert!(state.lab.has_quorum() && !state.clock.is_stopped());
         assert_eq!(state.timeline.iter().filter(|h| h.what == What::Tip).count(), 2);
         drop(state);
         let (choice, _) = in_menu(&drill, Step::Detect, "");

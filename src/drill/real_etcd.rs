@@ -162,7 +162,7 @@ impl Etcd {
     ) -> Result<Box<MemberStatus>> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let last = match self.members.ask(endpoint) {
+            let last = match self.members.member_status(endpoint) {
                 Answer::Says(says) if enough(&says) => return Ok(says),
                 Answer::Says(says) => says.errors.join("; "),
                 Answer::Silent { details, .. } => details,

@@ -58,7 +58,7 @@ impl<W: System> Sandbox<W> {
         let mut exercise = self.exercise.lock();
         exercise.begun();
         let place = plan.member(name)?.data_dir.clone();
-        if !exercise.range.disk_is_full() || !place.starts_with(exercise.range.base_dir()) {
+        if !exercise.lab.disk_is_full() || !place.starts_with(exercise.lab.base_dir()) {
             return Ok(());
         }
         exercise.note(What::Restore, format!("{name} could not be built: the disk is full"));
@@ -66,23 +66,23 @@ impl<W: System> Sandbox<W> {
     }
 
     /// Records that a member is installed; once all members of a plan are, they start.
-    fn stands(&self, plan: &Plan, name: &str) {
+    fn record_installed(&self, plan: &Plan, name: &str) {
         let mut exercise = self.exercise.lock();
-        if exercise.standing.0 != plan.token {
-            exercise.standing = (plan.token.clone(), BTreeSet::new());
+        if exercise.installed.0 != plan.token {
+            exercise.installed = (plan.token.clone(), BTreeSet::new());
         }
-        exercise.standing.1.insert(name.to_string());
+        exercise.installed.1.insert(name.to_string());
         exercise.note(What::Restore, format!("{name} installed and verified"));
-        let all = plan.members.iter().all(|m| exercise.standing.1.contains(&m.name));
-        let rising = if all { exercise.range.bring_up(plan) } else { None };
-        exercise.stir();
+        let all = plan.members.iter().all(|m| exercise.installed.1.contains(&m.name));
+        let rising = if all { exercise.lab.bring_up(plan) } else { None };
+        exercise.run_due_injects();
         drop(exercise);
         // real members take time to start, and the coach continues meanwhile
         if let Some(rising) = rising {
             let risen = rising.wait();
             let mut exercise = self.exercise.lock();
-            exercise.range.came_up(risen);
-            exercise.stir();
+            exercise.lab.came_up(risen);
+            exercise.run_due_injects();
         }
     }
 }

@@ -96,7 +96,7 @@ pub struct Exercise(Mutex<State>);
 #[derive(Debug)]
 pub struct State {
     /// The lab.
-    pub range: Lab,
+    pub lab: Lab,
     /// This machine.
     pub system: Arc<Local>,
     /// What of it the exercise may touch.
@@ -122,7 +122,7 @@ pub struct State {
     /// How often the members were probed.
     pub asked: u32,
     /// True once the old members were probed before the restore.
-    pub knocked: bool,
+    pub probed: bool,
     /// True once a snapshot was saved from a member.
     pub saved: bool,
     /// Names of the old members that ran when a restore was started; none before that.
@@ -130,7 +130,7 @@ pub struct State {
     /// Override texts that were typed.
     pub overridden: Vec<String>,
     /// The token of the plan that is being executed, and the names of its installed members.
-    pub standing: (String, BTreeSet<String>),
+    pub installed: (String, BTreeSet<String>),
     /// True once the instructor ended it.
     pub ended: bool,
     /// True if no person is waiting: pauses move the clock forward instead.
@@ -142,10 +142,10 @@ pub struct State {
 }
 
 impl Exercise {
-    /// Begins one on a range, with `bounds` around it.
-    pub fn begin(range: Lab, system: Arc<Local>, bounds: Bounds) -> Exercise {
+    /// Begins one on a lab, with `bounds` around it.
+    pub fn begin(lab: Lab, system: Arc<Local>, bounds: Bounds) -> Exercise {
         Exercise(Mutex::new(State {
-            range,
+            lab,
             system,
             bounds,
             clock: Clock::default(),
@@ -158,11 +158,11 @@ impl Exercise {
             hinted: Vec::new(),
             tips: BTreeMap::new(),
             asked: 0,
-            knocked: false,
+            probed: false,
             saved: false,
             ran_at_begin: None,
             overridden: Vec::new(),
-            standing: Default::default(),
+            installed: Default::default(),
             ended: false,
             hurried: false,
             listener: None,
@@ -194,7 +194,7 @@ impl State {
     /// Shows a message from outside: at the foot of the wizard, or in the pause menu.
     pub fn announce(&mut self, text: &str) {
         self.show(text);
-        let words = self.range.expand(text);
+        let words = self.lab.expand(text);
         self.send_outside(TraineeInput::Told(words));
     }
 
@@ -222,7 +222,7 @@ impl State {
     /// # Errors
     /// If it is not among the scenario's actions, or fails.
     pub fn act_at_host(&mut self, act: &Act) -> Result<String> {
-        let actions = &self.range.scenario().actions;
+        let actions = &self.lab.scenario().actions;
         let Some(action) = actions.iter().find(|action| action.act == *act).cloned() else {
             let all: Vec<String> = actions.iter().map(|action| action.act.to_string()).collect();
             let hint = match all.is_empty() {
@@ -232,11 +232,11 @@ impl State {
             return Err(Error::new(ErrorKind::Usage, format!("\"{act}\": not possible in this exercise")).hint(hint));
         };
         if !action.no_effect {
-            self.range.act(&action.act)?;
+            self.lab.act(&action.act)?;
         }
         self.note(What::Action, format!("{}: {}", action.act, action.gives));
         self.show(&action.gives);
-        self.stir();
+        self.run_due_injects();
         Ok(action.gives)
     }
 
@@ -245,8 +245,8 @@ impl State {
     /// # Errors
     /// If no inject has that name, or it fails.
     pub fn inject(&mut self, name: &str) -> Result<()> {
-        let Some(inject) = self.range.scenario().injects.iter().find(|i| i.name == name).cloned() else {
-            let all: Vec<String> = self.range.scenario().injects.iter().map(|i| i.name.clone()).collect();
+        let Some(inject) = self.lab.scenario().injects.iter().find(|i| i.name == name).cloned() else {
+            let all: Vec<String> = self.lab.scenario().injects.iter().map(|i| i.name.clone()).collect();
             return Err(Error::new(ErrorKind::Usage, format!("{name:?}: no such inject"))
                 .hint(format!("Injects: {}.", all.join(", "))));
         };
@@ -258,7 +258,7 @@ impl State {
             return Ok(());
         }
         for act in &inject.acts {
-            self.range.act(act)?;
+            self.lab.act(act)?;
         }
         let shown = if inject.says.is_empty() { "the trainee is not told" } else { &inject.says };
         self.note(What::Inject, format!("{}: {shown}", inject.name));
@@ -269,11 +269,11 @@ impl State {
     }
 
     /// Triggers the injects that are due and records unsafe acts. To be called after every event.
-    pub fn stir(&mut self) {
+    pub fn run_due_injects(&mut self) {
         if self.clock.is_stopped() {
             return;
         }
-        let scenario = self.range.scenario().clone();
+        let scenario = self.lab.scenario().clone();
         for inject in &scenario.injects {
             let due = !self.triggered.contains(&inject.name) && self.holds(&inject.when);
             if due && let Err(error) = self.trigger(inject) {
@@ -292,12 +292,12 @@ impl State {
         if self.ran_at_begin.is_some() {
             return;
         }
-        let names = self.range.scenario().members.iter().map(|m| m.name.clone());
-        let ran: Vec<String> = names.filter(|name| self.range.runs(name)).collect();
+        let names = self.lab.scenario().members.iter().map(|m| m.name.clone());
+        let ran: Vec<String> = names.filter(|name| self.lab.runs(name)).collect();
         let words = if ran.is_empty() { String::new() } else { format!("; {} still running", ran.join(", ")) };
         self.note(What::Restore, format!("a restore was started{words}"));
         self.ran_at_begin = Some(ran);
-        self.stir();
+        self.run_due_injects();
     }
 
     /// Returns whether a condition is true now.

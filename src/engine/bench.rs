@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    text::number::size,
+    text::size::size,
 };
 
 /// The plan file for restoring several members.

@@ -44,7 +44,7 @@ use super::{
         trailer::{CutTrailer, Extra, Sealer},
     },
 };
-use crate::text::number::{byte_count, thousands};
+use crate::text::{number::thousands, size::byte_count};
 use crate::{
     bbolt::{self, View},
     error::{Error, ErrorKind, Fault, Result},

@@ -157,13 +157,13 @@ fn planted_readings_are_found() {
 
 #[test]
 fn a_one_line_failure_includes_its_hint() {
-    let trouble = || Error::new(ErrorKind::Failed, "cannot read /srv/a");
-    for (trouble, line) in [
-        (trouble(), "cannot read /srv/a"),
-        (trouble().why("permission denied"), "cannot read /srv/a: permission denied"),
-        (trouble().why("denied.").hint("Use sudo.\n  Or root."), "cannot read /srv/a: denied. Use sudo. Or root."),
-        (trouble().remedies(&[Remedy::Undo]), "cannot read /srv/a"),
+    let error = || Error::new(ErrorKind::Failed, "cannot read /srv/a");
+    for (error, line) in [
+        (error(), "cannot read /srv/a"),
+        (error().why("permission denied"), "cannot read /srv/a: permission denied"),
+        (error().why("denied.").hint("Use sudo.\n  Or root."), "cannot read /srv/a: denied. Use sudo. Or root."),
+        (error().remedies(&[Remedy::Undo]), "cannot read /srv/a"),
     ] {
-        assert_eq!(trouble.on_one_line(), line);
+        assert_eq!(error.on_one_line(), line);
     }
 }

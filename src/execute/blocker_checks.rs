@@ -1,18 +1,16 @@
 //! The blockers of a plan, evaluated through the world: old members at their URLs, directories, automation. Only what
 //! was evaluated here gives a [`SafetyClearance`], and nothing is installed without one.
 
-use crate::domain::preflight::old_cluster;
+use crate::domain::model::old_cluster;
 use crate::{
     domain::{
         model::{
             observations::disk::DirFacts,
+            old_cluster::{Endpoint, Old, ProbeResult},
             plan::Plan,
             revisions::{self, Client},
         },
-        preflight::{
-            blockers::{self, Blocker, Endpoint, Observations, ProbeResult},
-            old_cluster::Old,
-        },
+        preflight::blockers::{self, Blocker, Observations},
     },
     engine::progress::Flow,
     error::{Error, ErrorKind, Result},

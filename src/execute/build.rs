@@ -28,11 +28,11 @@ pub(crate) fn build(
     host: &mut PreparedHost<'_>,
     source: &Source<'_>,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<()> {
-    let outcome = all(job, host, source, cancel, teller);
-    if let Err(trouble) = &outcome {
-        teller.host(&host.host, HostEvent::Failed(trouble.clone()));
+    let outcome = all(job, host, source, cancel, reporter);
+    if let Err(error) = &outcome {
+        reporter.host(&host.host, HostEvent::Failed(error.clone()));
     }
     outcome
 }
@@ -42,7 +42,7 @@ fn all(
     host: &mut PreparedHost<'_>,
     source: &Source<'_>,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<()> {
     let stop = || cancel.flow() == Flow::Stop;
     if stop() {
@@ -61,39 +61,39 @@ fn all(
     if rows.iter().all(|(_, standing)| *standing != MemberState::Nothing) {
         return forget(job, host, &stop);
     }
-    snapshot(job, host, source, cancel, teller)?;
+    snapshot(job, host, source, cancel, reporter)?;
     let mut first = None;
     for (member, _) in rows.iter().filter(|(_, standing)| *standing == MemberState::Nothing) {
         let name = host.host.clone();
-        let row = |event| teller.host(&name, HostEvent::Row(member.name.clone(), event));
+        let row = |event| reporter.host(&name, HostEvent::Row(member.name.clone(), event));
         let request = Request::Stage(PreparedHost::subject(job, member));
-        match host.hand.ask(&request, &stop, &mut |step| row(RowEvent::Step(step))) {
+        match host.session.ask(&request, &stop, &mut |step| row(RowEvent::Step(step))) {
             Ok(Event::Restored(restored)) => match build_claims::fits(job, &name, member, &restored) {
                 Ok(()) => {
                     host.built.push(restored.clone());
                     row(RowEvent::Done(restored));
                 }
-                Err(trouble) => {
-                    row(RowEvent::Failed(trouble.clone()));
-                    first.get_or_insert(trouble);
+                Err(error) => {
+                    row(RowEvent::Failed(error.clone()));
+                    first.get_or_insert(error);
                 }
             },
-            Ok(other) => return Err(host.odd(&other)),
-            Err(trouble) => {
-                row(RowEvent::Failed(trouble.clone()));
-                first.get_or_insert(trouble);
+            Ok(other) => return Err(host.unexpected_response(&other)),
+            Err(error) => {
+                row(RowEvent::Failed(error.clone()));
+                first.get_or_insert(error);
             }
         }
     }
     match first {
-        Some(trouble) => Err(trouble),
+        Some(error) => Err(error),
         None => forget(job, host, &stop),
     }
 }
 
 /// Removes the snapshot that was sent; it is no longer needed.
 fn forget(job: &ExecutionSpec<'_>, host: &mut PreparedHost<'_>, stop: Stop<'_>) -> Result<()> {
-    host.hand.ask(&Request::Forget(wanted(job, host)), stop, &mut |_| {}).map(|_| ())
+    host.session.ask(&Request::Forget(wanted(job, host)), stop, &mut |_| {}).map(|_| ())
 }
 
 /// Removes what was built, as after a dry run.
@@ -104,12 +104,12 @@ pub(crate) fn discard(
     job: &ExecutionSpec<'_>,
     host: &mut PreparedHost<'_>,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<()> {
     let stop = || cancel.flow() == Flow::Stop;
     for (member, _) in host.rows(job) {
-        host.hand.ask(&Request::Discard(PreparedHost::subject(job, member)), &stop, &mut |_| {})?;
-        teller.host(&host.host, HostEvent::Discarded(member.name.clone()));
+        host.session.ask(&Request::Discard(PreparedHost::subject(job, member)), &stop, &mut |_| {})?;
+        reporter.host(&host.host, HostEvent::Discarded(member.name.clone()));
     }
     Ok(())
 }
@@ -131,25 +131,25 @@ fn snapshot(
     host: &mut PreparedHost<'_>,
     source: &Source<'_>,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<()> {
     let (stop, wanted, name) = (|| cancel.flow() == Flow::Stop, wanted(job, host), host.host.clone());
-    let mut step = |step: Progress| teller.host(&name, HostEvent::Step(step));
-    let mut from = match host.hand.ask(&Request::HaveSnapshot(wanted.clone()), &stop, &mut step)? {
+    let mut step = |step: Progress| reporter.host(&name, HostEvent::Step(step));
+    let mut from = match host.session.ask(&Request::HaveSnapshot(wanted.clone()), &stop, &mut step)? {
         Event::Snapshot(Have::All(path)) => {
-            teller.host(&name, HostEvent::HadIt(path));
+            reporter.host(&name, HostEvent::HadIt(path));
             return Ok(());
         }
         Event::Snapshot(Have::Part(there)) => there,
         Event::Snapshot(Have::Nothing | Have::Wrong(_)) => 0,
-        other => return Err(host.odd(&other)),
+        other => return Err(host.unexpected_response(&other)),
     };
     let file = source.open(&mut |_| cancel.flow())?;
     loop {
-        let (have, sent) = host.hand.send(&wanted, &file, from, &stop, &mut step)?;
+        let (have, sent) = host.session.send(&wanted, &file, from, &stop, &mut step)?;
         match have {
             Have::All(_) => {
-                teller.host(&name, HostEvent::Sent(sent));
+                reporter.host(&name, HostEvent::Sent(sent));
                 return Ok(());
             }
             _ if from > 0 => from = 0,

@@ -37,8 +37,8 @@ pub fn known(plan: &Plan, names: &[String], system: &dyn Hosts, cancel: &Cancel)
     let program = Program::running()?;
     let asked = side_by_side(5, groups.len(), |at| groups.get(at).map(|(host, _)| ask(host, system, &program, cancel)));
     let mut learned = Learned::default();
-    for ((host, _), (facts, trouble)) in groups.into_iter().zip(asked.into_iter().flatten()) {
-        learned.troubles.extend(trouble.map(|trouble| (host, trouble)));
+    for ((host, _), (facts, error)) in groups.into_iter().zip(asked.into_iter().flatten()) {
+        learned.troubles.extend(error.map(|error| (host, error)));
         learned.hosts.extend(facts);
     }
     Ok(learned)
@@ -48,7 +48,7 @@ pub fn known(plan: &Plan, names: &[String], system: &dyn Hosts, cancel: &Cancel)
 fn ask(host: &str, system: &dyn Hosts, program: &Program, cancel: &Cancel) -> (Option<HostKnown>, Option<Error>) {
     let (addresses, around) = match around(host, Vec::new(), system, program, cancel) {
         Ok(told) => told,
-        Err(trouble) => return (None, Some(trouble)),
+        Err(error) => return (None, Some(error)),
     };
     let mut known = HostKnown { host: host.into(), configs: Vec::new(), adopt: true, addresses };
     match around {
@@ -57,7 +57,7 @@ fn ask(host: &str, system: &dyn Hosts, program: &Program, cancel: &Cancel) -> (O
             known.configs = around.configs;
             (Some(known), None)
         }
-        Err(trouble) => (Some(known), Some(trouble)),
+        Err(error) => (Some(known), Some(error)),
     }
 }
 
@@ -73,13 +73,13 @@ pub(crate) fn around(
     cancel: &Cancel,
 ) -> Result<(Vec<IpAddr>, Result<MachineFacts>)> {
     let stop = || cancel.flow() == Flow::Stop;
-    let mut hand = system.open_session(host, &[], &stop)?;
-    let addresses = hand.facts().addresses.clone();
-    let way = hosts::way(&program.own, hand.facts()).unwrap_or(BinarySource::Send);
-    let looked = hand
+    let mut session = system.open_session(host, &[], &stop)?;
+    let addresses = session.facts().addresses.clone();
+    let way = hosts::way(&program.own, session.facts()).unwrap_or(BinarySource::Send);
+    let looked = session
         .start(program, &way, &stop, &mut |_| {})
-        .and_then(|()| hand.ask(&Request::LookAround { dirs }, &stop, &mut |_| {}));
-    hand.close();
+        .and_then(|()| session.ask(&Request::LookAround { dirs }, &stop, &mut |_| {}));
+    session.close();
     let around = looked.and_then(|event| match event {
         Event::Around(around) => Ok(*around),
         other => Err(unexpected(host, &other)),

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Fault},
     execute::RowEvent,
     system::journal::Event,
-    text::{Foreign, Shown, number::size},
+    text::{Foreign, Shown, size::size},
 };
 
 /// One line.
@@ -48,7 +48,7 @@ impl HostEvent {
     /// Returns the member that the event is about; none if it is about the host.
     pub fn member(&self) -> Option<&str> {
         match self {
-            HostEvent::Standing(name, _)
+            HostEvent::MemberState(name, _)
             | HostEvent::Row(name, _)
             | HostEvent::Discarded(name)
             | HostEvent::Undone(name, _)
@@ -74,8 +74,8 @@ impl HostEvent {
                 });
                 line("looked", Some(Event::Looked), looked(plan, facts), data)
             }
-            HostEvent::Unreachable(trouble) => {
-                line("unreachable", Some(Event::Looked), trouble.to_string(), json!({"error": failed(trouble)}))
+            HostEvent::Unreachable(error) => {
+                line("unreachable", Some(Event::Looked), error.to_string(), json!({"error": failed(error)}))
             }
             HostEvent::Program(at, of) => {
                 let text = format!("sending the program: {} of {}", size(*at), size(*of));
@@ -86,7 +86,7 @@ impl HostEvent {
                 let text = each.collect::<Vec<_>>().join("\n");
                 line("automation", Some(Event::Warned), text, json!({"automation": active}))
             }
-            HostEvent::Standing(name, standing) => {
+            HostEvent::MemberState(name, standing) => {
                 let (kind, word, text) = match standing {
                     MemberState::Nothing => (None, "nothing", "is not built yet"),
                     MemberState::Staged(_) => {
@@ -139,9 +139,9 @@ impl HostEvent {
                 );
                 line("restored", Some(Event::Restored), text, json!({"member": name, "restored": r}))
             }
-            HostEvent::Row(name, RowEvent::Failed(trouble)) => {
-                let data = json!({"member": name, "error": failed(trouble)});
-                line("member-failed", Some(Event::Failed), format!("{name}: {trouble}"), data)
+            HostEvent::Row(name, RowEvent::Failed(error)) => {
+                let data = json!({"member": name, "error": failed(error)});
+                line("member-failed", Some(Event::Failed), format!("{name}: {error}"), data)
             }
             HostEvent::Discarded(name) => {
                 let text = format!("{name}: removed from staging");
@@ -191,8 +191,8 @@ impl HostEvent {
                 };
                 line("started", Some(Event::Done), text, json!({"member": member, "pid": pid, "already": already}))
             }
-            HostEvent::Failed(trouble) => {
-                line("failed", Some(Event::Failed), trouble.to_string(), json!({"error": failed(trouble)}))
+            HostEvent::Failed(error) => {
+                line("failed", Some(Event::Failed), error.to_string(), json!({"error": failed(error)}))
             }
         }
     }
@@ -202,8 +202,8 @@ fn commands(halt: &RunningEtcd) -> String {
     halt.commands.join(" && ")
 }
 
-fn failed(trouble: &Error) -> Value {
-    json!({"what": trouble.what, "why": trouble.why, "hint": trouble.hint, "remedies": trouble.remedies, "fault": trouble.fault})
+fn failed(error: &Error) -> Value {
+    json!({"what": error.what, "why": error.why, "hint": error.hint, "remedies": error.remedies, "fault": error.fault})
 }
 
 fn step(at: &Progress) -> Value {

@@ -49,9 +49,9 @@ pub enum ExecutionEvent {
     /// On one host.
     Host(String, HostEvent),
     /// Old members, and what would start them again, were checked.
-    Fences(Vec<Blocker>),
+    Blockers(Vec<Blocker>),
     /// All members are verified, and the final check of the old cluster is done: its result.
-    Barrier(String),
+    FinalCheck(String),
 }
 
 /// Receives events, from several threads.
@@ -69,7 +69,7 @@ pub enum HostEvent {
     /// Automation that starts an etcd there again, or that would undo changes of its files.
     Automation(Vec<Automation>),
     /// The state of a member when this run reached it.
-    Standing(String, MemberState),
+    MemberState(String, MemberState),
     /// An etcd runs on a member's directory, and these commands stop it before the directory is replaced; its member
     /// ID, if the directory has it.
     Runs(RunningEtcd, Option<Id>),
@@ -140,14 +140,14 @@ impl<'a> EventReporter<'a> {
         )?;
         let outcome = work();
         let (complete, end) = match (&outcome, self.job.until) {
-            (Err(trouble), _) => (false, format!("incomplete: {}", trouble.what)),
+            (Err(error), _) => (false, format!("incomplete: {}", error.what)),
             (Ok(()), Goal::InPlace | Goal::Undone) => (true, "complete on every host".to_string()),
             (Ok(()), _) => (false, "complete as requested; nothing is installed".to_string()),
         };
         let failed = outcome.as_ref().err();
         let data = json!({
-            "plan": run.plan, "run": run.id, "complete": complete, "why": failed.map(|trouble| &trouble.why),
-            "fault": failed.and_then(|trouble| trouble.fault),
+            "plan": run.plan, "run": run.id, "complete": complete, "why": failed.map(|error| &error.why),
+            "fault": failed.and_then(|error| error.fault),
         });
         // The failure is returned even if the journal cannot be written.
         let written = self.note(Event::Ended, &format!("plan {}: {end}", run.plan), data);
@@ -175,7 +175,7 @@ impl<'a> EventReporter<'a> {
 
     /// Reports an event that is not about a host.
     pub(crate) fn tell(&self, told: ExecutionEvent) {
-        if let ExecutionEvent::Fences(fences) = &told {
+        if let ExecutionEvent::Blockers(fences) = &told {
             for fence in fences.iter().filter(|fence| fence.typed.is_none()) {
                 let _ = self.note(Event::Warned, &fence.sentence(), json!({"lift": fence.lift}));
             }

@@ -5,7 +5,7 @@
 //! Every step leaves its result on the host, so running again resumes an interrupted run.
 
 use crate::{
-    domain::preflight::old_cluster,
+    domain::model::old_cluster,
     execute::{build, build_claims, install, prepare},
 };
 use std::collections::BTreeSet;
@@ -37,10 +37,11 @@ use crate::{
         model::{
             host_address,
             observations::EndpointFacts,
+            old_cluster::EndpointKind as DoorKind,
             plan::{Member, Plan},
         },
         preflight::{
-            blockers::{self, Blocker, EndpointKind as DoorKind},
+            blockers::{self, Blocker},
             final_check::{self, Asked},
         },
         quorum::{
@@ -77,46 +78,46 @@ pub fn run(plan: &Plan, system: &(impl Clock + Hosts + ?Sized)) -> Run {
 pub fn apply(job: &ExecutionSpec<'_>, cancel: &Cancel, hear: EventSink<'_>) -> Result<()> {
     // a plan names its members as endpoints
     job.system.trust_endpoints(&job.plan.client_urls());
-    let teller = EventReporter::new(job, hear);
+    let reporter = EventReporter::new(job, hear);
     if job.until == Goal::Looked {
-        prepare::look(job, cancel, &teller).map(|_| ())
+        prepare::look(job, cancel, &reporter).map(|_| ())
     } else {
-        teller.run(|| execute(job, cancel, &teller))
+        reporter.run(|| execute(job, cancel, &reporter))
     }
 }
 
-fn execute(job: &ExecutionSpec<'_>, cancel: &Cancel, teller: &EventReporter<'_>) -> Result<()> {
-    by_hand(job, teller)?;
-    let looked = prepare::look(job, cancel, teller)?;
-    let mut ready = prepare::ready(job, looked, cancel, teller)?;
-    let blockers = blockers(job, &ready, teller);
+fn execute(job: &ExecutionSpec<'_>, cancel: &Cancel, reporter: &EventReporter<'_>) -> Result<()> {
+    by_hand(job, reporter)?;
+    let looked = prepare::look(job, cancel, reporter)?;
+    let mut ready = prepare::ready(job, looked, cancel, reporter)?;
+    let blockers = blockers(job, &ready, reporter);
     // Members in staging affect nothing in use, so they need no clearance.
     let clearance = match job.until {
-        Goal::InPlace => Some(blockers.cleared(job.lifted)?),
-        Goal::Looked | Goal::Rehearsed | Goal::Built | Goal::Undone => None,
+        Goal::InPlace => Some(blockers.cleared(job.overridden)?),
+        Goal::Looked | Goal::DryRun | Goal::Built | Goal::Undone => None,
     };
     prepare::all_vacant(job, &ready)?;
-    clearance.iter().try_for_each(|clearance| teller.overridden(clearance))?;
-    let before = baseline(job, teller)?;
+    clearance.iter().try_for_each(|clearance| reporter.overridden(clearance))?;
+    let before = baseline(job, reporter)?;
 
     let source = Source::new(job.plan);
     let built: Vec<Option<Result<()>>> =
-        each(job.limit, &mut ready, |host| build::build(job, host, &source, cancel, teller));
+        each(job.limit, &mut ready, |host| build::build(job, host, &source, cancel, reporter));
     let failed = built.into_iter().flatten().find_map(Result::err);
-    if let Some(trouble) = failed {
-        return Err(trouble);
+    if let Some(error) = failed {
+        return Err(error);
     }
     job.stop(cancel)?;
     build_claims::all(job, &ready)?;
-    let late = final_check(job, &before, teller)?;
+    let late = final_check(job, &before, reporter)?;
     if let Some(clearance) = clearance {
-        let clearance = clearance.with(late, job.lifted)?;
-        install::exchange(job, &mut ready, &clearance, cancel, teller)?;
+        let clearance = clearance.with(late, job.overridden)?;
+        install::exchange(job, &mut ready, &clearance, cancel, reporter)?;
         for (member, host) in hand_members(job) {
-            teller.host(host, HostEvent::HandOver(member.name.clone()));
+            reporter.host(host, HostEvent::HandOver(member.name.clone()));
         }
-    } else if job.until == Goal::Rehearsed {
-        let gone = each(job.limit, &mut ready, |host| build::discard(job, host, cancel, teller));
+    } else if job.until == Goal::DryRun {
+        let gone = each(job.limit, &mut ready, |host| build::discard(job, host, cancel, reporter));
         gone.into_iter().flatten().collect::<Result<()>>()?;
     }
     ready.into_iter().for_each(PreparedHost::close);
@@ -134,11 +135,11 @@ fn hand_members<'p>(job: &ExecutionSpec<'p>) -> impl Iterator<Item = (&'p Member
 ///
 /// # Errors
 /// `Input` for a code that does not prove its member.
-fn by_hand(job: &ExecutionSpec<'_>, teller: &EventReporter<'_>) -> Result<()> {
+fn by_hand(job: &ExecutionSpec<'_>, reporter: &EventReporter<'_>) -> Result<()> {
     for (member, host) in hand_members(job) {
         let code = job.by_hand.get(&member.name).map(String::as_str).unwrap_or_default();
         let proven = manual_proof::verify_code(job.plan, &member.name, code)?;
-        teller.host(host, HostEvent::ByHand(member.name.clone(), proven));
+        reporter.host(host, HostEvent::ByHand(member.name.clone(), proven));
     }
     Ok(())
 }
@@ -149,12 +150,12 @@ fn by_hand(job: &ExecutionSpec<'_>, teller: &EventReporter<'_>) -> Result<()> {
 /// # Errors
 /// As [`apply`].
 pub fn undo(job: &ExecutionSpec<'_>, cancel: &Cancel, hear: EventSink<'_>) -> Result<bool> {
-    let teller = EventReporter::new(job, hear);
+    let reporter = EventReporter::new(job, hear);
     let mut some = false;
-    teller.run(|| {
-        let looked = prepare::look_for_undo(job, cancel, &teller)?;
-        let mut ready = prepare::ready(job, looked, cancel, &teller)?;
-        some = install::undo(job, &mut ready, cancel, &teller)?;
+    reporter.run(|| {
+        let looked = prepare::look_for_undo(job, cancel, &reporter)?;
+        let mut ready = prepare::ready(job, looked, cancel, &reporter)?;
+        some = install::undo(job, &mut ready, cancel, &reporter)?;
         ready.into_iter().for_each(PreparedHost::close);
         Ok(())
     })?;
@@ -163,7 +164,7 @@ pub fn undo(job: &ExecutionSpec<'_>, cancel: &Cancel, hear: EventSink<'_>) -> Re
 
 /// Evaluates the blockers: asks every old member, except those that are stopped by consent, and inspects this machine
 /// if all members are installed here.
-fn blockers(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>], teller: &EventReporter<'_>) -> Blockers {
+fn blockers(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>], reporter: &EventReporter<'_>) -> Blockers {
     let mut old = job.old.clone();
     ready.iter().flat_map(|host| &host.configs).for_each(|config| old.configured(config));
     let halted: Vec<Id> = ready.iter().flat_map(|host| host.halts.iter().filter_map(|(_, member)| *member)).collect();
@@ -175,7 +176,7 @@ fn blockers(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>], teller: &EventR
         Placement::Here => blocker_checks::look(job.plan, job.names, &old, &halted, job.system).1,
     };
     let found = found.after(second_time(job, ready));
-    teller.tell(ExecutionEvent::Fences(found.all().to_vec()));
+    reporter.tell(ExecutionEvent::Blockers(found.all().to_vec()));
     found
 }
 
@@ -227,7 +228,7 @@ fn ask_old(job: &ExecutionSpec<'_>) -> (Vec<Asked>, QuorumReport) {
 }
 
 /// Returns the raft indexes of old members when the plan was started: from the journal, else as they are now.
-fn baseline(job: &ExecutionSpec<'_>, teller: &EventReporter<'_>) -> Result<Vec<(String, u64)>> {
+fn baseline(job: &ExecutionSpec<'_>, reporter: &EventReporter<'_>) -> Result<Vec<(String, u64)>> {
     let known = Journal::at(job.system, job.journal).read()?;
     let of_plan = |r: &&crate::system::journal::Record| {
         r.kind == Event::Asked && r.data.get("plan") == Some(&json!(job.run.plan))
@@ -241,42 +242,46 @@ fn baseline(job: &ExecutionSpec<'_>, teller: &EventReporter<'_>) -> Result<Vec<(
         asked.iter().filter_map(|asked| Some((asked.url.clone(), asked.raft_index(job.plan.cluster_id)?))).collect();
     let text = final_check::summary(&asked, job.plan.cluster_id, &finding);
     let newest = final_check::newest(job.plan, &asked);
-    teller.note(Event::Asked, &text, json!({"plan": job.run.plan, "raft_index": indexes, "newest": newest}))?;
+    reporter.note(Event::Asked, &text, json!({"plan": job.run.plan, "raft_index": indexes, "newest": newest}))?;
     Ok(indexes)
 }
 
 /// Runs the final check when all members are built: the old cluster must not be back. Returns the blockers that it
 /// found.
-fn final_check(job: &ExecutionSpec<'_>, before: &[(String, u64)], teller: &EventReporter<'_>) -> Result<Vec<Blocker>> {
+fn final_check(
+    job: &ExecutionSpec<'_>,
+    before: &[(String, u64)],
+    reporter: &EventReporter<'_>,
+) -> Result<Vec<Blocker>> {
     let (now, finding) = ask_old(job);
     let judged = final_check::evaluate(before, &now, job.plan.cluster_id, &job.old.clusters, &finding);
     let text = match &judged {
         Ok(()) => final_check::summary(&now, job.plan.cluster_id, &finding),
         Err(why) => why.clone(),
     };
-    teller.note(
+    reporter.note(
         Event::Asked,
         &text,
         json!({"barrier": judged.is_ok(), "newest": final_check::newest(job.plan, &now)}),
     )?;
-    teller.tell(ExecutionEvent::Barrier(text));
+    reporter.tell(ExecutionEvent::FinalCheck(text));
     judged.map_err(|why| {
         Error::new(ErrorKind::Refused, "final check failed: nothing is installed").why(why).hint(
             "Inspect the old cluster first: requorum probe. To give it up anyway, stop its members and apply the plan \
              again; the built members wait in staging.",
         )
     })?;
-    Ok(reused(job, &now, teller))
+    Ok(reused(job, &now, reporter))
 }
 
 /// Returns a blocker if old members have revisions that the restored cluster would issue again.
-fn reused(job: &ExecutionSpec<'_>, now: &[Asked], teller: &EventReporter<'_>) -> Vec<Blocker> {
+fn reused(job: &ExecutionSpec<'_>, now: &[Asked], reporter: &EventReporter<'_>) -> Vec<Blocker> {
     let Some(known) = final_check::beyond(job.plan, now) else { return Vec::new() };
     let clients = blocker_checks::clients_of(job.plan, job.system);
     let found: Vec<Blocker> = blockers::twice(job.plan, &clients, &known).into_iter().collect();
     // Those found and overridden before were reported then.
-    if found.iter().any(|fence| fence.blocks(job.lifted)) {
-        teller.tell(ExecutionEvent::Fences(found.clone()));
+    if found.iter().any(|fence| fence.blocks(job.overridden)) {
+        reporter.tell(ExecutionEvent::Blockers(found.clone()));
     }
     found
 }

@@ -23,20 +23,20 @@ pub(crate) fn exchange(
     ready: &mut [PreparedHost<'_>],
     _clearance: &SafetyClearance,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<()> {
     let stamp = stamp(job);
     let mut placed: Vec<String> = Vec::new();
     for host in ready.iter_mut() {
-        let outcome = stopping(cancel, &host.host).and_then(|()| one(job, host, &stamp, cancel, teller, &mut placed));
-        if let Err(trouble) = outcome {
-            teller.host(&host.host, HostEvent::Failed(trouble.clone()));
+        let outcome = stopping(cancel, &host.host).and_then(|()| one(job, host, &stamp, cancel, reporter, &mut placed));
+        if let Err(error) = outcome {
+            reporter.host(&host.host, HostEvent::Failed(error.clone()));
             let so_far = match placed.as_slice() {
                 [] => "Nothing is installed yet".to_string(),
                 some => format!("Installed so far: {}", some.join(", ")),
             };
-            let first = if trouble.hint.is_empty() { String::new() } else { format!("{}\n  ", trouble.hint) };
-            return Err(trouble.hint(format!("{first}{so_far}.")).remedies(&[Remedy::Resume, Remedy::Undo]));
+            let first = if error.hint.is_empty() { String::new() } else { format!("{}\n  ", error.hint) };
+            return Err(error.hint(format!("{first}{so_far}.")).remedies(&[Remedy::Resume, Remedy::Undo]));
         }
     }
     Ok(())
@@ -47,20 +47,20 @@ fn one(
     host: &mut PreparedHost<'_>,
     stamp: &str,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
     placed: &mut Vec<String>,
 ) -> Result<()> {
-    halt(host, cancel, teller)?;
+    halt(host, cancel, reporter)?;
     let stop = || cancel.flow() == Flow::Stop;
     for (member, standing) in host.rows(job) {
         if !matches!(standing, MemberState::InPlace(_)) {
             let request = Request::Swap { of: PreparedHost::subject(job, member), stamp: stamp.into() };
-            match host.hand.ask(&request, &stop, &mut |_| {})? {
+            match host.session.ask(&request, &stop, &mut |_| {})? {
                 Event::Swapped(swapped) => {
                     build_claims::fits(job, &host.host, member, &swapped.restored)?;
-                    teller.host(&host.host, HostEvent::Placed(swapped));
+                    reporter.host(&host.host, HostEvent::Placed(swapped));
                 }
-                other => return Err(host.odd(&other)),
+                other => return Err(host.unexpected_response(&other)),
             }
         }
         placed.push(member.name.clone());
@@ -77,7 +77,7 @@ pub(crate) fn undo(
     job: &ExecutionSpec<'_>,
     ready: &mut [PreparedHost<'_>],
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<bool> {
     let stamp = stamp(job);
     let stop = || cancel.flow() == Flow::Stop;
@@ -95,24 +95,24 @@ pub(crate) fn undo(
             .remedies(&[Remedy::Resume]));
         }
         if host.rows(job).iter().any(|(_, standing)| there(standing)) {
-            halt(host, cancel, teller)?;
+            halt(host, cancel, reporter)?;
         }
         for (member, _) in host.rows(job).iter().filter(|(_, standing)| there(standing)) {
             let request = Request::Undo { of: PreparedHost::subject(job, member), stamp: stamp.clone() };
-            match host.hand.ask(&request, &stop, &mut |_| {})? {
-                Event::Undone(went) => teller.host(&host.host, HostEvent::Undone(member.name.clone(), went)),
-                other => return Err(host.odd(&other)),
+            match host.session.ask(&request, &stop, &mut |_| {})? {
+                Event::Undone(went) => reporter.host(&host.host, HostEvent::Undone(member.name.clone(), went)),
+                other => return Err(host.unexpected_response(&other)),
             }
             some = true;
         }
         // Members in staging are removed as well.
         for (member, _) in host.rows(job).iter().filter(|(_, standing)| matches!(standing, MemberState::Staged(_))) {
-            host.hand.ask(&Request::Discard(PreparedHost::subject(job, member)), &stop, &mut |_| {})?;
-            teller.host(&host.host, HostEvent::Discarded(member.name.clone()));
+            host.session.ask(&Request::Discard(PreparedHost::subject(job, member)), &stop, &mut |_| {})?;
+            reporter.host(&host.host, HostEvent::Discarded(member.name.clone()));
             some = true;
         }
     }
-    if some || out_already(job, ready, &stamp, cancel, teller)? {
+    if some || out_already(job, ready, &stamp, cancel, reporter)? {
         return Ok(some);
     }
     Err(Error::new(ErrorKind::Refused, "nothing to roll back")
@@ -126,20 +126,20 @@ fn out_already(
     ready: &mut [PreparedHost<'_>],
     stamp: &str,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<bool> {
     let stop = || cancel.flow() == Flow::Stop;
     let mut all = !ready.is_empty();
     for host in ready.iter_mut() {
         for (member, _) in host.rows(job) {
             let request = Request::Undo { of: PreparedHost::subject(job, member), stamp: stamp.into() };
-            match host.hand.ask(&request, &stop, &mut |_| {}) {
+            match host.session.ask(&request, &stop, &mut |_| {}) {
                 Ok(Event::Undone(went)) => {
-                    teller.host(&host.host, HostEvent::UndoneBefore(member.name.clone(), went));
+                    reporter.host(&host.host, HostEvent::UndoneBefore(member.name.clone(), went));
                 }
-                Ok(other) => return Err(host.odd(&other)),
-                Err(trouble) if trouble.kind == ErrorKind::Refused => all = false,
-                Err(trouble) => return Err(trouble),
+                Ok(other) => return Err(host.unexpected_response(&other)),
+                Err(error) if error.kind == ErrorKind::Refused => all = false,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -154,11 +154,11 @@ fn stopping(cancel: &Cancel, host: &str) -> Result<()> {
 }
 
 /// Stops the etcds that run on this host's member directories.
-fn halt(host: &mut PreparedHost<'_>, cancel: &Cancel, teller: &EventReporter<'_>) -> Result<()> {
+fn halt(host: &mut PreparedHost<'_>, cancel: &Cancel, reporter: &EventReporter<'_>) -> Result<()> {
     for (halt, _) in host.halts.clone() {
-        teller.host(&host.host, HostEvent::Halting(halt.clone()));
-        host.hand.ask(&Request::Halt(halt.clone()), &|| cancel.flow() == Flow::Stop, &mut |_| {})?;
-        teller.host(&host.host, HostEvent::Halted(halt));
+        reporter.host(&host.host, HostEvent::Halting(halt.clone()));
+        host.session.ask(&Request::Halt(halt.clone()), &|| cancel.flow() == Flow::Stop, &mut |_| {})?;
+        reporter.host(&host.host, HostEvent::Halted(halt));
     }
     Ok(())
 }

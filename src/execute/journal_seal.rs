@@ -31,9 +31,9 @@ const HOST: &str = "journal_on";
 /// written.
 pub(crate) fn claim(
     job: &ExecutionSpec<'_>,
-    (host, hand): (&str, &mut (dyn HostSession + '_)),
+    (host, session): (&str, &mut (dyn HostSession + '_)),
     targets: Vec<std::path::PathBuf>,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
     stop: Stop<'_>,
     on: &mut dyn FnMut(Progress),
 ) -> Result<()> {
@@ -41,11 +41,11 @@ pub(crate) fn claim(
     let fresh = || hex(&Sha256::digest((0..8).map(|_| job.system.random_suffix()).collect::<String>()));
     let (seal, bound) = (known.clone().unwrap_or_else(fresh), known.is_some());
     let request = Request::Claim { run: job.run.clone(), targets, seal, bound };
-    match hand.ask(&request, stop, on)? {
+    match session.ask(&request, stop, on)? {
         Event::Claimed { seal } if known.as_ref() == Some(&seal) => Ok(()),
         Event::Claimed { seal } if known.is_none() && is_seal(&seal) => {
             let text = format!("{host}: recorded the seal of its journal of plan {}", job.run.plan);
-            teller.note(journal::Event::Looked, &text, json!({"plan": job.run.plan, HOST: here(host), SEAL: seal}))
+            reporter.note(journal::Event::Looked, &text, json!({"plan": job.run.plan, HOST: here(host), SEAL: seal}))
         }
         other => Err(Error::new(ErrorKind::Refused, format!("{host}: its journal was replaced"))
             .why(match other {

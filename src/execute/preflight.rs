@@ -47,7 +47,7 @@ pub fn preflight(
         let mut look = Look { host: host.clone(), ..Look::new(plan, members) };
         match &program {
             Ok(program) => one(plan, &mut look, closer, program, system, cancel),
-            Err(trouble) => look.facts = Err(trouble.clone()),
+            Err(error) => look.facts = Err(error.clone()),
         }
         hear(look);
         Some(())
@@ -56,20 +56,20 @@ pub fn preflight(
 
 fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, system: &dyn Hosts, cancel: &Cancel) {
     let stop = || cancel.flow() == Flow::Stop;
-    let mut hand = match system.open_session(&look.host, &hosts::asked(plan, &look.members), &stop) {
-        Ok(hand) => hand,
-        Err(trouble) => return look.facts = Err(trouble),
+    let mut session = match system.open_session(&look.host, &hosts::asked(plan, &look.members), &stop) {
+        Ok(session) => session,
+        Err(error) => return look.facts = Err(error),
     };
-    let facts = hand.facts().clone();
+    let facts = session.facts().clone();
     look.problems = hosts::evaluate(plan, &look.members, &program.own, &facts);
     if let Some(way) = close_by(look, &program.own, &facts, closer) {
-        match around(&look.host, hand.as_mut(), look.dirs(plan), program, &way, &stop) {
+        match around(&look.host, session.as_mut(), look.dirs(plan), program, &way, &stop) {
             Ok(around) => closely(plan, look, around),
-            Err(trouble) => look.problems.push(Problem::error(None, None, trouble.sentence())),
+            Err(error) => look.problems.push(Problem::error(None, None, error.sentence())),
         }
     }
     look.facts = Ok(facts);
-    hand.close();
+    session.close();
 }
 
 /// Returns how the program gets to a host, if it may: on this machine, if the same version is there, else on request.
@@ -84,14 +84,14 @@ fn close_by(look: &Look, own: &Own, facts: &HostFacts, closer: bool) -> Option<B
 
 fn around(
     host: &str,
-    hand: &mut dyn HostSession,
+    session: &mut dyn HostSession,
     dirs: Vec<(PathBuf, Option<PathBuf>)>,
     program: &Program,
     way: &BinarySource,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<MachineFacts> {
-    hand.start(program, way, stop, &mut |_| {})?;
-    match hand.ask(&Request::LookAround { dirs }, stop, &mut |_| {})? {
+    session.start(program, way, stop, &mut |_| {})?;
+    match session.ask(&Request::LookAround { dirs }, stop, &mut |_| {})? {
         Event::Around(around) => Ok(*around),
         other => Err(unexpected(host, &other)),
     }

@@ -34,10 +34,7 @@ use crate::{
         host_session::HostSession,
         ssh::{Program, unexpected},
     },
-    text::{
-        Foreign, Shown,
-        phrase::{all, plural},
-    },
+    text::{Foreign, Shown, join::all, number::plural},
 };
 
 /// A host that is ready for its members.
@@ -47,7 +44,7 @@ pub(crate) struct PreparedHost<'w> {
     /// The indexes of its members in the plan.
     pub(crate) members: Vec<usize>,
     /// The connection.
-    pub(crate) hand: Box<dyn HostSession + 'w>,
+    pub(crate) session: Box<dyn HostSession + 'w>,
     /// What this run built there, as the host reports it.
     pub(crate) built: Vec<Restored>,
     /// The state of each member, in their order.
@@ -62,7 +59,7 @@ pub(crate) struct PreparedHost<'w> {
 
 impl PreparedHost<'_> {
     pub(crate) fn close(self) {
-        self.hand.close();
+        self.session.close();
     }
 
     /// Returns the members with their states.
@@ -75,7 +72,7 @@ impl PreparedHost<'_> {
         MemberRequest { plan: Box::new(job.plan.clone()), name: member.name.clone() }
     }
 
-    pub(crate) fn odd(&self, event: &Event) -> Error {
+    pub(crate) fn unexpected_response(&self, event: &Event) -> Error {
         unexpected(&self.host, event)
     }
 }
@@ -87,9 +84,9 @@ impl PreparedHost<'_> {
 pub(crate) fn look<'w>(
     job: &ExecutionSpec<'w>,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<Vec<PreparedHost<'w>>> {
-    connect(job, cancel, teller, true)
+    connect(job, cancel, reporter, true)
 }
 
 /// Does the same for a rollback, which needs no free space.
@@ -99,15 +96,15 @@ pub(crate) fn look<'w>(
 pub(crate) fn look_for_undo<'w>(
     job: &ExecutionSpec<'w>,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<Vec<PreparedHost<'w>>> {
-    connect(job, cancel, teller, false)
+    connect(job, cancel, reporter, false)
 }
 
 fn connect<'w>(
     job: &ExecutionSpec<'w>,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
     room: bool,
 ) -> Result<Vec<PreparedHost<'w>>> {
     let names: Vec<String> = job.names.iter().filter(|name| !job.by_hand.contains_key(*name)).cloned().collect();
@@ -118,38 +115,38 @@ fn connect<'w>(
     let looked = side_by_side(job.limit, groups.len(), |at| {
         let (host, members) = groups.get(at)?;
         Some(match job.system.open_session(host, &hosts::asked(plan, members), &stop) {
-            Ok(hand) => {
-                if let (true, Err(trouble)) =
-                    (room, vacant(job, members, hand.facts(), |column, names| !hosts::is_members(column, names)))
+            Ok(session) => {
+                if let (true, Err(error)) =
+                    (room, vacant(job, members, session.facts(), |column, names| !hosts::is_members(column, names)))
                 {
-                    teller.host(host, HostEvent::Failed(trouble.clone()));
-                    return Some(Err(Some(trouble)));
+                    reporter.host(host, HostEvent::Failed(error.clone()));
+                    return Some(Err(Some(error)));
                 }
                 let judge = |own, facts| match room {
                     true => hosts::evaluate(plan, members, own, facts),
                     false => hosts::judge_program(own, facts),
                 };
-                let problems = judge(&own, hand.facts());
+                let problems = judge(&own, session.facts());
                 let bad = problems.iter().any(|p| p.severity == Severity::Error);
-                teller.host(host, HostEvent::Looked(Box::new(hand.facts().clone()), problems));
-                if bad { Err(None) } else { Ok(hand) }
+                reporter.host(host, HostEvent::Looked(Box::new(session.facts().clone()), problems));
+                if bad { Err(None) } else { Ok(session) }
             }
-            Err(trouble) => {
-                teller.host(host, HostEvent::Unreachable(trouble.clone()));
-                Err(Some(trouble))
+            Err(error) => {
+                reporter.host(host, HostEvent::Unreachable(error.clone()));
+                Err(Some(error))
             }
         })
     });
     let (mut ready, mut bad) = (Vec::new(), Vec::new());
     for (looked, (host, members)) in looked.into_iter().zip(groups) {
         match looked {
-            Some(Ok(hand)) => {
+            Some(Ok(session)) => {
                 let (built, standing, holds) = (Vec::new(), Vec::new(), Vec::new());
                 let (configs, halts) = (Vec::new(), Vec::new());
-                ready.push(PreparedHost { host, members, hand, built, standing, holds, configs, halts })
+                ready.push(PreparedHost { host, members, session, built, standing, holds, configs, halts })
             }
-            Some(Err(Some(trouble))) if matches!(trouble.kind, ErrorKind::Stopped | ErrorKind::Input) => {
-                return Err(trouble);
+            Some(Err(Some(error))) if matches!(error.kind, ErrorKind::Stopped | ErrorKind::Input) => {
+                return Err(error);
             }
             _ => bad.push(host),
         }
@@ -176,13 +173,13 @@ pub(crate) fn ready<'w>(
     job: &ExecutionSpec<'w>,
     mut looked: Vec<PreparedHost<'w>>,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<Vec<PreparedHost<'w>>> {
     let program = Program::running()?;
     let outcomes = each(job.limit, &mut looked, |host| {
-        let outcome = prepare(job, host, &program, cancel, teller);
-        if let Err(trouble) = &outcome {
-            teller.host(&host.host, HostEvent::Failed(trouble.clone()));
+        let outcome = prepare(job, host, &program, cancel, reporter);
+        if let Err(error) = &outcome {
+            reporter.host(&host.host, HostEvent::Failed(error.clone()));
         }
         outcome
     });
@@ -196,40 +193,40 @@ fn prepare(
     host: &mut PreparedHost<'_>,
     program: &Program,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<()> {
     let stop = || cancel.flow() == Flow::Stop;
-    let way = hosts::way(&program.own, host.hand.facts()).unwrap_or(BinarySource::Send);
+    let way = hosts::way(&program.own, host.session.facts()).unwrap_or(BinarySource::Send);
     let name = host.host.clone();
-    host.hand.start(program, &way, &stop, &mut |at| teller.host(&name, HostEvent::Program(at, program.bytes)))?;
+    host.session.start(program, &way, &stop, &mut |at| reporter.host(&name, HostEvent::Program(at, program.bytes)))?;
     let members: Vec<&Member> = host.members.iter().filter_map(|at| job.plan.members.get(*at)).collect();
     let targets = members.iter().flat_map(|m| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();
-    let on = &mut |step| teller.host(&name, HostEvent::Step(step));
-    journal_seal::claim(job, (&name, &mut *host.hand), targets, teller, &stop, on)?;
+    let on = &mut |step| reporter.host(&name, HostEvent::Step(step));
+    journal_seal::claim(job, (&name, &mut *host.session), targets, reporter, &stop, on)?;
     for member in &members {
-        match host.hand.ask(&Request::Standing(PreparedHost::subject(job, member)), &stop, &mut |_| {})? {
+        match host.session.ask(&Request::Standing(PreparedHost::subject(job, member)), &stop, &mut |_| {})? {
             Event::Standing(standing) => {
-                teller.host(&name, HostEvent::Standing(member.name.clone(), standing.clone()));
+                reporter.host(&name, HostEvent::MemberState(member.name.clone(), standing.clone()));
                 host.standing.push(standing);
             }
-            other => return Err(host.odd(&other)),
+            other => return Err(host.unexpected_response(&other)),
         }
     }
     let dirs = members.iter().map(|m| (m.data_dir.clone(), m.wal_dir.clone())).collect();
-    let around = match host.hand.ask(&Request::LookAround { dirs }, &stop, &mut |_| {})? {
+    let around = match host.session.ask(&Request::LookAround { dirs }, &stop, &mut |_| {})? {
         Event::Around(around) => *around,
-        other => return Err(host.odd(&other)),
+        other => return Err(host.unexpected_response(&other)),
     };
     host.configs = around.configs;
     let active: Vec<_> = host.configs.iter().flat_map(|c| &c.automation).filter(|a| a.active).cloned().collect();
     if !active.is_empty() {
-        teller.host(&name, HostEvent::Automation(active));
+        reporter.host(&name, HostEvent::Automation(active));
     }
     let held = |m: &&&Member| around.dirs.iter().any(|d| d.data_dir == m.data_dir && second_run::holds(job.plan, m, d));
     host.holds = members.iter().filter(held).map(|member| member.name.clone()).collect();
     elsewhere(job, host)?;
     for dir in around.dirs.iter().filter(|dir| members.iter().any(|m| m.data_dir == dir.data_dir)) {
-        runs(job, host, dir, teller)?;
+        runs(job, host, dir, reporter)?;
     }
     Ok(())
 }
@@ -244,7 +241,7 @@ pub(crate) fn all_vacant(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>]) ->
     ready.iter().try_for_each(|host| {
         let rows = host.members.iter().zip(&host.standing);
         let open: Vec<usize> = rows.filter(|(_, standing)| open(standing)).map(|(at, _)| *at).collect();
-        vacant(job, &open, host.hand.facts(), |_, _| true)
+        vacant(job, &open, host.session.facts(), |_, _| true)
     })
 }
 
@@ -294,7 +291,7 @@ fn runs(
     job: &ExecutionSpec<'_>,
     host: &mut PreparedHost<'_>,
     dir: &DirFacts,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> Result<()> {
     let at = host.members.iter().position(|at| job.plan.members.get(*at).is_some_and(|m| m.data_dir == dir.data_dir));
     let in_place = at.and_then(|at| host.standing.get(at)).is_some_and(|s| matches!(s, MemberState::InPlace(_)));
@@ -308,7 +305,7 @@ fn runs(
     })?;
     if let Some(halt) = found {
         let member = dir.state.says().map(|says| says.member_id);
-        teller.host(&host.host, HostEvent::Runs(halt.clone(), member));
+        reporter.host(&host.host, HostEvent::Runs(halt.clone(), member));
         host.halts.push((halt, member));
     }
     Ok(())
@@ -316,7 +313,7 @@ fn runs(
 
 /// Refuses if an etcd has to be stopped without consent.
 fn consented(job: &ExecutionSpec<'_>, looked: &[PreparedHost<'_>]) -> Result<()> {
-    if matches!(job.until, Goal::Rehearsed | Goal::Built) {
+    if matches!(job.until, Goal::DryRun | Goal::Built) {
         return Ok(());
     }
     let all = looked.iter().flat_map(|host| host.halts.iter().map(|(halt, _)| (&host.host, halt)));

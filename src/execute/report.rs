@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::system::journal::{Event, Record, readable};
 use crate::{
     engine::install::Swapped,
-    text::{escape::is_hostile, number::size, phrase::plural},
+    text::{escape::is_hostile, number::plural, size::size},
 };
 
 /// The content of a journal.

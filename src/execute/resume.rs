@@ -226,7 +226,7 @@ pub fn standing(records: &[Record]) -> Option<Unfinished> {
             Event::Ended => {
                 let failed = record.data.get("why").is_some_and(|why| !why.is_null());
                 match &mut open {
-                    Some(run) if matches!(run.until, Ok(Goal::Looked | Goal::Rehearsed)) && !failed => {
+                    Some(run) if matches!(run.until, Ok(Goal::Looked | Goal::DryRun)) && !failed => {
                         open = before.take();
                     }
                     Some(run) => run.ended = Some(record.text.clone()),
@@ -291,7 +291,7 @@ mod tests {
     fn an_unknown_goal_of_a_run_is_refused() {
         for (word, goal) in [
             ("Looked", Goal::Looked),
-            ("Rehearsed", Goal::Rehearsed),
+            ("Rehearsed", Goal::DryRun),
             ("Built", Goal::Built),
             ("InPlace", Goal::InPlace),
             ("Undone", Goal::Undone),

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::Cancel;
 use crate::{
     domain::{
-        model::{host_address, plan::Plan},
-        preflight::{old_cluster::Old, stop::RunningEtcd},
+        model::{host_address, old_cluster::Old, plan::Plan},
+        preflight::stop::RunningEtcd,
     },
     engine::install::run_lock::Run,
     error::{Error, ErrorKind, Result},
@@ -24,7 +24,7 @@ pub enum Goal {
     Looked,
     /// A dry run: all members are built and verified, then removed from staging.
     #[serde(rename = "Rehearsed")]
-    Rehearsed,
+    DryRun,
     /// All members are built and verified, and wait in staging.
     #[serde(rename = "Built")]
     Built,
@@ -70,7 +70,7 @@ pub struct ExecutionSpec<'a> {
     /// What is known of the old cluster.
     pub old: &'a Old,
     /// The texts that were typed to override blockers.
-    pub lifted: &'a [String],
+    pub overridden: &'a [String],
     /// The operator's reason.
     pub reason: &'a str,
     /// The decisions before the run, each as a sentence and as data; they are recorded first.

@@ -55,7 +55,7 @@ pub fn offers(job: &ExecutionSpec<'_>, cancel: &Cancel) -> Result<Vec<StartOptio
         let halted = halted(job, host);
         let how = |member: &Member| match &around {
             Ok(around) => start::start(job.plan, member, around, &halted),
-            Err(trouble) => Err(trouble.to_string()),
+            Err(error) => Err(error.to_string()),
         };
         let offer = |m: &&Member| StartOption { host: host.clone(), member: m.name.clone(), how: how(m) };
         Some(members.iter().map(offer).collect::<Vec<_>>())
@@ -83,8 +83,8 @@ pub fn start(
     cancel: &Cancel,
     hear: EventSink<'_>,
 ) -> Result<()> {
-    let teller = EventReporter::new(job, hear);
-    teller.decided()?;
+    let reporter = EventReporter::new(job, hear);
+    reporter.decided()?;
     let names: Vec<String> = orders.iter().map(|(name, _)| name.clone()).collect();
     let groups = hosts::groups(job.plan, &names);
     let program = Program::running()?;
@@ -98,11 +98,11 @@ pub fn start(
                 Some((member, commands.as_slice()))
             })
             .collect();
-        let outcome = on_host(job, host, &members, &program, cancel, &teller);
-        if let Err(Failed::Host(trouble)) = &outcome {
-            teller.host(host, HostEvent::Failed(trouble.clone()));
+        let outcome = on_host(job, host, &members, &program, cancel, &reporter);
+        if let Err(Failed::Host(error)) = &outcome {
+            reporter.host(host, HostEvent::Failed(error.clone()));
         }
-        Some(outcome.map_err(|(Failed::Host(trouble) | Failed::Member(trouble))| trouble))
+        Some(outcome.map_err(|(Failed::Host(error) | Failed::Member(error))| error))
     });
     done.into_iter().flatten().collect()
 }
@@ -114,8 +114,8 @@ enum Failed {
 }
 
 impl From<Error> for Failed {
-    fn from(trouble: Error) -> Failed {
-        Failed::Host(trouble)
+    fn from(error: Error) -> Failed {
+        Failed::Host(error)
     }
 }
 
@@ -125,32 +125,32 @@ fn on_host(
     members: &[(&Member, &[String])],
     program: &Program,
     cancel: &Cancel,
-    teller: &EventReporter<'_>,
+    reporter: &EventReporter<'_>,
 ) -> std::result::Result<(), Failed> {
     let stop = || cancel.flow() == Flow::Stop;
-    let mut hand = job.system.open_session(host, &[], &stop)?;
-    let way = hosts::way(&program.own, hand.facts()).unwrap_or(BinarySource::Send);
-    hand.start(program, &way, &stop, &mut |at| teller.host(host, HostEvent::Program(at, program.bytes)))?;
+    let mut session = job.system.open_session(host, &[], &stop)?;
+    let way = hosts::way(&program.own, session.facts()).unwrap_or(BinarySource::Send);
+    session.start(program, &way, &stop, &mut |at| reporter.host(host, HostEvent::Program(at, program.bytes)))?;
     let targets = members.iter().flat_map(|(m, _)| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();
-    journal_seal::claim(job, (host, &mut *hand), targets, teller, &stop, &mut |_| {})?;
+    journal_seal::claim(job, (host, &mut *session), targets, reporter, &stop, &mut |_| {})?;
     let mut outcome = Ok(());
     for (member, commands) in members {
         let name = &member.name;
-        teller.host(host, HostEvent::Starting(name.clone(), commands.to_vec()));
+        reporter.host(host, HostEvent::Starting(name.clone(), commands.to_vec()));
         let request = Request::Start { of: PreparedHost::subject(job, member), commands: commands.to_vec() };
-        match hand.ask(&request, &stop, &mut |_| {}) {
+        match session.ask(&request, &stop, &mut |_| {}) {
             Ok(Event::Started { pid, already }) => {
-                teller.host(host, HostEvent::Started { member: name.clone(), pid, already });
+                reporter.host(host, HostEvent::Started { member: name.clone(), pid, already });
             }
             Ok(other) => {
                 return Err(unexpected(host, &other).into());
             }
-            Err(trouble) => {
-                teller.host(host, HostEvent::Row(name.clone(), RowEvent::Failed(trouble.clone())));
-                outcome = outcome.and(Err(Failed::Member(trouble)));
+            Err(error) => {
+                reporter.host(host, HostEvent::Row(name.clone(), RowEvent::Failed(error.clone())));
+                outcome = outcome.and(Err(Failed::Member(error)));
             }
         }
     }
-    hand.close();
+    session.close();
     outcome
 }

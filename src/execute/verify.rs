@@ -17,11 +17,8 @@ use crate::{
                 rows::StoredRows,
                 started::{Canary, Data, Observed, ObservedMember, PlannedHash, Process, Queried, Reached, Watched},
             },
+            old_cluster::{Endpoint, Old, ProbeResult},
             plan::{Member, Plan},
-        },
-        preflight::{
-            blockers::{Endpoint, ProbeResult},
-            old_cluster::Old,
         },
         quorum::probe_rounds,
         verify::{self, Outcome, Question, Topic, Verification, VerifyResult},
@@ -80,7 +77,7 @@ pub fn verify(
         let reading = cancel.clone();
         scope.spawn(move || {
             let read = system.post_restore(job.plan, &mut |_| reading.flow());
-            let _ = send.send(read.map_or_else(|trouble| Queried::Failed(brief(&trouble)), Queried::Is));
+            let _ = send.send(read.map_or_else(|error| Queried::Failed(brief(&error)), Queried::Is));
         });
         let mut rounds = Rounds::new(job, system);
         let mut data = Queried::Not;
@@ -126,8 +123,8 @@ fn wrong(proof: &Verification) -> Vec<Topic> {
     proof.checks.iter().filter(|check| check.outcome == Outcome::Fail).map(|check| check.topic).collect()
 }
 
-fn brief(trouble: &Error) -> String {
-    if trouble.why.is_empty() { trouble.what.clone() } else { format!("{} ({})", trouble.what, trouble.why) }
+fn brief(error: &Error) -> String {
+    if error.why.is_empty() { error.what.clone() } else { format!("{} ({})", error.what, error.why) }
 }
 
 /// What was observed so far.
@@ -277,11 +274,11 @@ impl<'a> Rounds<'a> {
             }
             Question::Planned(compacted) => {
                 let planned = system.planned_hash(plan, compacted, &mut |_| cancel.flow());
-                Answered::Planned(planned.map_or_else(|trouble| Queried::Failed(brief(&trouble)), Queried::Is))
+                Answered::Planned(planned.map_or_else(|error| Queried::Failed(brief(&error)), Queried::Is))
             }
             Question::Source => {
                 let source = system.planned_rows(plan, &mut |_| cancel.flow());
-                Answered::Source(source.map_or_else(|trouble| Queried::Failed(brief(&trouble)), Queried::Is))
+                Answered::Source(source.map_or_else(|error| Queried::Failed(brief(&error)), Queried::Is))
             }
             Question::Alarms(endpoint) => Answered::Alarms(system.alarms(&endpoint)),
             Question::Watch(endpoint, revision) => Answered::Watch(system.watch_from(&endpoint, revision)),

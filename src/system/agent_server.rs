@@ -234,9 +234,9 @@ impl<W: Write> Agent<'_, W> {
             match answer {
                 Ok(None) => self.out.answers.working(false),
                 Ok(Some(event)) => self.out.say(&event)?,
-                Err(trouble) => {
+                Err(error) => {
                     self.deeds.give_up_receiving();
-                    self.out.say(&Event::Failed(trouble))?;
+                    self.out.say(&Event::Failed(error))?;
                 }
             }
         }

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use crate::{
     domain::{
-        model::observations::{
-            Alarm, Answer, FileFacts, Hashed, KnownMember,
-            rows::StoredRows,
-            started::{Canary, Queried, Watched},
+        model::{
+            observations::{
+                Alarm, Answer, FileFacts, Hashed, KnownMember,
+                rows::StoredRows,
+                started::{Canary, Queried, Watched},
+            },
+            old_cluster::{Endpoint, ProbeResult},
         },
-        preflight::blockers::{Endpoint, ProbeResult},
         quorum::known::OldKey,
     },
     engine::progress::ProgressFn,

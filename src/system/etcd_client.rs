@@ -2,7 +2,7 @@
 //! cluster, whether it serves a linearizable read, and the snapshot that it streams.
 //!
 //! Each question uses its own connections and ends within its deadline, whatever the member
-//! does. Nothing is ever written to a cluster from here except a [canary](Members::canary).
+//! does. Nothing is ever written to a cluster from here except a [canary](Members::write_canary).
 
 mod config;
 pub(super) mod connection;
@@ -156,14 +156,14 @@ impl Members {
     /// linearizable read. Every step has its own deadline, so it returns whatever the member does: within
     /// dial timeout + 4 s for a silent member; one that stalls midway takes up to 3 s longer for each of read,
     /// token and what needs the token.
-    pub fn ask(&self, endpoint: &str) -> Answer {
+    pub fn member_status(&self, endpoint: &str) -> Answer {
         self.block_on(self.facts(endpoint))
             .unwrap_or_else(|| Err(shutting_down()))
             .map_or_else(Answer::from, |says| Answer::Says(Box::new(says)))
     }
 
     /// Asks the peer port of `member`, whose client URL was silent, whether it is alive.
-    pub fn ask_peer(&self, member: &KnownMember) -> Answer {
+    pub fn peer_status(&self, member: &KnownMember) -> Answer {
         self.block_on(http_probes::by_peer_urls(self, member))
             .unwrap_or_else(|| Err(shutting_down()))
             .map_or_else(Answer::from, |says| Answer::Says(Box::new(says)))
@@ -171,7 +171,7 @@ impl Members {
 
     /// Returns the HashKV of the keys up to `revision`; 0 for the newest, which the answer names. The member reads its
     /// whole store for it, so this has a longer limit than other answers.
-    pub fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
+    pub fn hash_kv(&self, endpoint: &str, revision: i64) -> Hashed {
         self.block_on(self.hash(endpoint, revision)).unwrap_or_else(|| Hashed::Failed(shutting_down().details.into()))
     }
 
@@ -210,7 +210,7 @@ impl Members {
 
     /// Puts a key through the first of `endpoints`, reads it through each, deletes it through the last, and watches all
     /// that.
-    pub fn canary(&self, endpoints: &[String], key: &str, value: &str) -> Canary {
+    pub fn write_canary(&self, endpoints: &[String], key: &str, value: &str) -> Canary {
         self.block_on(quorum_calls::canary(self, endpoints, key, value)).unwrap_or_else(|| Canary::Failed {
             key: key.into(),
             why: shutting_down().details,

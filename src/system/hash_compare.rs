@@ -65,6 +65,6 @@ fn by_keys(system: &(impl Cluster + Files + ?Sized), pair: &Pair, why: Unknown) 
     match system.has_keys(&pair.database, pair.revision, &theirs) {
         Ok(true) => Match::Same,
         Ok(false) => Match::Differs,
-        Err(trouble) => Match::Unknown(Unknown::Failed(trouble.to_string().into())),
+        Err(error) => Match::Unknown(Unknown::Failed(error.to_string().into())),
     }
 }

@@ -38,8 +38,8 @@ use crate::{
                 rows::StoredRows,
                 started::{Canary, Queried, Watched},
             },
+            old_cluster::{Endpoint, ProbeResult},
         },
-        preflight::blockers::{Endpoint, ProbeResult},
         quorum::known::OldKey,
     },
     engine::{progress::ProgressFn, restore::Tools, scan::examine},
@@ -92,15 +92,15 @@ impl Cluster for Local {
     }
 
     fn member_status(&self, endpoint: &str) -> Answer {
-        self.members.ask(endpoint)
+        self.members.member_status(endpoint)
     }
 
     fn peer_status(&self, _endpoint: &str, member: &KnownMember) -> Answer {
-        self.members.ask_peer(member)
+        self.members.peer_status(member)
     }
 
     fn hash_kv(&self, endpoint: &str, revision: i64) -> Hashed {
-        self.members.hash_at(endpoint, revision)
+        self.members.hash_kv(endpoint, revision)
     }
 
     fn old_keys(&self, endpoint: &str, revision: i64) -> std::result::Result<Vec<OldKey>, String> {
@@ -125,11 +125,11 @@ impl Cluster for Local {
     }
 
     fn write_canary(&self, endpoints: &[String], key: &str, value: &str) -> Canary {
-        self.members.canary(endpoints, key, value)
+        self.members.write_canary(endpoints, key, value)
     }
 
     fn probe_endpoints(&self, endpoints: &[Endpoint]) -> Vec<ProbeResult> {
-        self.members.knock(endpoints)
+        self.members.probe_endpoints(endpoints)
     }
 
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {

@@ -65,7 +65,7 @@ pub trait MemberOps: Send + Sync {
     }
 
     /// Returns the state of a member, as far as its directories show it.
-    fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState>;
+    fn member_state(&self, work: &PlannedMember<'_>) -> Result<MemberState>;
 
     /// Builds a member in staging and verifies it.
     ///

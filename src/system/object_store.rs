@@ -196,8 +196,8 @@ impl Store {
         let own = signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let all: Vec<(&str, &str)> = own.chain(headers.iter().copied()).collect();
         let answer = http::get(&target, &self.tls, &signed.path, &all, ANSWER, ANSWER).await.map_err(|miss| {
-            let trouble = missed(miss, url);
-            Error { hint: format!("Endpoint: {}. {}", target.url(), trouble.hint), ..trouble }
+            let error = missed(miss, url);
+            Error { hint: format!("Endpoint: {}. {}", target.url(), error.hint), ..error }
         })?;
         if answer.status().is_success() || answer.status().as_u16() == 412 || answer.status().as_u16() == 416 {
             return Ok(answer);

@@ -163,12 +163,14 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            model::observations::{
-                Alarm, FileFacts, KnownMember, MemberStatus,
-                rows::StoredRows,
-                started::{Canary, Queried, Watched},
+            model::{
+                observations::{
+                    Alarm, FileFacts, KnownMember, MemberStatus,
+                    rows::StoredRows,
+                    started::{Canary, Queried, Watched},
+                },
+                old_cluster::{Endpoint, ProbeResult},
             },
-            preflight::blockers::{Endpoint, ProbeResult},
             quorum::known::OldKey,
         },
         engine::progress::ProgressFn,

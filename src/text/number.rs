@@ -1,8 +1,4 @@
-//! Numbers and sizes as they are printed everywhere.
-//!
-//! Sizes are in decimal units, one family for the whole program, since `etcdutl` prints its own so: 1 kB is 1,000 bytes and
-//! 1 MB 1,000,000; none is printed in KiB or MiB. Limits that people set in powers of two, such as etcd's quota, are printed
-//! with their bytes ([`exact`]), so that 2 GiB are known again.
+//! Numbers as they are printed everywhere, and the form of a word that goes with one.
 
 /// Returns `84211` as `84,211`.
 pub fn thousands(number: u64) -> String {
@@ -17,34 +13,21 @@ pub fn thousands(number: u64) -> String {
     out
 }
 
+/// Returns the same of a number of any kind: `-84,211`.
+pub fn signed(n: impl Into<i128>) -> String {
+    let n: i128 = n.into();
+    let out = thousands(u64::try_from(n.unsigned_abs()).unwrap_or(u64::MAX));
+    if n < 0 { format!("-{out}") } else { out }
+}
+
 /// Returns `1 key`, `2 keys`, `2,200 keys`.
 pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
 
-/// Returns `1 byte`, `20,480 bytes`.
-pub fn byte_count(bytes: u64) -> String {
-    count(bytes, "byte", "bytes")
-}
-
-/// Returns a size as `etcdutl` prints it (go-humanize's `Bytes`): `312 B`, `7.2 kB`, `20 kB`, `9.5 MB`.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
-    if bytes < 10 {
-        return format!("{bytes} B");
-    }
-    let exponent = bytes.ilog(1000) as usize;
-    let value = (bytes as f64 / 1000f64.powi(exponent as i32) * 10.0 + 0.5).floor() / 10.0;
-    let unit = UNITS.get(exponent).unwrap_or(&"EB");
-    if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
-}
-
-/// Returns a size with its bytes where the unit says less: `2.1 GB (2,147,483,648 bytes)`, `312 bytes`.
-pub fn exact(bytes: u64) -> String {
-    match bytes {
-        ..1000 => byte_count(bytes),
-        _ => format!("{} ({})", size(bytes), byte_count(bytes)),
-    }
+/// Returns one form for 1, the other for every other number.
+pub fn plural<'a>(number: usize, one: &'a str, many: &'a str) -> &'a str {
+    if number == 1 { one } else { many }
 }
 
 #[cfg(test)]
@@ -52,28 +35,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_read_as_in_etcdutl() {
-        let sizes = [
-            (0, "0 B"),
-            (9, "9 B"),
-            (312, "312 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (1024, "1.0 kB"),
-            (7168, "7.2 kB"),
-            (20_480, "20 kB"),
-            (262_144, "262 kB"),
-            // not rounded up into the next unit, as go-humanize does not
-            (999_999, "1000 kB"),
-            (1_000_000, "1.0 MB"),
-            (9_531_392, "9.5 MB"),
-            (9_960_000, "10 MB"),
-            (1 << 31, "2.1 GB"),
-            (u64::MAX, "18 EB"),
-        ];
-        for (bytes, text) in sizes {
-            assert_eq!(size(bytes), text);
-        }
-        assert_eq!([1, 999, 1 << 33].map(exact), ["1 byte", "999 bytes", "8.6 GB (8,589,934,592 bytes)"]);
+    fn numbers_get_separators() {
+        let shown = [0, 7, 999, 1000, 84_211, 9_531_392, 1_000_084_211].map(thousands);
+        assert_eq!(shown, ["0", "7", "999", "1,000", "84,211", "9,531,392", "1,000,084,211"]);
+        assert_eq!([signed(0), signed(-84_211), signed(1_000_084_211i64)], ["0", "-84,211", "1,000,084,211"]);
+        assert_eq!((count(1, "key", "keys"), count(0, "key", "keys")), ("1 key".into(), "0 keys".into()));
+        assert_eq!([0, 1, 2].map(|n| plural(n, "has", "have")), ["have", "has", "have"]);
     }
 }

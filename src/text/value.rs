@@ -1,12 +1,8 @@
-//! Keys and values as text, and tables of them.
+//! Keys and values as text.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-pub use crate::text::number::{byte_count, count, thousands};
-use crate::text::{
-    columns::{Align, column_width, pad},
-    escape::is_hostile,
-};
+use crate::text::escape::is_hostile;
 
 /// Returns bytes as text that is safe on a terminal: printable characters stay, every other byte becomes `\xNN`, `\n`,
 /// `\t`, `\r` or `\u{…}`, and a backslash `\\`, so that different byte strings always look different.
@@ -48,48 +44,9 @@ pub fn put_bytes(object: &mut serde_json::Map<String, serde_json::Value>, name: 
     };
 }
 
-/// Returns a table as etcdutl prints it: heads centred, cells at the right.
-pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let widths: Vec<usize> = heads
-        .iter()
-        .enumerate()
-        .map(|(at, head)| column_width(rows.iter().filter_map(|row| row.get(at)).map(String::as_str).chain([*head])))
-        .collect();
-    let rule: String =
-        widths.iter().map(|w| format!("+{}", "-".repeat(w.saturating_add(2)))).collect::<String>() + "+\n";
-    let heads: String =
-        heads.iter().zip(&widths).map(|(h, w)| format!("| {} ", pad(h, *w, Align::Middle))).collect::<String>() + "|\n";
-    let mut out = format!("{rule}{heads}{rule}");
-    for row in rows {
-        let cells: String =
-            row.iter().zip(&widths).map(|(text, w)| format!("| {} ", pad(text, *w, Align::Right))).collect();
-        out.push_str(&format!("{cells}|\n"));
-    }
-    out + &rule
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::columns::{as_typed, odd_cells};
-
-    #[test]
-    fn table_lines_are_as_wide_as_the_rule() {
-        let rows: Vec<Vec<String>> = odd_cells().into_iter().map(|cell| vec![cell.clone(), cell]).collect();
-        for rows in rows.iter().map(std::slice::from_ref).chain([rows.as_slice()]) {
-            let text = table(&["NAME", "語"], rows);
-            let widths: std::collections::BTreeSet<_> = text.lines().map(as_typed).collect();
-            assert_eq!((widths.len(), text.lines().count()), (1, rows.len() + 4));
-        }
-    }
-
-    #[test]
-    fn numbers_get_separators() {
-        for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (9_531_392, "9,531,392")] {
-            assert_eq!(thousands(n), text);
-        }
-        assert_eq!((count(1, "key", "keys"), count(0, "key", "keys")), ("1 key".into(), "0 keys".into()));
-    }
 
     #[test]
     fn nothing_reaches_a_terminal_raw() {

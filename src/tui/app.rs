@@ -343,6 +343,6 @@ fn written(model: &mut Model, id: u64, path: PathBuf, result: Result<()>) {
             model.say(Tone::Good, format!("Saved {what}: {}", path.shown()));
             model.written.push((path, WrittenPath::File(what)));
         }
-        Err(trouble) => model.say_error(&trouble),
+        Err(error) => model.say_error(&error),
     }
 }

@@ -15,8 +15,8 @@ use crate::{
     },
     text::{
         Shown,
-        number::thousands,
-        phrase::{all, plural},
+        join::all,
+        number::{plural, thousands},
     },
     tui::{
         selectors::{hosts, revision_bump::offer_words},

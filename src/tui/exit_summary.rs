@@ -57,10 +57,10 @@ impl Row {
             RowState::Undoing => format!("{} was being rolled back", self.dir),
             RowState::Out(_) => format!("{} rolled back: the previous state is restored", self.dir),
             RowState::Discarded => format!("{} can be built; what the dry run built is removed", self.dir),
-            RowState::Failed(trouble) if trouble.kind == ErrorKind::Stopped => {
+            RowState::Failed(error) if error.kind == ErrorKind::Stopped => {
                 format!("{} stopped, your previous data is untouched", self.dir)
             }
-            RowState::Failed(trouble) => format!("{} failed: {}", self.dir, trouble.sentence()),
+            RowState::Failed(error) => format!("{} failed: {}", self.dir, error.sentence()),
             RowState::Waits | RowState::Works(_) => format!("{} not finished", self.dir),
         }
     }
@@ -83,7 +83,7 @@ pub fn ending(model: &Model) -> Ending {
     }
     if let Some(plan) = model.restore.plan.as_ref().filter(|_| !model.options.journals.as_os_str().is_empty()) {
         let path = journal::of_plan(&model.options.journals, plan);
-        let journal = crate::text::phrase::shell_word(&path.to_string_lossy()).into_owned();
+        let journal = crate::text::quote::shell_word(&path.to_string_lossy()).into_owned();
         lines.push(format!("the journal: {}", path.shown()));
         if outcome == Outcome::Restored {
             lines.push(format!("verify: requorum verify {journal}"));

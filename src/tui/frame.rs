@@ -78,7 +78,7 @@ fn written(model: &Model) -> String {
     match () {
         () if model.leaving == Leaving::WhenSafe => "STOPPING".into(),
         () if model.restore.running() => match model.restore.until {
-            Some(Goal::Rehearsed) => "DRY RUN".into(),
+            Some(Goal::DryRun) => "DRY RUN".into(),
             Some(Goal::Undone) => "ROLLING BACK".into(),
             _ => "WRITING DATA DIRECTORIES".into(),
         },

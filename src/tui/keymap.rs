@@ -247,7 +247,7 @@ pub fn elsewhere(place: Place, event: KeyEvent) -> Option<String> {
         TABLE.iter().find(|b| b.keys.iter().any(|k| k.is(event)) && b.on.iter().all(|p| STEPS.contains(p)))?;
     let steps: Vec<String> = binding.on.iter().filter_map(|p| Some(step(*p)?.title().to_string())).collect();
     let what = if binding.label.is_empty() { binding.help } else { binding.label };
-    Some(format!("{} ({what}) works on {}, not here.", binding.show, crate::text::phrase::all(&steps)))
+    Some(format!("{} ({what}) works on {}, not here.", binding.show, crate::text::join::all(&steps)))
 }
 
 /// The step that a place is.

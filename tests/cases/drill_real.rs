@@ -105,11 +105,11 @@ fn by_the_experts_path(name: &str, server: &Server) -> Result<(), Failed> {
     let drill = set_up(name, server);
     let (path, root) = {
         let state = drill.exercise.lock();
-        let scenario = state.range.scenario();
+        let scenario = state.lab.scenario();
         let path: Vec<Stride> = scenario.path.iter().flat_map(|leg| leg.strides.clone()).collect();
-        let begun: Vec<_> = state.range.processes().iter().map(|p| words(p.pid())).collect();
+        let begun: Vec<_> = state.lab.processes().iter().map(|p| words(p.pid())).collect();
         assert!(!begun.is_empty() && !begun.contains(&Vec::new()), "survivors run as processes: {begun:?}");
-        (path, state.range.root().to_path_buf())
+        (path, state.lab.root().to_path_buf())
     };
     let mut walker = drill.walker();
     for stride in &path {
@@ -121,7 +121,7 @@ fn by_the_experts_path(name: &str, server: &Server) -> Result<(), Failed> {
         return Err(told.into());
     }
     assert_eq!(found.members, format!("real etcd {}", server.full));
-    let processes: Vec<Arc<Process>> = drill.exercise.lock().range.processes();
+    let processes: Vec<Arc<Process>> = drill.exercise.lock().lab.processes();
     if let Some(plan) = walker.wizard.model().restore.plan.clone() {
         assert!(found.proven && told.contains(&found.members), "{told}");
         // what runs is what was printed, word by word
@@ -148,7 +148,7 @@ fn after_a_panic(server: &Server) -> Result<(), Failed> {
     let mut pids = Vec::new();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let drill = set_up("first-night", server);
-        pids = drill.exercise.lock().range.processes().iter().map(|p| p.pid()).collect();
+        pids = drill.exercise.lock().lab.processes().iter().map(|p| p.pid()).collect();
         panic!("on purpose");
     }));
     assert!(panicked.is_err() && pids.len() == 1);

@@ -153,18 +153,18 @@ fn judged(
     let (strict, lenient) = (strict?, lenient?);
 
     let status = match said {
-        Err(trouble) => {
-            sentence(&trouble.to_string())?;
+        Err(error) => {
+            sentence(&error.to_string())?;
             match &facts.health {
                 Health::Broken(why) => sentence(why)?,
                 Health::Limited(damage) if acceptable == Some(damage.revision) => sentence(&damage.why)?,
-                health => return Err(format!("status refuses it ({trouble}), examine says {health:?}")),
+                health => return Err(format!("status refuses it ({error}), examine says {health:?}")),
             }
             for (skip, outcome) in [("", strict), (" --skip-hash-check", lenient)] {
                 match outcome {
-                    Some(Err(trouble)) => sentence(&trouble)?,
+                    Some(Err(error)) => sentence(&error)?,
                     None => {}
-                    Some(Ok(_)) => return Err(format!("status refuses it ({trouble}), restore{skip} takes it")),
+                    Some(Ok(_)) => return Err(format!("status refuses it ({error}), restore{skip} takes it")),
                 }
             }
             let Some(revision) = acceptable else { return Ok(Verdict::Refused) };
@@ -292,7 +292,7 @@ fn restored(path: &Path, dir: &Path, skip: bool, accept_damage: Option<i64>) -> 
             fs::remove_dir_all(&target).map_err(|e| e.to_string())?;
             Ok(db?)
         }
-        Err(trouble) => Err(trouble.to_string()),
+        Err(error) => Err(error.to_string()),
     };
     let behind: Vec<_> = fs::read_dir(dir.join("parent")).map_err(|e| e.to_string())?.collect();
     if !behind.is_empty() {

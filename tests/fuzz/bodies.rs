@@ -17,8 +17,8 @@ use requorum::{
     },
     bbolt::{ReadAt, View, check},
     domain::{
-        members::{build_plan::verify, table, url, validate},
-        model::{plan_yaml, source_ref},
+        members::{build_plan::verify, table, validate},
+        model::{plan_yaml, source_ref, url},
     },
     engine::{
         durable_fs::Disk,
@@ -281,8 +281,8 @@ pub fn agent_event(data: &[u8]) {
         lines.push(String::from_utf8_lossy(&line).into_owned());
         let Ok(event) = codec::parse::<Event>(&line) else { continue };
         again(&event);
-        if let Event::Failed(trouble) = event {
-            let _ = trouble.to_string();
+        if let Event::Failed(error) = event {
+            let _ = error.to_string();
         }
     }
     if let Ok(facts) = ssh::read_look(&lines, i64::MAX) {

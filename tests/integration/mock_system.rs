@@ -23,14 +23,12 @@ use requorum::{
                 rows::{ClockOffset, Part, RowKey, StoredRows},
                 started::{Canary, Data, Kubernetes, Lease, PlannedHash, Queried, Watched},
             },
+            old_cluster::{Endpoint, EndpointKind as DoorKind, ProbeResult},
             plan::{Member, Plan},
             revisions::Client,
             source_ref::ObjectUrl,
         },
-        preflight::{
-            blockers::{Endpoint, EndpointKind as DoorKind, ProbeResult},
-            stop::RunningEtcd,
-        },
+        preflight::stop::RunningEtcd,
         quorum::known::OldKey,
         sources::data_loss::{Difference, History},
     },
@@ -487,7 +485,7 @@ impl Cluster for MockSystem {
             (false, _) if door.url.contains("10.0.0.3") && self.unclear => {
                 ProbeResult::Unclear("no answer in 2 s".into())
             }
-            (false, _) => ProbeResult::Nobody,
+            (false, _) => ProbeResult::Refused,
         };
         doors.iter().map(heard).collect()
     }
@@ -864,7 +862,7 @@ impl MemberOps for MockSystem {
         Ok(Have::All(wanted.at.clone()))
     }
 
-    fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
+    fn member_state(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
         if self.placed.lock().unwrap().iter().any(|name| name == work.name) {
             let restored = self.read_back(work.plan, work.name);
             return Ok(MemberState::InPlace(Swapped { name: work.name.into(), restored, places: Vec::new() }));

@@ -155,8 +155,8 @@ fn far_launch(asked: bool) -> Model {
             adopt: true,
             ..HostKnown::default()
         };
-        let trouble = Error::new(ErrorKind::NoAnswer, "root@10.0.0.3 cannot be reached by ssh");
-        let troubles = vec![("root@10.0.0.3".to_string(), trouble)];
+        let error = Error::new(ErrorKind::NoAnswer, "root@10.0.0.3 cannot be reached by ssh");
+        let troubles = vec![("root@10.0.0.3".to_string(), error)];
         update(&mut m, Msg::HostsKnown { id: *id, hosts: vec![known], troubles });
         update(&mut m, Msg::Key(Down.into()));
         update(&mut m, Msg::Key(Down.into()));

@@ -393,11 +393,11 @@ fn what_plans_hold() {
         fs::write(&file, text).unwrap();
         run("restore", requorum(["restore", "--plan"]).arg(&file).args(["--member", "nobody"]));
         run("sheet", requorum(["sheet", "--member=m1"]).arg(&file));
-        run("launch", requorum(["launch", "--sheet", "--plan"]).arg(&file));
+        run("launch", requorum(["launch", "--manual", "--plan"]).arg(&file));
         for form in ["shell", "systemd", "env", "config", "docker", "compose"] {
-            let output = run(form, requorum(["launch", "--form", form, "--plan"]).arg(&file));
+            let output = run(form, requorum(["launch", "--format", form, "--plan"]).arg(&file));
             if n % 8 == 0 && output.status.success() {
-                run(form, requorum(["launch", "--form", form, "-w", "json", "--plan"]).arg(&file));
+                run(form, requorum(["launch", "--format", form, "-w", "json", "--plan"]).arg(&file));
             }
         }
     }
@@ -436,13 +436,13 @@ fn what_unit_and_environment_files_hold() {
         let old = format!("--old=m1={}", file.display());
         for form in ["shell", "systemd", "drop-in", "env", "config", "docker", "podman", "compose", "pod"] {
             for format in ["simple", "json"] {
-                let mut launch = requorum(["launch", &old, "--form", form, "--member=m1", "-w", format, "--plan"]);
+                let mut launch = requorum(["launch", &old, "--format", form, "--member=m1", "-w", format, "--plan"]);
                 run(&format!("{name} as {form}"), launch.arg(&plan));
             }
             let out = dir.path().join("out");
             run(
                 "written",
-                requorum(["launch", &old, "--form", form, "--member=m1", "--plan"]).arg(&plan).arg("-o").arg(&out),
+                requorum(["launch", &old, "--format", form, "--member=m1", "--plan"]).arg(&plan).arg("-o").arg(&out),
             );
             for file in fs::read_dir(&out).into_iter().flatten().flatten() {
                 clean(&format!("{name} as {form}, {:?}", file.path()), &fs::read(file.path()).unwrap());

@@ -27,9 +27,9 @@ fn child() {
     // as the program does it
     let code = requorum::cli::guarded(|| match tui::run(crate::mock_system::options(), world) {
         Ok(ending) => ending.exit_code(),
-        Err(trouble) => {
-            println!("{trouble}");
-            trouble.kind.exit_code()
+        Err(error) => {
+            println!("{error}");
+            error.kind.exit_code()
         }
     });
     std::process::exit(i32::from(code));

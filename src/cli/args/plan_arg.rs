@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::text::phrase::shell_word;
+use crate::text::quote::shell_word;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct PlanArg {

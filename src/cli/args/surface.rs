@@ -33,8 +33,8 @@ fn formats(path: &[&str], given: Option<&ArgMatches>) -> &'static [Format] {
     match path {
         ["snapshot", "status" | "inspect" | "keys"] | ["hashkv"] => ALL,
         ["snapshot", "compare"] => &[Format::Simple, Format::Json, Format::Fields],
-        // sheets, files and runbooks are for people
-        ["launch"] if has("sheet") || has("output") || form_is_runbook(given) => TEXT,
+        // manuals, files and runbooks are for people
+        ["launch"] if has("manual") || has("output") || form_is_runbook(given) => TEXT,
         ["drill"] if has("play") => TEXT,
         // one object on each line, whatever is asked for
         ["v2", "export"] => &[Format::Json],
@@ -47,7 +47,7 @@ fn formats(path: &[&str], given: Option<&ArgMatches>) -> &'static [Format] {
 }
 
 fn form_is_runbook(given: Option<&ArgMatches>) -> bool {
-    let form = given.and_then(|given| given.try_get_one::<String>("form").ok().flatten());
+    let form = given.and_then(|given| given.try_get_one::<String>("start_format").ok().flatten());
     form.is_some_and(|form| form.starts_with("runbook"))
 }
 
@@ -233,10 +233,15 @@ mod tests {
             ("report p", "simple json"),
             ("start p", "simple json"),
             ("launch p", "simple json"),
+            ("launch p --format auto", "simple json"),
+            ("launch p --manual", "simple"),
+            ("launch p --format runbook", "simple"),
+            ("launch p --format runbook:pod", "simple"),
+            ("launch p --format pod -o d", "simple"),
+            // their earlier names
             ("launch p --form auto", "simple json"),
             ("launch p --sheet", "simple"),
             ("launch p --form runbook", "simple"),
-            ("launch p --form runbook:pod", "simple"),
             ("launch p --form pod -o d", "simple"),
             ("restore p", "simple"),
             ("sheet p --member m", "simple"),

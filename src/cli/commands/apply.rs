@@ -1,44 +1,36 @@
 //! `requorum apply`, `restore`, `resume` and `undo`: carry a plan out on its hosts, or all of it on this machine; and
 //! `requorum agent`, which runs on the hosts.
 
+mod args;
+mod console;
+
 use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::PoisonError,
 };
-
-use serde_json::json;
 
 use super::plan;
 use crate::cli::{
     Format,
-    args::{
-        connection_args,
-        plan_arg::{self, PlanArg},
-    },
-    output::progress::{interruptible, rate},
-    print, print_done, print_json, warn,
+    args::{connection_args, plan_arg},
+    output::progress::interruptible,
+    print, print_done, warn,
 };
 use crate::{
     domain::{
-        members::{
-            build_plan, certificates,
-            table::{Problem, Severity},
-        },
+        members::{build_plan, certificates},
         model::{host_address, plan::Plan},
         preflight::blockers::Blocker,
     },
     engine::{
         install::{run_lock, staging},
-        progress::Progress,
         source::io_trouble,
     },
     error::{Error, ErrorKind, Remedy, Result},
     execute::{
-        RowEvent, blocker_checks,
-        events::{ExecutionEvent, HostEvent},
+        blocker_checks,
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
         resume::{self, Unfinished},
     },
@@ -46,120 +38,15 @@ use crate::{
     text::{Foreign, Shown, stdio},
 };
 
-/// The least time between two progress lines of one host.
-const PACE: Duration = Duration::from_secs(2);
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-The preflight covers every host before anything is written on any of them. Members are built in staging and verified; \
-only when all of them are, and the final check of the old cluster has passed, are old directories renamed to a dated \
-name and the new ones installed. After an interruption run the same command again, or `requorum resume PLAN`; \
-`requorum undo PLAN` restores the previous directories.")]
-pub(in crate::cli) struct Args {
-    #[command(flatten)]
-    plan: PlanArg,
-    /// Build and verify every member, but install nothing
-    ///
-    /// The final check of the old cluster is made too; what was built is removed at the end.
-    #[arg(long)]
-    dry_run: bool,
-    /// With --dry-run: keep what was built, so that apply can reuse it
-    #[arg(long, requires = "dry_run")]
-    keep: bool,
-    /// Run only the preflight of every host; write nothing
-    #[arg(long, conflicts_with = "dry_run")]
-    check: bool,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-This is an apply on this machine: members are built in staging and verified; only when all of them are, and the final \
-check of the old cluster has passed, are they installed. Existing directories are not moved: one that is not empty is \
-refused. After an interruption run the same command again, or `requorum resume PLAN`; `requorum undo PLAN` rolls it back, \
-`requorum report PLAN` prints what was done.")]
-pub(in crate::cli) struct RestoreArgs {
-    #[command(flatten)]
-    plan: PlanArg,
-    /// Restore only this member; repeatable [default: all]
-    ///
-    /// Without it every member of the plan must belong to this machine.
-    #[arg(long, value_name = "NAME")]
-    member: Vec<String>,
-    /// Override a blocker by the text that the refusal names; repeatable
-    ///
-    /// A blocker is, for example, an old member that still answers or a directory in use. The override is recorded in
-    /// the journal next to the plan file.
-    #[arg(long = "override", value_name = "TEXT")]
-    overrides: Vec<String>,
-    /// Reason for the override, recorded in the journal
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-    reason: String,
-    #[command(flatten)]
-    connect: connection_args::ConnectArgs,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-The journal records the goal of the run and its last step. The hosts are examined again, and the run continues from the \
-first incomplete step. Repeat the flags that it was started with (--stop, --by-hand, --override).")]
-pub(in crate::cli) struct ResumeArgs {
-    #[command(flatten)]
-    plan: PlanArg,
-    /// Only show how far the run got
-    #[arg(long)]
-    show: bool,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct UndoArgs {
-    #[command(flatten)]
-    plan: PlanArg,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Debug, clap::Args)]
-struct How {
-    /// Work on only this member; repeatable [default: all]
-    #[arg(long, value_name = "NAME")]
-    member: Vec<String>,
-    /// Number of hosts worked on in parallel
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    limit: usize,
-    /// Member that was restored by hand, with the code printed there
-    ///
-    /// The code is printed by the sheet of `requorum sheet`. Repeatable.
-    #[arg(long, value_name = "NAME=CODE")]
-    by_hand: Vec<String>,
-    /// Run the commands that stop etcd on a data directory to be moved
-    ///
-    /// Without it the commands are only shown.
-    #[arg(long)]
-    stop: bool,
-    /// Configuration file for ssh, as its -F
-    #[arg(long, value_name = "FILE")]
-    ssh_config: Option<PathBuf>,
-    /// Override a blocker by the text that the refusal names; repeatable
-    ///
-    /// The override is recorded in the journal.
-    #[arg(long = "override", value_name = "TEXT", requires = "reason")]
-    overrides: Vec<String>,
-    /// Reason for the override, recorded in the journal
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-    reason: String,
-    #[command(flatten)]
-    connect: connection_args::ConnectArgs,
-}
+use args::How;
+pub(in crate::cli) use args::{Args, RestoreArgs, ResumeArgs, UndoArgs};
+pub(in crate::cli) use console::ConsoleReporter;
 
 /// Carries a plan out on its hosts.
 pub(in crate::cli) fn run(args: Args, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
     let until = match (args.check, args.dry_run, args.keep) {
         (true, ..) => Goal::Looked,
-        (_, true, false) => Goal::Rehearsed,
+        (_, true, false) => Goal::DryRun,
         (_, true, true) => Goal::Built,
         _ => Goal::InPlace,
     };
@@ -175,7 +62,7 @@ pub(in crate::cli) fn run(args: Args, outer: &connection_args::ConnectArgs, form
         Goal::Looked => {
             format!("Preflight passed on every host; nothing was written.\nNext: requorum apply {file} --dry-run\n")
         }
-        Goal::Rehearsed => format!(
+        Goal::DryRun => format!(
             "Dry run passed: every member was built and verified; what was built is removed.\n\
              Next: requorum apply {file}\n"
         ),
@@ -207,7 +94,7 @@ pub(in crate::cli) fn restore(args: RestoreArgs, outer: &connection_args::Connec
         &certificates::check(&build_plan::rows(&made), &certificates, system.now()),
         &all,
     )
-    .map_err(|trouble| Error { kind: ErrorKind::Refused, ..trouble })?;
+    .map_err(|error| Error { kind: ErrorKind::Refused, ..error })?;
     let journal = writable(plan::journal_of(args.plan.path())?, &made);
     let RestoreArgs { plan: path, member, overrides, reason, connect } = args;
     let how = How { member, limit: 1, by_hand: Vec::new(), stop: false, ssh_config: None, overrides, reason, connect };
@@ -238,7 +125,7 @@ fn writable(journal: PathBuf, made: &Plan) -> PathBuf {
     }
     let home = made.members.first().map(|m| run_lock::home(&m.data_dir)).unwrap_or_default();
     let journal = home.join(journal.file_name().unwrap_or_default());
-    let file = crate::text::phrase::shell_word(&journal.to_string_lossy()).into_owned();
+    let file = crate::text::quote::shell_word(&journal.to_string_lossy()).into_owned();
     warn(&format!(
         "Warning: the directory of the plan is not writable, so the journal is {}. Use it for resume, undo and report: \
          requorum undo {file}",
@@ -360,22 +247,22 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
         until,
         consent: if how.stop { Consent::All } else { Consent::No },
         old: &old,
-        lifted: &how.overrides,
+        overridden: &how.overrides,
         reason: &how.reason,
         decisions: &[],
         run: &run,
         journal,
     };
-    let teller = ConsoleReporter::new(made, &how.overrides, format);
-    let hear = |told| teller.tell(told);
+    let reporter = ConsoleReporter::new(made, &how.overrides, format);
+    let hear = |told| reporter.tell(told);
     let outcome = interruptible(|cancel| match until {
         Goal::Undone => executor::undo(&job, cancel, &hear),
         _ => executor::apply(&job, cancel, &hear).map(|()| true),
     });
-    let (told, fences) = teller.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (told, fences) = reporter.found.into_inner().unwrap_or_else(PoisonError::into_inner);
     let stray = |text: &&String| told && !fences.iter().any(|fence| fence.typed.as_ref() == Some(text));
     for text in how.overrides.iter().filter(stray) {
-        let text = crate::text::phrase::shell_word(text);
+        let text = crate::text::quote::shell_word(text);
         warn(&format!("Warning: --override {text} matches no blocker."));
     }
     let fences: Vec<Blocker> = fences.into_iter().filter(|fence| fence.blocks(&how.overrides)).collect();
@@ -388,42 +275,42 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     let mut blocking: Vec<String> = fences.into_iter().filter_map(|fence| fence.typed).collect();
     blocking.dedup();
     let file = plan_arg::word(file);
-    outcome.map_err(|trouble| {
-        let trouble = if until == Goal::InPlace { lifts(trouble, &blocking, reasoned) } else { trouble };
-        let trouble = if trouble.kind == ErrorKind::Stopped { stopped(trouble, until) } else { trouble };
+    outcome.map_err(|error| {
+        let error = if until == Goal::InPlace { lifts(error, &blocking, reasoned) } else { error };
+        let error = if error.kind == ErrorKind::Stopped { stopped(error, until) } else { error };
         // With the file, so that it can be copied.
-        let hint = trouble.advice(|way| match way {
+        let hint = error.advice(|way| match way {
             Remedy::Resume => format!("`requorum resume {file}`"),
             Remedy::Undo => format!("`requorum undo {file}`"),
             Remedy::FinishOther => "`requorum resume` with that plan's journal".into(),
         });
-        Error { hint, remedies: Vec::new(), ..trouble }
+        Error { hint, remedies: Vec::new(), ..error }
     })
 }
 
 /// Adds what is left of a stopped run, and how to resume or roll it back.
-fn stopped(trouble: Error, until: Goal) -> Error {
+fn stopped(error: Error, until: Goal) -> Error {
     const BUILT: &str = "Members that were already built stay in staging.";
     match until {
-        Goal::Looked => trouble,
-        Goal::Undone => trouble.remedies(&[Remedy::Resume]),
+        Goal::Looked => error,
+        Goal::Undone => error.remedies(&[Remedy::Resume]),
         _ => {
-            let hint = if trouble.hint.is_empty() { BUILT.into() } else { format!("{}\n  {BUILT}", trouble.hint) };
-            trouble.hint(hint).remedies(&[Remedy::Resume, Remedy::Undo])
+            let hint = if error.hint.is_empty() { BUILT.into() } else { format!("{}\n  {BUILT}", error.hint) };
+            error.hint(hint).remedies(&[Remedy::Resume, Remedy::Undo])
         }
     }
 }
 
 /// Adds the flags that override the blockers.
-fn lifts(trouble: Error, blocking: &[String], reasoned: bool) -> Error {
+fn lifts(error: Error, blocking: &[String], reasoned: bool) -> Error {
     if blocking.is_empty() {
-        return trouble;
+        return error;
     }
     let flags: Vec<String> =
-        blocking.iter().map(|text| format!("--override {}", crate::text::phrase::shell_word(text))).collect();
+        blocking.iter().map(|text| format!("--override {}", crate::text::quote::shell_word(text))).collect();
     let reason = if reasoned { " --reason WHY" } else { "" };
-    let hint = format!("{}\n  To override: {}{reason}", trouble.hint, flags.join(" "));
-    trouble.hint(hint)
+    let hint = format!("{}\n  To override: {}{reason}", error.hint, flags.join(" "));
+    error.hint(hint)
 }
 
 /// Parses the codes of members that were restored by hand.
@@ -445,137 +332,19 @@ pub(in crate::cli) fn agent() -> Result<()> {
     agent_server::serve(&system, io::stdin(), stdio::stdout())
 }
 
-/// One phase on one host.
-struct Passing {
-    phase: String,
-    begun: Instant,
-    /// When it was last printed.
-    told: Instant,
-}
-
-/// Prints the events of a run, a line each.
-pub(in crate::cli) struct ConsoleReporter<'a> {
-    plan: &'a Plan,
-    lifted: &'a [String],
-    json: bool,
-    /// Whether blockers were evaluated, and those found that may be overridden.
-    found: Mutex<(bool, Vec<Blocker>)>,
-    /// The current phase on each host.
-    told: Mutex<BTreeMap<String, Passing>>,
-}
-
-impl<'a> ConsoleReporter<'a> {
-    pub(in crate::cli) fn new(plan: &'a Plan, lifted: &'a [String], format: Format) -> ConsoleReporter<'a> {
-        let json = format == Format::Json;
-        ConsoleReporter { plan, lifted, json, told: Mutex::default(), found: Mutex::default() }
-    }
-
-    pub(in crate::cli) fn tell(&self, told: ExecutionEvent) {
-        // One at a time: hosts report from threads of their own.
-        let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let ExecutionEvent::Fences(fences) = &told {
-            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.0 = true;
-            let known = &mut found.1;
-            for fence in fences.iter().filter(|f| f.typed.is_some()).cloned() {
-                if !known.iter().any(|k| k.typed == fence.typed) {
-                    known.push(fence);
-                }
-            }
-        }
-        match told {
-            ExecutionEvent::Host(host, event) => self.host(&host, &event, &mut last),
-            ExecutionEvent::Fences(fences) if self.json => {
-                let fences: Vec<_> = fences
-                    .iter()
-                    .map(|f| json!({"what": f.sentence(), "lift": f.lift, "override": f.typed, "blocks": f.blocks(self.lifted)}))
-                    .collect();
-                let _ = print_json(&format!("{}\n", json!({"event": "fences", "fences": fences})));
-            }
-            ExecutionEvent::Fences(fences) => fences.iter().filter(|f| !f.blocks(self.lifted)).for_each(passed),
-            ExecutionEvent::Barrier(text) if self.json => {
-                let _ = print_json(&format!("{}\n", json!({"event": "barrier", "text": text})));
-            }
-            ExecutionEvent::Barrier(text) => {
-                let _ = print(&format!("All members are verified. {text}.\n"));
-            }
-        }
-    }
-
-    fn host(&self, host: &str, event: &HostEvent, last: &mut BTreeMap<String, Passing>) {
-        let mut line = event.line(self.plan);
-        if let Some((phase, step)) = passing(event) {
-            let now = Instant::now();
-            let known = last.get(host).filter(|known| known.phase == phase);
-            if known.is_some_and(|known| now - known.told < PACE) {
-                return;
-            }
-            let begun = known.map_or(now, |known| known.begun);
-            line.text += &step.map(|step| rate(step, now - begun)).unwrap_or_default();
-            last.insert(host.into(), Passing { phase, begun, told: now });
-        }
-        if self.json {
-            let mut all = line.on(host);
-            all["event"] = json!(line.event);
-            // A closed pipe is reported at the end.
-            let _ = print_json(&format!("{all}\n"));
-            return;
-        }
-        match event {
-            HostEvent::Unreachable(_) | HostEvent::Failed(_) | HostEvent::Automation(_) | HostEvent::Runs(..) => {
-                line.text.lines().for_each(|text| warn(&format!("{host}: {text}")));
-            }
-            HostEvent::Row(_, RowEvent::Failed(_)) => warn(&format!("{host}: {}", line.text)),
-            HostEvent::Standing(..) if line.kind.is_none() => {}
-            _ => {
-                let _ = print(&format!("{host}: {}\n", line.text));
-            }
-        }
-        if let HostEvent::Looked(_, problems) = event {
-            problems.iter().for_each(|problem| warn(&format!("{host}: {}", self.placed(problem))));
-        }
-    }
-
-    /// Returns a problem prefixed with its member's name.
-    fn placed(&self, problem: &Problem) -> String {
-        let warning = if problem.severity == Severity::Warning { "Warning: " } else { "" };
-        match problem.row.and_then(|row| self.plan.members.get(row)) {
-            Some(member) => format!("{warning}{}: {problem}", member.name),
-            None => format!("{warning}{problem}"),
-        }
-    }
-}
-
-/// Returns the phase of a progress event, which recurs, and how far it is.
-fn passing(event: &HostEvent) -> Option<(String, Option<Progress>)> {
-    match event {
-        HostEvent::Program(..) => Some(("program".into(), None)),
-        HostEvent::Step(step) => Some((format!("snapshot {:?}", step.phase), Some(*step))),
-        HostEvent::Row(name, RowEvent::Step(step)) => Some((format!("{name} {:?}", step.phase), Some(*step))),
-        _ => None,
-    }
-}
-
-fn passed(fence: &Blocker) {
-    match fence.typed {
-        Some(_) => warn(&format!("Warning: overridden: {}.", fence.sentence())),
-        None => warn(&format!("Warning: {}.\n  {}", fence.sentence(), fence.lift)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_stopped_run_names_leftovers_and_remedies() {
-        let trouble = || Error::new(ErrorKind::Stopped, "stopped on request").hint("What was under way is removed.");
-        let error = stopped(trouble(), Goal::InPlace);
+        let before = || Error::new(ErrorKind::Stopped, "stopped on request").hint("What was under way is removed.");
+        let error = stopped(before(), Goal::InPlace);
         assert_eq!(error.remedies, [Remedy::Resume, Remedy::Undo]);
         for word in ["under way is removed", "stay in staging", "`requorum resume`", "`requorum undo`"] {
             assert!(error.to_string().contains(word), "{error}");
         }
-        assert_eq!(stopped(trouble(), Goal::Undone).remedies, [Remedy::Resume]);
-        assert_eq!(stopped(trouble(), Goal::Looked), trouble(), "a look leaves nothing to go on with");
+        assert_eq!(stopped(before(), Goal::Undone).remedies, [Remedy::Resume]);
+        assert_eq!(stopped(before(), Goal::Looked), before(), "a look leaves nothing to go on with");
     }
 }

@@ -38,7 +38,8 @@ use crate::{
         Shown,
         number::{count, thousands},
         stdio::{self, OutputFormat},
-        value::{shown, table},
+        table::table,
+        value::shown,
     },
 };
 
@@ -166,9 +167,9 @@ fn for_all(files: &[PathBuf], mut each: impl FnMut(&Path) -> Result<()>) -> Resu
     for file in files {
         match each(file) {
             Err(stopped) if stopped.kind == ErrorKind::Stopped => return Err(stopped),
-            Err(trouble) if files.len() > 1 => {
-                warn(&format!("Error: {trouble}"));
-                worst = Err(Error::new(trouble.kind, "at least one file is not an intact snapshot"));
+            Err(error) if files.len() > 1 => {
+                warn(&format!("Error: {error}"));
+                worst = Err(Error::new(error.kind, "at least one file is not an intact snapshot"));
             }
             other => worst = other.and(worst),
         }

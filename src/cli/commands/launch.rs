@@ -34,17 +34,17 @@ pub(in crate::cli) struct Args {
     /// Print only this member; repeatable [default: all]
     #[arg(long, value_name = "NAME")]
     member: Vec<String>,
-    /// Print one sheet of all commands, with their order, guards and notes
-    #[arg(long, conflicts_with_all = ["form", "member"])]
-    sheet: bool,
+    /// Print all commands as one manual, with their order, guards and notes
+    #[arg(long, alias = "sheet", conflicts_with_all = ["start_format", "member"])]
+    manual: bool,
     /// Start format: shell, systemd, …, auto or runbook
     ///
     /// One of shell, systemd, drop-in, env, config, docker, podman, compose, pod; auto matches how the member was
-    /// started before; runbook is the whole recovery on paper, also runbook:FORM.
-    #[arg(long, value_name = "FORM")]
-    form: Option<String>,
+    /// started before; runbook is the whole recovery on paper, also runbook:FORMAT.
+    #[arg(long = "format", alias = "form", value_name = "FORMAT")]
+    start_format: Option<String>,
     /// Write each file of the format to a new file in this directory
-    #[arg(short, long, value_name = "DIR", requires = "form")]
+    #[arg(short, long, value_name = "DIR", requires = "start_format")]
     output: Option<PathBuf>,
     /// How a member was started before; its flags are kept
     ///
@@ -79,12 +79,12 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     let system = Local::new(Members::new(Default::default())?).by(ssh);
     let known = known(args, &plan, &system)?;
     uncertified(&plan, &known)?;
-    if args.sheet {
+    if args.manual {
         return print(&start::sheet_on(&plan, &known));
     }
     let names = chosen(&plan, &args.member)?;
-    let Some(form) = &args.form else { return commands(&plan, &names, &known, format) };
-    let wrong = |why: String| Error::new(ErrorKind::Usage, "--form: invalid value").why(why);
+    let Some(form) = &args.start_format else { return commands(&plan, &names, &known, format) };
+    let wrong = |why: String| Error::new(ErrorKind::Usage, "--format: invalid value").why(why);
     let parse = |text: &str| text.parse::<StartFormat>().map_err(wrong);
     if let Some(rest) = form.strip_prefix("runbook").filter(|rest| rest.is_empty() || rest.starts_with(':')) {
         let form = rest.strip_prefix(':').map(parse).transpose()?;
@@ -135,7 +135,7 @@ fn known(args: &Args, plan: &Plan, system: &Local) -> Result<Known> {
         true => {
             let names = chosen(plan, &args.member)?;
             let learned = interruptible(|cancel| execute::discover::known(plan, &names, system, cancel))?;
-            learned.troubles.iter().for_each(|(host, trouble)| warn(&format!("Warning: {host}: {trouble}")));
+            learned.troubles.iter().for_each(|(host, error)| warn(&format!("Warning: {host}: {error}")));
             learned.hosts
         }
         false => {
@@ -147,7 +147,7 @@ fn known(args: &Args, plan: &Plan, system: &Local) -> Result<Known> {
     for item in &args.old {
         let wrong = |why: String| Error::new(ErrorKind::Usage, format!("--old={item}: invalid value")).why(why);
         let (name, file) = item.split_once('=').ok_or_else(|| wrong("the format is NAME=FILE".into()))?;
-        let member = plan.member(name).map_err(|trouble| wrong(trouble.what).hint(trouble.hint))?;
+        let member = plan.member(name).map_err(|error| wrong(error.what).hint(error.hint))?;
         let here = host_address::is_local(&member.host);
         let mut facts = discovery::one(&absolute(Path::new(file))?, here)?;
         set_name(&mut facts, name, plan);
@@ -235,4 +235,44 @@ fn page_json(page: &Page) -> serde_json::Value {
         "member": page.member, "form": page.form.as_str(), "files": files, "start": page.start, "back": page.back,
         "notes": page.notes,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::{CommandFactory, Parser, error::ErrorKind};
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn earlier_names_of_flags_are_still_read() {
+        let read = |words: &[&str]| {
+            let line = Line::try_parse_from([&["launch", "p"], words].concat());
+            line.map(|line| (line.args.manual, line.args.start_format)).map_err(|error| error.kind())
+        };
+        for (now, before, expected) in [
+            (&["--format", "pod"][..], &["--form", "pod"][..], Ok((false, Some("pod".to_string())))),
+            (
+                &["--format=runbook:pod", "-o", "d"],
+                &["--form=runbook:pod", "-o", "d"],
+                Ok((false, Some("runbook:pod".into()))),
+            ),
+            (&["--manual"], &["--sheet"], Ok((true, None))),
+            (&["--manual", "--format", "pod"], &["--sheet", "--form", "pod"], Err(ErrorKind::ArgumentConflict)),
+            (&["--manual", "--member", "m1"], &["--sheet", "--member", "m1"], Err(ErrorKind::ArgumentConflict)),
+            (&["-o", "d"], &["--output", "d"], Err(ErrorKind::MissingRequiredArgument)),
+        ] {
+            assert_eq!(read(now), expected, "{now:?}");
+            assert_eq!(read(before), expected, "{before:?}");
+        }
+        let help = Line::command().render_long_help().to_string();
+        assert!(help.contains("--format <FORMAT>") && help.contains("--manual"), "{help}");
+        assert!(!help.contains("--form ") && !help.contains("--sheet"), "{help}");
+    }
 }

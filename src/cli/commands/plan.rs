@@ -19,13 +19,14 @@ use crate::{
             cell::{Origin, Row},
             certificates, inventory, prefill,
             table::{self, About, Column, Problem, Severity},
+            token::Shared,
         },
         model::{
             observations::{Answer, Content, EndpointFacts, KnownMember, disk::DirFacts},
+            old_cluster::Old,
             plan::Plan,
             plan_yaml, revisions, source_ref,
         },
-        preflight::{old_cluster::Old, token::Shared},
         sources::revision_bump::{self, Proposal},
     },
     engine::{
@@ -190,8 +191,8 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
             filled.rows
         }
         Some(text) => table::parse_initial_cluster(text).map_err(|p| {
-            let trouble = Error::new(ErrorKind::Input, "--initial-cluster: invalid value").why(&p);
-            p.fix.iter().fold(trouble, |t, fix| t.hint(format!("Probably meant: {fix}")))
+            let error = Error::new(ErrorKind::Input, "--initial-cluster: invalid value").why(&p);
+            p.fix.iter().fold(error, |t, fix| t.hint(format!("Probably meant: {fix}")))
         })?,
     };
     let clients = match &args.client_urls {
@@ -213,7 +214,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
                 None => row.set(Column::Client, table::default_clients(row.text(Column::Peer)), Origin::Proposed),
             }
         }
-        row.set(Column::Flags, crate::text::phrase::quoted_line(&args.etcd_flags), Origin::Typed);
+        row.set(Column::Flags, crate::text::quote::quoted_line(&args.etcd_flags), Origin::Typed);
     }
     if let Some(stray) = clients.iter().find(|c| !rows.iter().any(|r| r.text(Column::Name) == c.text(Column::Name))) {
         return Err(Error::new(ErrorKind::Input, "--client-urls: invalid value")
@@ -263,7 +264,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
     }
     if let Some(why) = why {
         let without = Plan { bump_revision: 0, ..built.plan.clone() };
-        let lift = crate::text::phrase::shell_word(&revisions::override_text(&without)).into_owned();
+        let lift = crate::text::quote::shell_word(&revisions::override_text(&without)).into_owned();
         text += &format!("  {why}; to leave it out: --bump-revision 0 --override {lift}\n");
     }
     if !answers.iter().any(|fact| matches!(fact.answer, Answer::Says(_))) {
@@ -336,14 +337,14 @@ pub(in crate::cli) fn overridden(what: &str, problems: &[Problem], overrides: &[
     refuse_problems(what, &rest, names)?;
     let known = |text: &&String| !problems.iter().any(|problem| problem.lift.as_ref() == Some(text));
     for text in overrides.iter().filter(known) {
-        warn(&format!("Warning: --override {} matches no blocker.", crate::text::phrase::shell_word(text)));
+        warn(&format!("Warning: --override {} matches no blocker.", crate::text::quote::shell_word(text)));
     }
     let Some((first, more)) = open.split_first() else { return Ok(()) };
     let also = more.iter().map(|problem| format!("also: {}", problem.text));
     let flags: Vec<String> = open
         .iter()
         .filter_map(|problem| problem.lift.as_ref())
-        .map(|text| format!("--override {}", crate::text::phrase::shell_word(text)))
+        .map(|text| format!("--override {}", crate::text::quote::shell_word(text)))
         .collect();
     let hint: Vec<String> = also.chain([format!("To override: {}", flags.join(" "))]).collect();
     Err(Error::new(ErrorKind::Refused, what).why(&first.text).hint(hint.join("\n  ")))
@@ -426,7 +427,7 @@ pub(in crate::cli) fn read_without(path: &Path, later: Option<About>) -> Result<
     let is_later = |problem: &Problem| problem.severity == Severity::Warning && Some(problem.about) == later;
     let problems: Vec<Problem> = build_plan::verify(&plan).into_iter().filter(|p| !is_later(p)).collect();
     refuse_problems(&format!("{}: plan refused", path.shown()), &problems, &names)
-        .map_err(|trouble| Error { kind: ErrorKind::Refused, ..trouble })?;
+        .map_err(|error| Error { kind: ErrorKind::Refused, ..error })?;
     Ok(plan)
 }
 
@@ -435,13 +436,12 @@ fn of_file(path: &Path) -> Result<Plan> {
     if length > plan_yaml::MAX_BYTES as u64 {
         return Err(Error::new(ErrorKind::Input, format!("{}: not a plan", path.shown())).why(format!(
             "its size is {}; the limit is {} bytes",
-            crate::text::number::byte_count(length),
+            crate::text::size::byte_count(length),
             plan_yaml::MAX_BYTES
         )));
     }
     let text = text_of(path, "a plan")?;
-    plan_yaml::from_yaml(&text)
-        .map_err(|trouble| Error { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
+    plan_yaml::from_yaml(&text).map_err(|error| Error { what: format!("{}: {}", path.shown(), error.what), ..error })
 }
 
 /// Reads a text file.
@@ -462,12 +462,12 @@ pub(in crate::cli) fn inventory(path: &Path) -> Result<Vec<inventory::InventoryH
     if length > plan_yaml::MAX_BYTES as u64 {
         return Err(Error::new(ErrorKind::Input, format!("{}: not an inventory", path.shown())).why(format!(
             "its size is {}; the limit is {} bytes",
-            crate::text::number::byte_count(length),
+            crate::text::size::byte_count(length),
             plan_yaml::MAX_BYTES
         )));
     }
     let text = text_of(path, "an inventory")?;
-    inventory::read(&text).map_err(|trouble| Error { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
+    inventory::read(&text).map_err(|error| Error { what: format!("{}: {}", path.shown(), error.what), ..error })
 }
 
 pub(in crate::cli) fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {

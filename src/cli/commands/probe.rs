@@ -19,11 +19,10 @@ use crate::{
         },
         quorum::{
             known::{KnownState, NewerAt},
-            probe_rounds,
+            newest_dir, probe_rounds,
             scope::{self, Belongs, Scope},
             verdict::{Evidence, QuorumReport, verdict},
         },
-        sources::newest_dir,
     },
     engine::progress::Flow,
     error::{Error, ErrorKind, Result},
@@ -230,7 +229,7 @@ fn says(fact: &EndpointFacts) -> Option<&MemberStatus> {
 }
 
 fn sentence(words: &str) -> String {
-    crate::text::time::sentence(words)
+    crate::text::join::sentence(words)
 }
 
 fn text(finding: &QuorumReport, facts: &[EndpointFacts], around: &MachineFacts, scope: &Scope) -> String {

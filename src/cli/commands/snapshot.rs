@@ -16,16 +16,13 @@ use crate::{
             build_plan::brought,
             cell::Row,
             table::{self, Column, Problem},
+            token::Shared,
         },
         model::{
             observations::{Content, FileFacts, Health},
+            old_cluster::{Endpoint, EndpointKind as DoorKind, Old, ProbeResult},
             revisions,
             source_ref::ObjectUrl,
-        },
-        preflight::{
-            blockers::{Endpoint, EndpointKind as DoorKind, ProbeResult},
-            old_cluster::Old,
-            token::Shared,
         },
         sources::revision_bump::DOCUMENTED,
     },
@@ -41,8 +38,8 @@ use crate::{
     text::{
         Shown,
         columns::{self, Align},
-        number::size,
-        phrase::all,
+        join::all,
+        size::size,
     },
 };
 
@@ -331,7 +328,7 @@ fn identity(args: &RestoreArgs, genesis: &InitialLog, outer: &connection_args::C
     // An endpoint that cannot be asked counts as silent, whatever the reason.
     let heard = match doors.as_slice() {
         [] => Vec::new(),
-        doors => outer.brief_members().map(|members| members.knock(doors)).unwrap_or_default(),
+        doors => outer.brief_members().map(|members| members.probe_endpoints(doors)).unwrap_or_default(),
     };
     let serves = |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { cluster, .. } if *cluster == Some(genesis.cluster_id));
     let at: Vec<String> =
@@ -363,8 +360,8 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<InitialLog> {
         &[],
     )?;
     let rows = table::parse_initial_cluster(&args.initial_cluster).map_err(|p| {
-        let trouble = wrong("--initial-cluster: invalid value").why(&p);
-        p.fix.iter().fold(trouble, |t, fix| t.hint(format!("Probably meant: {fix}")))
+        let error = wrong("--initial-cluster: invalid value").why(&p);
+        p.fix.iter().fold(error, |t, fix| t.hint(format!("Probably meant: {fix}")))
     })?;
     let names: Vec<&str> = rows.iter().map(|row| row.text(Column::Name)).collect();
     refuse_problems(

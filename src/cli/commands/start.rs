@@ -17,7 +17,7 @@ use crate::cli::{
     print, print_done, print_json, warn,
 };
 use crate::{
-    domain::preflight::{old_cluster::Old, start::Start},
+    domain::{model::old_cluster::Old, preflight::start::Start},
     error::{Error, ErrorKind, Result},
     execute::{
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
@@ -66,7 +66,7 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
         until: Goal::InPlace,
         consent: Consent::No,
         old: &Old::default(),
-        lifted: &[],
+        overridden: &[],
         reason: "",
         decisions: &[],
         run: &run,
@@ -81,15 +81,15 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     let file = args.plan.word();
     if !asked.orders.is_empty() {
         let job = ExecutionSpec { decisions: &asked.decisions, ..job };
-        let teller = ConsoleReporter::new(&made, &[], format);
-        interruptible(|cancel| start::start(&job, &asked.orders, cancel, &|told| teller.tell(told)))?;
+        let reporter = ConsoleReporter::new(&made, &[], format);
+        interruptible(|cancel| start::start(&job, &asked.orders, cancel, &|told| reporter.tell(told)))?;
     }
     if let Some((name, why)) = asked.left.first() {
         let who: Vec<String> = asked.left.iter().map(|(name, _)| name.clone()).collect();
-        let trouble = Error::new(ErrorKind::Refused, format!("not started: {}", who.join(", "))).why(why);
+        let error = Error::new(ErrorKind::Refused, format!("not started: {}", who.join(", "))).why(why);
         return Err(match asked.no_terminal {
-            true => trouble.hint("To run the commands that are shown: --yes"),
-            false => trouble.hint(format!("By hand: requorum launch {file} --form auto --member {name}")),
+            true => error.hint("To run the commands that are shown: --yes"),
+            false => error.hint(format!("By hand: requorum launch {file} --format auto --member {name}")),
         });
     }
     match format {

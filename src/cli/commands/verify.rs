@@ -19,7 +19,7 @@ use crate::{
     system::{Clock, journal::Journal, local::Local},
     text::{
         columns::{Align, column_width, pad, width, wrap},
-        time::sentence,
+        join::sentence,
     },
 };
 
@@ -73,8 +73,8 @@ pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs
         })
     })?;
     // The result counts whether or not it can be recorded.
-    if let Err(trouble) = record(&proof, &system, &journal) {
-        warn(&format!("Warning: the verification is not in the journal: {trouble}"));
+    if let Err(error) = record(&proof, &system, &journal) {
+        warn(&format!("Warning: the verification is not in the journal: {error}"));
     }
     let code = proof.verdict.exit_code();
     match format {

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     execute::Cancel,
     system::etcd_client::abandon,
-    text::{number::size, stdio},
+    text::{size::size, stdio},
 };
 
 /// True while a question is open.

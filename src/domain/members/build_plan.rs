@@ -6,25 +6,26 @@ pub(crate) mod tests;
 
 use super::{
     cell::{Origin, Row},
-    certificates, confusables, prefill,
+    certificates, prefill,
     table::{self, About, Column, Problem},
 };
-use crate::domain::members::validate;
-use crate::etcd::version::Minor;
-use crate::{
-    domain::{
-        model::{
-            observations::{Content, FileFacts, Health},
-            options::Options,
-            plan::{Member, Plan, Source},
-            revisions::{self, Revisions},
-        },
-        preflight::{old_cluster::Old, token::Shared},
+use crate::domain::{
+    members::token::Shared,
+    model::{
+        observations::{Content, FileFacts, Health},
+        old_cluster::Old,
+        options::Options,
+        plan::{Member, Plan, Source},
+        revisions::{self, Revisions},
     },
-    text::phrase,
+};
+use crate::etcd::version::Minor;
+use crate::text::confusables;
+use crate::{
+    domain::members::validate,
+    text::{join, quote},
 };
 
-pub use crate::domain::render::plan_steps::{beginning, dirs, outcome, sentences};
 pub use snapshot::brought;
 
 /// What the operator chose so far.
@@ -132,7 +133,7 @@ fn learners(draft: &Draft) -> Option<Problem> {
         ),
         many => format!(
             "{} are learners in the snapshot and are left out of the new cluster, as a restore makes every member a voter; to have them as voters: --keep-learners, learners on Members, or rows of their own",
-            phrase::all(many)
+            join::all(many)
         ),
     };
     Some(Problem::warning(None, None, text).about(About::Learner))
@@ -211,7 +212,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
                 .with(Column::Client, m.client_urls.join(","), Origin::Typed)
                 .with(Column::DataDir, m.data_dir.to_string_lossy(), Origin::Typed)
                 .with(Column::WalDir, wal, Origin::Typed)
-                .with(Column::Flags, phrase::quoted_line(&m.etcd_flags), Origin::Typed)
+                .with(Column::Flags, quote::quoted_line(&m.etcd_flags), Origin::Typed)
         })
         .collect()
 }

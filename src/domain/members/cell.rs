@@ -1,6 +1,6 @@
 //! Columns, cells and rows: the text of a cell, where it came from, and what each source proposes for it.
 
-use super::url::{self, Url};
+use crate::domain::model::url::{self, Url};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::model::host_address;

@@ -21,7 +21,7 @@ use super::{
     table::{self, Column, Problem},
     validate::{flag_value, has_flag},
 };
-use crate::text::phrase::{all, either};
+use crate::text::join::{all, either};
 pub use names::{Admission, Match, admit, evaluate};
 
 /// A certificate that expires within so many seconds gets a warning.

@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use super::{
     cell::{Origin, Row},
-    confusables,
     table::{self, Column, Problem},
 };
-use crate::text::phrase::all;
+use crate::text::confusables;
+use crate::text::join::all;
 
 /// No paste is longer.
 const MAX_BYTES: usize = 1 << 18;

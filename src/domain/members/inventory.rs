@@ -243,8 +243,8 @@ mod tests {
             ("- name: [", "the inventory cannot be read"),
             (&"[".repeat(100_000), "brackets"),
         ] {
-            let trouble = read(text).unwrap_err();
-            assert!(trouble.to_string().contains(words), "{words:?} in {trouble}");
+            let error = read(text).unwrap_err();
+            assert!(error.to_string().contains(words), "{words:?} in {error}");
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
         },
         quorum::scope,
     },
-    text::phrase::natural,
+    text::join::natural,
 };
 
 /// What the table is filled from.

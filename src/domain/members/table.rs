@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::{
-    confusables,
-    url::{self, Url},
-};
 pub use crate::domain::members::cell::{Cell, Column, Origin, Row, Suggestion, items, urls};
 use crate::etcd::membership::{Id, cluster_id, member_id};
+use crate::{
+    domain::model::url::{self, Url},
+    text::confusables,
+};
 
 /// The most members of a table. etcd's documentation advises against more than seven; a file that lists thousands is no
 /// cluster's.

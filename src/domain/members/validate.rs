@@ -14,14 +14,16 @@ pub(crate) use flags::{flag_name, flag_value, has as has_flag};
 
 use super::{
     cell::Row,
-    confusables,
     table::{self, About, Column, MOST_MEMBERS, Problem},
-    url::{self, CLIENT_PORT, Guess, PEER_PORT, Scheme, Url},
 };
 use crate::etcd::membership::Id;
 use crate::{
+    domain::model::url::{self, CLIENT_PORT, Guess, PEER_PORT, Scheme, Url},
+    text::confusables,
+};
+use crate::{
     domain::model::{host_address, observations::KnownMember},
-    text::phrase::plural,
+    text::number::plural,
 };
 
 /// The token that etcd uses when none is given.

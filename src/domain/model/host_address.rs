@@ -1,6 +1,6 @@
 //! Where a member is restored: this machine, or a host that `ssh` knows how to reach.
 
-use crate::domain::members::confusables;
+use crate::text::confusables;
 
 /// The host of a row that is restored on this machine.
 pub const LOCAL: &str = "local";

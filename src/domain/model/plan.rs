@@ -168,9 +168,9 @@ mod tests {
             assert_eq!(plan.member(&member.name).unwrap(), member);
         }
         for stranger in ["", "m9", "M1", " m1", "m1 "] {
-            let trouble = plan.member(stranger).unwrap_err();
-            assert_eq!(trouble.kind, ErrorKind::Usage, "{stranger:?}");
-            assert!(plan.members.iter().all(|member| trouble.hint.contains(&member.name)), "{}", trouble.hint);
+            let error = plan.member(stranger).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Usage, "{stranger:?}");
+            assert!(plan.members.iter().all(|member| error.hint.contains(&member.name)), "{}", error.hint);
         }
     }
 }

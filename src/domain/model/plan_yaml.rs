@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::plan::Plan;
-use crate::text::number::byte_count;
+use crate::text::size::byte_count;
 use crate::{
     error::{Error, ErrorKind, Result},
     yaml::{Schema, to_json},
@@ -120,9 +120,9 @@ mod tests {
 
     #[test]
     fn a_wrong_file_is_not_read_out() {
-        let trouble = from_yaml(&"-----BEGIN secret words ".repeat(20)).unwrap_err();
-        assert!(!trouble.why.contains("secret"), "{}", trouble.why);
-        crate::text::messages::hold("plan-file-foreign", &[("another file", trouble.to_string())]);
+        let error = from_yaml(&"-----BEGIN secret words ".repeat(20)).unwrap_err();
+        assert!(!error.why.contains("secret"), "{}", error.why);
+        crate::text::messages::hold("plan-file-foreign", &[("another file", error.to_string())]);
         // A short word is what has to be corrected, and is named.
         assert_eq!(brief("invalid value: string \"3.9\", expected 3.4"), "invalid value: string \"3.9\", expected 3.4");
     }
@@ -172,9 +172,9 @@ mod tests {
             ("nothing", String::new()),
             ("a list", "- a".into()),
         ] {
-            let trouble = from_yaml(&text).unwrap_err();
-            assert!(trouble.kind == ErrorKind::Input && !trouble.hint.is_empty(), "{what}");
-            messages.push((what, trouble.to_string()));
+            let error = from_yaml(&text).unwrap_err();
+            assert!(error.kind == ErrorKind::Input && !error.hint.is_empty(), "{what}");
+            messages.push((what, error.to_string()));
         }
         crate::text::messages::hold("plan-file-lines", &messages);
     }

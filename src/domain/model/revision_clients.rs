@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::phrase::all;
+use crate::text::join::all;
 
 /// The value in the examples of etcd's documentation on `--bump-revision`, tried with real API servers and informers.
 pub const DOCUMENTED: u64 = 1_000_000_000;

@@ -10,7 +10,7 @@
 pub use super::revision_clients::{Client, DOCUMENTED, KnownRevision, Revisions, data_of};
 pub(crate) use super::revision_clients::{KUBE_SYSTEM, KUBERNETES_PREFIXES, KUBERNETES_VALUES};
 use super::{observations::Content, plan::Plan};
-use crate::text::{number::thousands, phrase::plural};
+use crate::text::number::{plural, thousands};
 
 /// The clients whose data a snapshot holds.
 pub fn clients(content: &Content) -> Vec<Client> {

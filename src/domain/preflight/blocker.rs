@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// How a fence is lifted. What comes after it is a value: each front end asks again in its own way.
+/// How a fence is overridden. What comes after it is a value: each front end asks again in its own way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lift {
     /// What to do, a sentence, commands in it as they are typed; without its full stop where the question is asked
@@ -61,16 +61,16 @@ pub struct Blocker {
     pub what: String,
     /// What that follows from, each a few words without a full stop.
     pub evidence: Vec<String>,
-    /// How it is lifted.
+    /// How it is overridden.
     pub lift: Lift,
     /// What must be typed to go on all the same; none for what only warns.
     pub typed: Option<String>,
 }
 
 impl Blocker {
-    /// True when it keeps the plan from being carried out until `lifted` holds its text.
-    pub fn blocks(&self, lifted: &[String]) -> bool {
-        self.typed.as_ref().is_some_and(|typed| !lifted.contains(typed))
+    /// True when it keeps the plan from being carried out until `overridden` holds its text.
+    pub fn blocks(&self, overridden: &[String]) -> bool {
+        self.typed.as_ref().is_some_and(|typed| !overridden.contains(typed))
     }
 
     /// What it is and what that follows from, in one sentence without a full stop.

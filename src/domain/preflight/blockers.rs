@@ -1,5 +1,5 @@
 //! What must not keep running next to a restored cluster: old members that still answer, directories in use, and what
-//! would start an old etcd again. Which endpoints to ask ([`doors`]), and what blocks by the answers ([`fences`]).
+//! would start an old etcd again: what blocks by the answers ([`fences`]).
 //!
 //! A member that was declared lost but still runs keeps serving the old data to its clients, and may mix with the new
 //! members where they share a token. So every such answer blocks until what answers is stopped, or until a text that is
@@ -8,52 +8,23 @@
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::domain::preflight::token;
+use crate::domain::members::token::Shared;
 use std::path::Path;
 
-pub use crate::domain::preflight::{
-    blocker::{Blocker, Lift},
-    old_cluster::{Endpoint, EndpointKind, Old, doors, may_be_of},
-};
+pub use crate::domain::preflight::blocker::{Blocker, Lift};
 use crate::{
-    domain::{
-        members::url,
-        model::{
-            observations::{
-                config::{ConfigFacts, ConfigKind, Origin},
-                disk::{DirFacts, DirState, Held},
-            },
-            plan::{Member, Plan},
-            revisions,
+    domain::model::{
+        observations::{
+            config::{ConfigFacts, ConfigKind, Origin},
+            disk::{DirFacts, DirState, Held},
         },
+        old_cluster::{Endpoint, EndpointKind, Old, ProbeResult},
+        plan::{Member, Plan},
+        revisions, url,
     },
-    text::phrase::{all, shell_word},
+    text::{join::all, quote::shell_word},
 };
 use crate::{etcd::membership::Id, text::Shown};
-
-/// The result of probing an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProbeResult {
-    /// The connection was refused: nothing listens.
-    Nobody,
-    /// It is unknown from here, for this reason: `no answer in 2 s`.
-    Unclear(String),
-    /// Something other than etcd answers, as described.
-    Stranger(String),
-    /// An etcd answers.
-    Etcd {
-        /// Its cluster, where it reported one.
-        cluster: Option<Id>,
-        /// Its member ID, where it reported one.
-        member: Option<Id>,
-        /// Its version, empty where it reported none.
-        version: String,
-        /// Its store's revision, where it reported one.
-        revision: Option<i64>,
-    },
-    /// The connection is accepted without identification; what was received, in a few words.
-    Somebody(String),
-}
 
 /// Everything observed before a plan is executed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -107,7 +78,7 @@ pub fn fences(plan: &Plan, old: &Old, seen: &Observations) -> Vec<Blocker> {
         }
     }
     // What is wrong with the plan itself comes first.
-    out.splice(0..0, token::Shared::of_plan(plan, old).fence().into_iter().chain(reused(plan, new, seen)));
+    out.splice(0..0, shared_ids(&Shared::of_plan(plan, old)).into_iter().chain(reused(plan, new, seen)));
     out.sort_by_key(|fence| fence.typed.is_none());
     let mut met: Vec<(String, Option<String>)> = Vec::new();
     out.retain(|fence| {
@@ -130,6 +101,18 @@ fn reused(plan: &Plan, new: Option<Id>, seen: &Observations) -> Option<Blocker> 
     });
     let newest = answers.chain(plan.revisions.newest.clone()).max_by_key(|known| known.revision)?;
     twice(plan, &seen.clients, &newest)
+}
+
+/// Returns the blocker for a plan whose IDs are those of the old cluster.
+fn shared_ids(ids: &Shared) -> Option<Blocker> {
+    Some(Blocker {
+        what: ids.sentence()?,
+        evidence: Vec::new(),
+        lift: "Make the plan with another token: without --initial-cluster-token `requorum plan` makes a new one; in \
+               the wizard g on Members does."
+            .into(),
+        typed: ids.override_text(),
+    })
 }
 
 /// Returns the blocker for a revision of the old cluster that the restored one issues again. Where no client is known to keep
@@ -205,7 +188,7 @@ impl EndpointGroup<'_> {
         {
             return None;
         }
-        let lives = |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { .. } | ProbeResult::Somebody(_));
+        let lives = |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { .. } | ProbeResult::Unidentified(_));
         let living: Vec<_> = self.doors.iter().filter(|(_, heard)| lives(heard)).collect();
         if let Some((first, _)) = living.first() {
             let host = host(&first.url);
@@ -247,10 +230,10 @@ fn host(url: &str) -> String {
 /// `client URL http://…: member 3c50 of cluster 4f1c, etcd 3.5.30`.
 fn said(door: &Endpoint, heard: &ProbeResult) -> String {
     let words = match heard {
-        ProbeResult::Nobody => "connection refused".to_string(),
+        ProbeResult::Refused => "connection refused".to_string(),
         ProbeResult::Unclear(why) => why.clone(),
         ProbeResult::Stranger(what) => format!("not etcd: {what}"),
-        ProbeResult::Somebody(what) => format!("accepts connections, {what}"),
+        ProbeResult::Unidentified(what) => format!("accepts connections, {what}"),
         ProbeResult::Etcd { cluster, member, version, .. } => {
             let mut parts = Vec::new();
             match (member, cluster) {
@@ -326,14 +309,14 @@ fn automation(config: &ConfigFacts) -> Vec<Blocker> {
 }
 
 /// Returns the result in one sentence: `m1, m2 and m3 of the old cluster: none answers`.
-pub fn summary(seen: &Observations, fences: &[Blocker], lifted: &[String]) -> String {
+pub fn summary(seen: &Observations, fences: &[Blocker], overridden: &[String]) -> String {
     let mut whose: Vec<String> = Vec::new();
     for (door, _) in seen.doors.iter().filter(|(door, _)| door.old) {
         if !whose.contains(&door.whose) {
             whose.push(door.whose.clone());
         }
     }
-    let blocking = fences.iter().filter(|fence| fence.blocks(lifted)).count();
+    let blocking = fences.iter().filter(|fence| fence.blocks(overridden)).count();
     let halted =
         |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { member: Some(id), .. } if seen.halted.contains(id));
     let result = match (blocking, fences.iter().filter(|f| f.typed.is_some()).count()) {

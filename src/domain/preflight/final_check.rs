@@ -1,7 +1,7 @@
 //! The final check before anything is installed: has the old cluster come back, or been written to, since the
 //! snapshot was taken?
 
-use super::old_cluster::may_be_of;
+use crate::domain::model::old_cluster::may_be_of;
 use crate::domain::{
     model::{
         observations::{Answer, EndpointFacts, MemberStatus},

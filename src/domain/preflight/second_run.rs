@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::blockers::Blocker;
 use crate::{
     domain::model::plan::Plan,
-    text::phrase::{all, plural},
+    text::{join::all, number::plural},
 };
 
 /// A member to be installed although it was before.

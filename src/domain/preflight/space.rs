@@ -88,9 +88,9 @@ mod tests {
         for (free, needed, fits) in [(0, 0, true), (5, 5, true), (4, 5, false), (u64::MAX, u64::MAX, true)] {
             assert_eq!(check(path, free, needed).is_ok(), fits, "{free} {needed}");
         }
-        let trouble = check(path, 1, 2000).unwrap_err();
-        assert_eq!((trouble.kind, trouble.fault), (ErrorKind::Failed, Some(Fault::NoSpace)));
-        assert_eq!(trouble.why, "1 byte is free there, 2,000 are needed");
+        let error = check(path, 1, 2000).unwrap_err();
+        assert_eq!((error.kind, error.fault), (ErrorKind::Failed, Some(Fault::NoSpace)));
+        assert_eq!(error.why, "1 byte is free there, 2,000 are needed");
     }
 
     proptest! {

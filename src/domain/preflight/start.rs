@@ -4,7 +4,7 @@ use super::stop::RunningEtcd;
 use crate::text::Shown;
 use crate::{
     domain::{
-        members::url::{self, Url},
+        members::etcd_flags,
         model::{
             observations::{
                 MachineFacts,
@@ -12,10 +12,10 @@ use crate::{
                 disk::{DirFacts, DirState, Held},
             },
             plan::{Member, Plan},
+            url::{self, Url},
         },
-        render::start::etcd_flags,
     },
-    text::phrase::all,
+    text::join::all,
 };
 
 /// What starts a member.

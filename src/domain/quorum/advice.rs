@@ -11,12 +11,12 @@ use crate::{
             MemberStatus, NoAnswer,
             disk::{DirFacts, DirState},
         },
-        sources::newest_dir::{Age, reach_words},
+        quorum::newest_dir::{Age, reach_words},
     },
     text::{
         Shown,
+        join::{all, either},
         number::thousands,
-        phrase::{all, either},
     },
 };
 

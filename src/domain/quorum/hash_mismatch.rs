@@ -3,7 +3,7 @@
 use crate::{
     domain::model::observations::{Answer, EndpointFacts, Hashed},
     etcd::membership::Id,
-    text::phrase::all,
+    text::join::all,
 };
 
 /// Members of one cluster whose keys differ up to one revision.

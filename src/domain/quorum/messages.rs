@@ -8,8 +8,8 @@ use crate::{
     domain::model::observations::{NoAnswer, Read},
     etcd::membership::Id,
     text::{
-        number::thousands,
-        phrase::{all, plural},
+        join::all,
+        number::{plural, thousands},
     },
 };
 

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{
-    members::url,
-    model::observations::{Answer, EndpointFacts, Hashed, KnownMember, MemberStatus},
+use crate::domain::model::{
+    observations::{Answer, EndpointFacts, Hashed, KnownMember, MemberStatus},
+    url,
 };
 use crate::etcd::membership::Id;
 use crate::text::Foreign;

@@ -15,15 +15,18 @@ use serde::Serialize;
 
 use super::{known::DEFAULT_CLUSTER, misplaced::of_given, probe_rounds::at};
 use crate::{
-    domain::{
-        members::url,
-        model::observations::{
+    domain::model::{
+        observations::{
             Answer, EndpointFacts, KnownMember, MemberStatus,
             config::{ConfigFacts, ConfigKind},
             disk::DirFacts,
         },
+        url,
     },
-    text::phrase::{all, natural, plural},
+    text::{
+        join::{all, natural},
+        number::plural,
+    },
 };
 use crate::{etcd::membership::Id, text::Shown};
 

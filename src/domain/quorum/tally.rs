@@ -9,16 +9,20 @@ use super::{
 };
 use crate::{
     domain::{
-        members::url,
-        model::observations::{
-            Alarm, Answer, EndpointFacts, KnownMember, MemberStatus, Read,
-            disk::{DirFacts, DirState},
+        model::{
+            observations::{
+                Alarm, Answer, EndpointFacts, KnownMember, MemberStatus, Read,
+                disk::{DirFacts, DirState},
+            },
+            url,
         },
-        quorum::probe_rounds::at,
-        sources::newest_dir::{self, Age},
+        quorum::{
+            newest_dir::{self, Age},
+            probe_rounds::at,
+        },
     },
     etcd::membership::Id,
-    text::{Foreign, Shown, phrase::natural},
+    text::{Foreign, Shown, join::natural},
 };
 
 /// The answers, counted by what the rule needs.

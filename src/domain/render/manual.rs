@@ -18,8 +18,9 @@ use crate::{
         plan::{Member, Plan},
     },
     text::{
-        number::thousands,
-        phrase::{all, comment, comment_lines, plural, shell_line},
+        join::all,
+        number::{plural, thousands},
+        quote::{comment, comment_lines, shell_line},
     },
 };
 use crate::{error, etcd::version::Minor};

@@ -2,17 +2,17 @@
 
 use crate::{
     domain::{
+        members::token::Shared,
         model::{
             host_address,
             plan::{Member, Plan},
         },
-        preflight::token::Shared,
     },
     etcd::version::Minor,
     text::{
         Shown,
-        number::thousands,
-        phrase::{all, plural},
+        join::all,
+        number::{plural, thousands},
     },
 };
 

@@ -10,8 +10,8 @@ use crate::{
         render::manual,
     },
     text::{
-        number::thousands,
-        phrase::{comment, plural, shell_line, shell_word},
+        number::{plural, thousands},
+        quote::{comment, shell_line, shell_word},
     },
 };
 

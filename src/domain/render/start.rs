@@ -9,26 +9,27 @@ mod config_file;
 mod container;
 mod context;
 mod escape;
-pub mod etcd_flags;
 mod format;
 mod format_input;
 mod listen_urls;
 mod matching;
-pub mod patches;
 mod static_pod;
 mod systemd;
 #[cfg(test)]
 mod tests;
 pub mod values;
 
+use crate::domain::members::etcd_flags::{self, Flag};
 use crate::text::Foreign;
 use crate::{
     domain::model::plan::{Member, Plan},
-    text::phrase::{all, shell_line, shell_word},
+    text::{
+        join::all,
+        quote::{shell_line, shell_word},
+    },
 };
 use context::Ground;
 pub use context::{HostKnown, Known};
-use etcd_flags::Flag;
 use listen_urls::{Own, listen};
 
 pub use crate::domain::render::runbook::runbook;

@@ -10,7 +10,7 @@ use crate::{
             FileFacts, Health,
             disk::{DataDirState, DirFacts, DirState},
         },
-        sources::newest_dir,
+        quorum::newest_dir,
     },
     text::Shown,
 };

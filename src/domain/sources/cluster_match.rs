@@ -13,8 +13,8 @@ use crate::{
     etcd::membership::Id,
     text::{
         Shown,
-        number::thousands,
-        phrase::{all, natural, plural},
+        join::{all, natural},
+        number::{plural, thousands},
     },
 };
 

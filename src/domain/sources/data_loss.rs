@@ -8,10 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::text::{
-    number::{count, thousands},
-    phrase::plural,
-};
+use crate::text::number::{count, plural, thousands};
 
 /// Whether two databases share one history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

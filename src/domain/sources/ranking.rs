@@ -7,14 +7,12 @@ mod tests;
 
 use crate::domain::sources::{cluster_match, loss};
 
+use super::data_loss::{Entries, Horizon, Loss};
 pub use super::source::{
     Differing, HistoryMatch, Newest, Observed, Place, Relation, Saved, Source, SourceKind, SourceState, Survivor,
 };
 use super::source::{LogEnd, UNMEASURED};
-use super::{
-    data_loss::{Entries, Horizon, Loss},
-    newest_dir,
-};
+use crate::domain::quorum::newest_dir;
 pub use crate::domain::sources::catch_up::CatchUp;
 use crate::domain::sources::cluster_match::Cluster;
 use crate::{

@@ -11,8 +11,8 @@ use crate::{
         sources::revision_bump::DOCUMENTED,
     },
     text::{
-        number::thousands,
-        phrase::{plural, shell_line},
+        number::{plural, thousands},
+        quote::shell_line,
     },
 };
 

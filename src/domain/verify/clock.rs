@@ -8,8 +8,8 @@ use crate::{
         plan::Member,
     },
     text::{
-        number::thousands,
-        phrase::{all, plural},
+        join::all,
+        number::{plural, thousands},
     },
 };
 

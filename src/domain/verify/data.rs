@@ -12,8 +12,8 @@ use crate::{
     etcd::membership::Id,
     text::{
         Shown,
-        number::thousands,
-        phrase::{all, plural},
+        join::all,
+        number::{plural, thousands},
     },
 };
 

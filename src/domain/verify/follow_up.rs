@@ -2,13 +2,14 @@
 
 use super::{Case, Next, shown};
 use crate::{
-    domain::{
-        members::url,
-        model::observations::started::{Data, Kubernetes, Lease, Queried},
+    domain::model::{
+        observations::started::{Data, Kubernetes, Lease, Queried},
+        url,
     },
     text::{
-        number::thousands,
-        phrase::{all, plural, shell_line},
+        join::all,
+        number::{plural, thousands},
+        quote::shell_line,
     },
 };
 

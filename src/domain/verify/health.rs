@@ -10,10 +10,7 @@ use crate::{
         plan::Member,
     },
     etcd::version::NOT_DECIDED,
-    text::{
-        number::exact,
-        phrase::{all, plural},
-    },
+    text::{join::all, number::plural, size::exact},
 };
 
 /// Checks alarms, as each member reports them and as the cluster lists them.

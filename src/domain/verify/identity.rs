@@ -2,10 +2,9 @@
 
 use super::{Case, Check, Outcome, Topic, says};
 use crate::domain::model::observations::started::ObservedMember;
-use crate::domain::preflight::old_cluster;
+use crate::domain::model::old_cluster;
 use crate::{
     domain::{
-        members::url,
         model::{
             observations::{
                 MemberStatus, Source,
@@ -13,14 +12,12 @@ use crate::{
                 started::Queried,
             },
             plan::{Member, Plan},
+            url,
         },
         preflight::blockers,
     },
     etcd::membership::{Id, cluster_id, member_id},
-    text::{
-        Foreign, Shown,
-        phrase::{all, plural, shell_word},
-    },
+    text::{Foreign, Shown, join::all, number::plural, quote::shell_word},
 };
 
 /// etcd's default of `--initial-cluster-token`.
@@ -166,7 +163,7 @@ fn stranger(case: Case<'_>, member: &Member, seen: &ObservedMember, says: &Membe
 
 /// Returns the old cluster's endpoints at addresses that the plan does not use: what answers at the plan's own is
 /// recognised by its ID.
-pub fn old_doors(plan: &Plan, old: &old_cluster::Old) -> Vec<blockers::Endpoint> {
+pub fn old_doors(plan: &Plan, old: &old_cluster::Old) -> Vec<old_cluster::Endpoint> {
     let urls = plan.members.iter().flat_map(|m| m.client_urls.iter().chain(&m.peer_urls));
     let own: Vec<_> = urls.filter_map(|url| url::place(url)).collect();
     let doors = old_cluster::doors(plan, old).into_iter().filter(|door| door.old);

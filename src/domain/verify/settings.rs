@@ -8,7 +8,7 @@ use crate::{
         observations::{rows::RowKey, started::Queried},
         plan::Member,
     },
-    text::phrase::all,
+    text::join::all,
 };
 
 /// Flags that should be the same on all members of a cluster, each with what follows where they are not.

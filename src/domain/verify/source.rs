@@ -16,7 +16,7 @@ use crate::{
         },
         plan::Member,
     },
-    text::{number::thousands, phrase::plural},
+    text::number::{plural, thousands},
 };
 
 /// What differs from the snapshot on all members alike.

@@ -4,9 +4,12 @@
 //! difference is asserted only where one member had a row before *and* after the other was read without it, by the log
 //! indices of the readings (absent before and after is no such thing); until then it is open, and the members are read again.
 
+mod rows;
+mod words;
+
 use std::collections::BTreeSet;
 
-use super::{Case, Check, NAMED, Outcome, Topic, data, names, source};
+use super::{Case, Check, Outcome, Topic, data, names, source};
 use crate::{
     domain::model::{
         observations::{
@@ -16,11 +19,11 @@ use crate::{
         },
         plan::Member,
     },
-    text::{
-        number::thousands,
-        phrase::{all, plural},
-    },
+    text::{join::all, number::plural},
 };
+
+use rows::{Difference, differences, read, salted, value};
+use words::{counts, lacking, sentences};
 
 /// What [`Topic::Leases`] is about.
 const LEASES: [Part; 2] = [Part::Leases, Part::LeaseTtls];
@@ -34,322 +37,9 @@ fn needed(part: Part) -> bool {
     matches!(part, Part::Leases | Part::AuthEnabled | Part::Users | Part::Roles)
 }
 
-/// A member with what it stores now and stored in the rounds before.
-#[derive(Clone, Copy)]
-struct Read<'a> {
-    member: &'a Member,
-    now: &'a StoredRows,
-    before: &'a [StoredRows],
-}
-
-impl<'a> Read<'a> {
-    fn all(self) -> impl Iterator<Item = &'a StoredRows> {
-        self.before.iter().chain([self.now])
-    }
-}
-
-/// How two members compare in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Found {
-    Same,
-    /// They differ and may yet be the same.
-    Open,
-    /// They differ, and no order of what was read explains it.
-    Differs,
-}
-
-fn read<'a>(case: Case<'a>) -> Vec<Read<'a>> {
-    let of = |(member, seen): (&'a Member, &'a ObservedMember)| match &seen.stored {
-        Queried::Is(now) if super::own(case, member, now) => Some(Read { member, now, before: &seen.stored_before }),
-        _ => None,
-    };
-    case.members().filter_map(of).collect()
-}
-
 /// Returns true where no more can be learnt in this round about what members store.
 pub(super) fn asked(case: Case<'_>) -> bool {
     case.members().all(|(_, seen)| seen.stored != Queried::Not)
-}
-
-fn value<'a>(rows: &'a StoredRows, row: &RowKey) -> Option<&'a str> {
-    rows.rows.get(row).map(String::as_str)
-}
-
-/// Whether `a` had a row before and after `b` was read without it, or with another value. That a row was absent before and
-/// after shows nothing of the time between: a lease may have come and gone.
-fn through(a: Read<'_>, b: Read<'_>, row: &RowKey) -> bool {
-    let has = |rows: &StoredRows| rows.parts.contains(&row.part());
-    b.all().filter(|rows| has(rows)).any(|other| {
-        let differs =
-            |rows: &&StoredRows| has(rows) && value(rows, row).is_some() && value(rows, row) != value(other, row);
-        let mut before = a.all().filter(|rows| rows.to <= other.from).filter(differs);
-        let after: Vec<&StoredRows> = a.all().filter(|rows| rows.from >= other.to).filter(differs).collect();
-        before.any(|first| after.iter().any(|last| value(first, row) == value(last, row)))
-    })
-}
-
-/// Whether a difference of this round is only of this round: the members agreed before, or one is now where the other was.
-fn moves(a: Read<'_>, b: Read<'_>, row: &RowKey) -> bool {
-    let (Some(first), Some(other)) = (a.before.last(), b.before.last()) else { return false };
-    let has = |rows: &StoredRows| rows.parts.contains(&row.part());
-    has(first)
-        && has(other)
-        && (value(first, row) == value(other, row)
-            || value(a.now, row) == value(other, row)
-            || value(b.now, row) == value(first, row))
-}
-
-fn compare(a: Read<'_>, b: Read<'_>, row: &RowKey) -> Found {
-    match () {
-        () if value(a.now, row) == value(b.now, row) => Found::Same,
-        () if through(a, b, row) || through(b, a, row) => Found::Differs,
-        () if moves(a, b, row) => Found::Same,
-        () => Found::Open,
-    }
-}
-
-/// A row in which members differ, with what they have in it.
-struct Difference<'a> {
-    row: RowKey,
-    /// Those that have something else than most, or all where no value is that of most.
-    odd: Vec<(&'a Member, Option<&'a str>)>,
-    /// The others; none where no value is that of most.
-    most: Vec<&'a Member>,
-    /// What they have.
-    right: Option<&'a str>,
-    /// Whether it is known that they are right; else they are only more.
-    known: bool,
-}
-
-/// All rows of `parts` in which members differ, and whether others are open.
-fn differences<'a>(case: Case<'a>, reads: &[Read<'a>], parts: &[Part]) -> (Vec<Difference<'a>>, Vec<RowKey>) {
-    let (mut found, mut open) = (Vec::new(), Vec::new());
-    for part in parts {
-        let here: Vec<Read<'a>> = reads.iter().copied().filter(|read| read.now.parts.contains(part)).collect();
-        let rows: BTreeSet<&RowKey> =
-            here.iter().flat_map(|read| read.now.rows.keys()).filter(|row| row.part() == *part).collect();
-        for row in rows {
-            let pairs = here.iter().enumerate().flat_map(|(at, a)| here.iter().skip(at + 1).map(move |b| (*a, *b)));
-            if salted_apart(&here, row) {
-                continue;
-            }
-            match pairs.map(|(a, b)| compare(a, b, row)).max() {
-                Some(Found::Differs) => found.push(difference(case, &here, row)),
-                Some(Found::Open) => open.push(row.clone()),
-                _ => {}
-            }
-        }
-    }
-    (found, open)
-}
-
-/// Returns true for a password that differs where each member salts it for itself: whether it is the same is unknown
-/// then. One that all have alike came from one file and was not changed since.
-fn salted_apart(here: &[Read<'_>], row: &RowKey) -> bool {
-    let mut values = here.iter().filter_map(|read| value(read.now, row));
-    let first = values.next();
-    row.part() == Part::Passwords && here.iter().any(|read| read.now.salted) && values.any(|other| Some(other) != first)
-}
-
-/// The users whose passwords cannot be compared for that reason.
-fn salted(reads: &[Read<'_>]) -> Vec<String> {
-    let rows = reads.iter().flat_map(|read| read.now.rows.keys());
-    let users: BTreeSet<String> =
-        rows.filter(|row| salted_apart(reads, row)).map(|row| display_name(row, reads)).collect();
-    users.into_iter().collect()
-}
-
-/// What the snapshot shows of a row in which members differ: the value of those that are right, where that is known.
-///
-/// With one log all of them change alike. Who has what the restore put there is right, unless the others have more of what
-/// can have been made since: then either may be of another run.
-fn right<'a>(
-    case: Case<'a>,
-    here: &[Read<'a>],
-    row: &RowKey,
-    more: Option<Option<&'a str>>,
-) -> Option<Option<&'a str>> {
-    if REST.contains(&row.part()) {
-        return more;
-    }
-    let snapshot = source::rows(case).filter(|rows| rows.parts.contains(&row.part()))?;
-    let planned = source::value(snapshot, row);
-    let others = || here.iter().filter(|read| value(read.now, row) != planned);
-    if others().count() == here.len() {
-        return None;
-    }
-    let then = source::auth_revision(snapshot);
-    // changes of users and roles raise the auth revision
-    let since = |read: &Read<'_>| source::auth_revision(read.now).zip(then).is_none_or(|(now, then)| now > then);
-    let decided = match more == Some(planned) {
-        true => true,
-        false if AUTH.contains(&row.part()) => !others().any(since),
-        false => planned.is_some(),
-    };
-    decided.then_some(planned)
-}
-
-fn difference<'a>(case: Case<'a>, here: &[Read<'a>], row: &RowKey) -> Difference<'a> {
-    let mut groups: Vec<(Option<&'a str>, Vec<&'a Member>)> = Vec::new();
-    for read in here {
-        let has = read.now.rows.get(row).map(String::as_str);
-        match groups.iter_mut().find(|(known, _)| *known == has) {
-            Some((_, who)) => who.push(read.member),
-            None => groups.push((has, vec![read.member])),
-        }
-    }
-    let most = groups.iter().map(|(_, who)| who.len()).max().unwrap_or_default();
-    let lone = groups.iter().filter(|(_, who)| who.len() == most).count() == 1;
-    let more = groups.iter().find(|(_, who)| lone && who.len() == most);
-    let planned = right(case, here, row, more.map(|(has, _)| *has));
-    let right = groups.iter().find(|(has, _)| Some(*has) == planned).or(more);
-    let odd = groups.iter().filter(|group| right.is_none_or(|right| right.0 != group.0));
-    Difference {
-        row: row.clone(),
-        odd: odd.flat_map(|(has, who)| who.iter().map(|member| (*member, *has))).collect(),
-        most: right.map(|(_, who)| who.clone()).unwrap_or_default(),
-        right: right.and_then(|(has, _)| *has),
-        known: planned.is_some(),
-    }
-}
-
-/// What a row is called.
-fn display_name(row: &RowKey, of: &[Read<'_>]) -> String {
-    match row {
-        RowKey::Lease(id) | RowKey::LeaseTtl(id) => format!("{id:x}"),
-        RowKey::User(name) | RowKey::Role(name) | RowKey::Password(name) => name.clone(),
-        RowKey::Member(id) => {
-            of.iter().find(|read| read.member.id == *id).map_or_else(|| id.to_string(), |read| read.member.name.clone())
-        }
-        RowKey::Alarm(words) => words.clone(),
-        RowKey::AuthEnabled | RowKey::AuthRevision | RowKey::ClusterVersion | RowKey::Downgrade | RowKey::Compacted => {
-            String::new()
-        }
-    }
-}
-
-/// Rows that are there or not, counted: one word, and several.
-fn counted(part: Part) -> Option<(&'static str, &'static str)> {
-    match part {
-        Part::Leases => Some(("lease", "leases")),
-        Part::Users => Some(("user", "users")),
-        Part::Roles => Some(("role", "roles")),
-        Part::Alarms => Some(("alarm", "alarms")),
-        Part::Members => Some(("member", "members")),
-        _ => None,
-    }
-}
-
-/// Describes what `member` has in rows of one part; `others` differ.
-fn sentences(reads: &[Read<'_>], found: &[Difference<'_>], part: Part) -> Vec<String> {
-    let mut out = Vec::new();
-    let mut odd: Vec<(&Member, Vec<&Member>)> = Vec::new();
-    for difference in found.iter().filter(|d| d.row.part() == part) {
-        for (member, _) in &difference.odd {
-            if !odd.iter().any(|(known, most)| known.name == member.name && *most == difference.most) {
-                odd.push((member, difference.most.clone()));
-            }
-        }
-    }
-    for (member, most) in odd {
-        let its = found.iter().filter(|d| d.row.part() == part && d.most == most).filter_map(|difference| {
-            let (_, has) = difference.odd.iter().find(|(odd, _)| odd.name == member.name)?;
-            Some((difference, *has))
-        });
-        let its: Vec<(&Difference<'_>, Option<&str>)> = its.collect();
-        let others = match most.is_empty() {
-            true => "not every other member".to_string(),
-            false => names(&most),
-        };
-        let do_not = if most.len() == 1 { "does not" } else { "do not" };
-        let name = &member.name;
-        let rows = |list: Vec<&Difference<'_>>| list.iter().map(|d| display_name(&d.row, reads)).collect::<Vec<_>>();
-        if let Some((one, several)) = counted(part) {
-            let lacks = rows(its.iter().filter(|(_, has)| has.is_none()).map(|(d, _)| *d).collect());
-            let adds = its.iter().filter(|(d, has)| has.is_some() && d.right.is_none()).map(|(d, _)| *d).collect();
-            let adds = rows(adds);
-            if !lacks.is_empty() {
-                let has = match most.is_empty() {
-                    true => "which another member has".to_string(),
-                    false => format!("which {others} {}", plural(most.len(), "has", "have")),
-                };
-                out.push(format!("{name} lacks {} {}, {has}", plural(lacks.len(), one, several), super::some(&lacks)));
-            }
-            if !adds.is_empty() {
-                let lack = match most.is_empty() {
-                    true => "which not every member has".to_string(),
-                    false => format!("which {others} {do_not} have"),
-                };
-                out.push(format!("{name} has {} {}, {lack}", plural(adds.len(), one, several), super::some(&adds)));
-            }
-        }
-        let other: Vec<_> = its
-            .iter()
-            .filter(|(d, has)| counted(part).is_none() || has.is_some() && d.right.is_some())
-            .filter(|(d, _)| !is_on_page(found, d))
-            .collect();
-        let more = other.len().saturating_sub(NAMED);
-        for (difference, has) in other.into_iter().take(NAMED) {
-            let against = match most.is_empty() {
-                true => String::new(),
-                false => format!("; {others} {} {}", plural(most.len(), "has", "have"), shown(difference.right)),
-            };
-            let what = display_name(&difference.row, reads);
-            out.push(match &difference.row {
-                RowKey::AuthEnabled => format!(
-                    "authentication is {} on {name}{}",
-                    has.unwrap_or("disabled"),
-                    match most.is_empty() {
-                        true => String::new(),
-                        false => format!(" and {} on {others}", difference.right.unwrap_or("disabled")),
-                    }
-                ),
-                RowKey::AuthRevision => format!("{name} has auth revision {}{against}", shown(*has)),
-                RowKey::LeaseTtl(_) => format!("{name} has a TTL of {} for lease {what}{against}", shown(*has)),
-                RowKey::User(_) => format!("{name} has other roles for user {what}: {}{against}", shown(*has)),
-                RowKey::Role(_) => format!("{name} has other permissions for role {what}: {}{against}", shown(*has)),
-                RowKey::Password(_) => match most.is_empty() {
-                    true => format!("{name} has another password for user {what} than another member"),
-                    false => format!("{name} has another password for user {what} than {others}"),
-                },
-                RowKey::Member(_) => format!("{name} has {what} at {}{against}", shown(*has)),
-                RowKey::ClusterVersion => format!("{name} has cluster version {}{against}", shown(*has)),
-                RowKey::Downgrade => format!("{name} has a downgrade row {}{against}", shown(*has)),
-                RowKey::Compacted => {
-                    let up_to = |value: Option<&str>| match value.and_then(|v| v.parse::<i64>().ok()) {
-                        Some(at) => format!("compacted up to revision {}", super::shown(at)),
-                        None => "not compacted".into(),
-                    };
-                    let against = match most.is_empty() {
-                        true => String::new(),
-                        false => format!("; {others} {} {}", plural(most.len(), "is", "are"), up_to(difference.right)),
-                    };
-                    format!("{name} is {}{against}", up_to(*has))
-                }
-                RowKey::Lease(_) | RowKey::Alarm(_) => format!("{name} differs in {what}{against}"),
-            });
-        }
-        if more > 0 {
-            out.push(format!("{name} differs in {} more", thousands(more as u64)));
-        }
-    }
-    out
-}
-
-/// Whether a row only follows from one that is there or not, which is reported already: the TTL of a lease, the password of a
-/// user.
-fn is_on_page(found: &[Difference<'_>], difference: &Difference<'_>) -> bool {
-    let leading = match &difference.row {
-        RowKey::LeaseTtl(id) => RowKey::Lease(*id),
-        RowKey::Password(name) => RowKey::User(name.clone()),
-        _ => return false,
-    };
-    let absent = |d: &Difference<'_>| d.right.is_none() || d.odd.iter().any(|(_, has)| has.is_none());
-    found.iter().any(|d| d.row == leading && absent(d))
-}
-
-fn shown(value: Option<&str>) -> &str {
-    value.filter(|value| !value.is_empty()).unwrap_or("none")
 }
 
 /// The three checks, and what could not be compared of them.
@@ -557,24 +247,6 @@ const ALL: &str = "Stop all members, move their directories aside, restore all o
 /// What to do where a change may be the operator's own.
 const SHOWN: &str = "If no client changed this since the start, the members were restored from another file: restore \
                      them again from the plan.";
-
-fn counts(reads: &[Read<'_>], part: Part) -> String {
-    let count = reads.first().map_or(0, |read| read.now.rows.keys().filter(|row| row.part() == part).count());
-    let (one, several) = counted(part).unwrap_or_default();
-    format!("{} {}", thousands(count as u64), plural(count, one, several))
-}
-
-/// What was not compared, and why.
-fn lacking(reads: &[Read<'_>], parts: &[Part]) -> String {
-    let list = all(&parts.iter().map(|part| part.words().to_string()).collect::<Vec<_>>());
-    let why: BTreeSet<&str> = reads.iter().flat_map(|read| read.now.missing.iter().map(String::as_str)).collect();
-    let why: Vec<String> = why.into_iter().map(str::to_string).collect();
-    match (reads.iter().any(|read| read.now.too_large), why.is_empty()) {
-        (true, _) => format!("not compared, since it takes the whole database (--deep streams it): {list}"),
-        (false, true) => format!("not compared: {list}"),
-        (false, false) => format!("not compared ({}): {list}", all(&why)),
-    }
-}
 
 /// What was not compared on all members, for the verdict's sentence.
 pub(super) fn not_compared(case: Case<'_>) -> Vec<&'static str> {

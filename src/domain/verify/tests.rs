@@ -19,10 +19,9 @@ use super::{
 use crate::{
     domain::{
         members::build_plan,
-        model::revisions::Client,
-        preflight::{
-            blockers::{Endpoint, EndpointKind, ProbeResult},
-            old_cluster::Old,
+        model::{
+            old_cluster::{Endpoint, EndpointKind, Old, ProbeResult},
+            revisions::Client,
         },
     },
     etcd::membership::{cluster_id, member_id},

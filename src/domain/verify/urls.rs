@@ -3,11 +3,8 @@
 
 use super::{Case, Check, Outcome, Topic};
 use crate::{
-    domain::{
-        members::url,
-        model::{observations::started::Reached, plan::Member},
-    },
-    text::{Foreign, phrase::all},
+    domain::model::{observations::started::Reached, plan::Member, url},
+    text::{Foreign, join::all},
 };
 
 /// URLs that a member advertises to clients and the plan does not have for it.

@@ -3,7 +3,7 @@
 use super::{Case, Check, MemberCheck, Outcome, Topic, VerifyResult, data, shown, stored};
 use crate::{
     domain::model::observations::started::{Canary, Observed},
-    text::phrase::plural,
+    text::number::plural,
 };
 
 /// Returns the overall result of all checks.

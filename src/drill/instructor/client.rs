@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::{Order, Word, line, read};
+use super::{Command, Message, line, read};
 use crate::{
     engine::source::io_trouble,
     error::{Error, ErrorKind, Result},
@@ -88,7 +88,7 @@ impl Connection {
     ///
     /// # Errors
     /// If it does not parse.
-    fn receive(&mut self) -> Result<Option<Word>> {
+    fn receive(&mut self) -> Result<Option<Message>> {
         use io::ErrorKind::{InvalidData, Other};
         let word = match read(&mut self.reader) {
             // a killed drill leaves a broken connection
@@ -103,11 +103,11 @@ impl Connection {
     }
 
     /// Receives on a separate thread; `tell` takes each message and returns whether to continue. A drill that is over sends
-    /// [`Word::Over`], so a closed connection without it is an error, which is passed on as the last one.
+    /// [`Message::Over`], so a closed connection without it is an error, which is passed on as the last one.
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn listen(mut self, mut tell: impl FnMut(Result<Word>) -> bool + Send + 'static) -> Result<()> {
+    pub fn listen(mut self, mut tell: impl FnMut(Result<Message>) -> bool + Send + 'static) -> Result<()> {
         let receive = move || loop {
             let word = self.receive().and_then(|word| {
                 word.ok_or_else(|| {
@@ -141,8 +141,8 @@ impl Sender {
     ///
     /// # Errors
     /// If the drill is gone.
-    pub fn send(&mut self, order: &Order) -> Result<()> {
-        self.0.write_all(&line(order)).map_err(gone)
+    pub fn send(&mut self, command: &Command) -> Result<()> {
+        self.0.write_all(&line(command)).map_err(gone)
     }
 
     /// Closes the sending side; commands already sent are still answered.

@@ -1,12 +1,12 @@
 //! The commands that the instructor types.
 
-use super::Order;
+use super::Command;
 
 /// A typed line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Typed {
     /// A command for the drill.
-    Order(Order),
+    Command(Command),
     /// Show the commands.
     Help,
     /// Disconnect; the exercise continues.
@@ -33,19 +33,19 @@ pub const WORDS: [(&str, &str); 8] = [
 pub fn read(line: &str) -> Typed {
     let line = line.trim();
     let (word, rest) = line.split_once(char::is_whitespace).map_or((line, ""), |(word, rest)| (word, rest.trim()));
-    let with = |order: fn(String) -> Order, what: &str| match rest {
+    let with = |command: fn(String) -> Command, what: &str| match rest {
         "" => Typed::Unknown(format!("{word}: something is missing. {what}")),
-        rest => Typed::Order(order(rest.into())),
+        rest => Typed::Command(command(rest.into())),
     };
     match (word, rest) {
         ("", _) => Typed::Empty,
-        ("note" | "say", _) => with(Order::Note, "Usage: note TEXT"),
-        ("inject", _) => with(Order::Inject, "Usage: inject NAME; scene shows the names"),
-        ("act", _) => with(Order::Act, "For example: act stop m2"),
-        ("look" | "status", "") => Typed::Order(Order::Look),
-        ("goals", "") => Typed::Order(Order::Goals),
-        ("scene" | "injects", "") => Typed::Order(Order::Scene),
-        ("end", "") => Typed::Order(Order::End),
+        ("note" | "say", _) => with(Command::Note, "Usage: note TEXT"),
+        ("inject", _) => with(Command::Inject, "Usage: inject NAME; scene shows the names"),
+        ("act", _) => with(Command::Act, "For example: act stop m2"),
+        ("look" | "status", "") => Typed::Command(Command::Look),
+        ("goals", "") => Typed::Command(Command::Goals),
+        ("scene" | "injects", "") => Typed::Command(Command::Scene),
+        ("end", "") => Typed::Command(Command::End),
         ("quit" | "exit" | "q", "") => Typed::Quit,
         ("help" | "?" | "h", "") => Typed::Help,
         _ => Typed::Unknown(format!("{:?}: unknown command; help shows the commands", super::tame(line))),
@@ -63,8 +63,8 @@ mod tests {
                 words.replace("TEXT", " look at the  clock ").replace("NAME", "dead-man").replace("ACT", "stop m2");
             assert!(!matches!(read(&typed), Typed::Unknown(_) | Typed::Empty), "{words}");
         }
-        assert_eq!(read("note  look at the  clock "), Typed::Order(Order::Note("look at the  clock".into())));
-        assert_eq!(read("inject dead-man\n"), Typed::Order(Order::Inject("dead-man".into())));
+        assert_eq!(read("note  look at the  clock "), Typed::Command(Command::Note("look at the  clock".into())));
+        assert_eq!(read("inject dead-man\n"), Typed::Command(Command::Inject("dead-man".into())));
         assert_eq!(read("\n"), Typed::Empty);
         for wrong in ["note", "inject ", "act", "end now", "stop m2", "\u{1b}[2J"] {
             let Typed::Unknown(why) = read(wrong) else { panic!("{wrong:?} was read") };

@@ -1,6 +1,6 @@
 //! Renders a drill's messages as lines for a terminal or a log.
 
-use super::{Inject, Now, Scene, Word, command, tame};
+use super::{Inject, Message, Now, Scene, command, tame};
 use crate::{
     drill::{
         debrief::{self, Objective},
@@ -10,15 +10,15 @@ use crate::{
 };
 
 /// Renders a message as text, with line ends.
-pub fn text(word: &Word) -> String {
+pub fn text(word: &Message) -> String {
     match word {
-        Word::Scene(scene) => self::scene(scene),
-        Word::Happened(happened) => format!("{}\n", self::happened(happened)),
-        Word::Now(now) => format!("{}\n", self::now(now)),
-        Word::Goals(goals) => goals.iter().map(|goal| format!("  {}\n", self::goal(goal))).collect(),
-        Word::Done(done) => format!("ok: {}\n", tame(done)),
-        Word::Refused(why) => format!("no: {}\n", tame(why)),
-        Word::Over(debrief) => format!("\n{}", debrief::print::text(debrief)),
+        Message::Scene(scene) => self::scene(scene),
+        Message::Happened(happened) => format!("{}\n", self::happened(happened)),
+        Message::Now(now) => format!("{}\n", self::now(now)),
+        Message::Goals(goals) => goals.iter().map(|goal| format!("  {}\n", self::goal(goal))).collect(),
+        Message::Done(done) => format!("ok: {}\n", tame(done)),
+        Message::Refused(why) => format!("no: {}\n", tame(why)),
+        Message::Over(debrief) => format!("\n{}", debrief::print::text(debrief)),
     }
 }
 

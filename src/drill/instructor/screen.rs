@@ -9,7 +9,7 @@ mod tests;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{
-    Now, Order, Scene, Word,
+    Command, Message, Now, Scene,
     command::{self, Typed},
     print,
 };
@@ -56,14 +56,14 @@ pub enum Msg {
     /// A paste.
     Paste(String),
     /// A message from the drill.
-    Word(Box<Word>),
+    Message(Box<Message>),
 }
 
 /// An effect of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Sends a command to the drill.
-    Send(Order),
+    Send(Command),
     /// Closes the screen.
     Leave,
 }
@@ -89,7 +89,7 @@ impl Model {
     /// Handles an input. Returns its effect.
     pub fn update(&mut self, msg: Msg) -> Option<Effect> {
         match msg {
-            Msg::Word(word) => self.receive(*word),
+            Msg::Message(word) => self.receive(*word),
             Msg::Paste(text) => {
                 self.field.paste(&text);
                 None
@@ -98,9 +98,9 @@ impl Model {
         }
     }
 
-    fn receive(&mut self, word: Word) -> Option<Effect> {
+    fn receive(&mut self, word: Message) -> Option<Effect> {
         match word {
-            Word::Scene(scene) => {
+            Message::Scene(scene) => {
                 // if it was asked for it is shown as a page; else an exercise starts
                 if self.scene.is_some() && !scene.begins {
                     self.read(&print::scene(&Scene { timeline: Vec::new(), ..*scene }));
@@ -111,23 +111,23 @@ impl Model {
                 }
                 self.timeline.clone_from(&scene.timeline);
                 self.scene = Some(*scene);
-                return Some(Effect::Send(Order::Look));
+                return Some(Effect::Send(Command::Look));
             }
-            Word::Happened(happened) => {
+            Message::Happened(happened) => {
                 self.timeline.push(happened);
                 // what is being read does not move
                 if self.page.is_none() && self.scrolled > 0 {
                     self.scrolled += 1;
                 }
-                return Some(Effect::Send(Order::Look));
+                return Some(Effect::Send(Command::Look));
             }
-            Word::Now(now) => self.now = Some(*now),
-            Word::Goals(goals) => {
+            Message::Now(now) => self.now = Some(*now),
+            Message::Goals(goals) => {
                 self.read(&goals.iter().map(|goal| print::goal(goal) + "\n").collect::<String>());
             }
-            Word::Done(done) => self.message = Some((Tone::Good, super::tame(&done))),
-            Word::Refused(why) => self.message = Some((Tone::Warn, super::tame(&why))),
-            Word::Over(debrief) => {
+            Message::Done(done) => self.message = Some((Tone::Good, super::tame(&done))),
+            Message::Refused(why) => self.message = Some((Tone::Warn, super::tame(&why))),
+            Message::Over(debrief) => {
                 self.over = Some(*debrief);
                 return Some(Effect::Leave);
             }
@@ -147,7 +147,7 @@ impl Model {
         }
         if std::mem::take(&mut self.ends) {
             self.message = None;
-            return (key.code == KeyCode::Char('y')).then_some(Effect::Send(Order::End));
+            return (key.code == KeyCode::Char('y')).then_some(Effect::Send(Command::End));
         }
         match key.code {
             KeyCode::Enter => return self.submit(),
@@ -182,7 +182,7 @@ impl Model {
             self.message = None;
         }
         match command::read(&line) {
-            Typed::Order(Order::End) => {
+            Typed::Command(Command::End) => {
                 self.ends = true;
                 self.message = Some((
                     Tone::Warn,
@@ -190,11 +190,11 @@ impl Model {
                 ));
                 None
             }
-            Typed::Order(Order::Look) => {
+            Typed::Command(Command::Look) => {
                 self.message = self.now.as_ref().map(|now| (Tone::Plain, print::now(now)));
-                Some(Effect::Send(Order::Look))
+                Some(Effect::Send(Command::Look))
             }
-            Typed::Order(order) => Some(Effect::Send(order)),
+            Typed::Command(command) => Some(Effect::Send(command)),
             Typed::Quit => Some(Effect::Leave),
             Typed::Help => {
                 self.read(&print::help());

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use super::{LONGEST_NOTE, Now, Order, Scene, Word, client, line, read, tame};
+use super::{Command, LONGEST_NOTE, Message, Now, Scene, client, line, read, tame};
 use crate::drill::{
     debrief::{self, Debrief},
     scenario::{Act, check},
@@ -31,21 +31,21 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The connected instructors, each with its queue of messages.
 #[derive(Debug, Clone, Default)]
-struct Instructors(Arc<Mutex<Vec<Sender<Word>>>>);
+struct Instructors(Arc<Mutex<Vec<Sender<Message>>>>);
 
 impl Instructors {
-    fn lock(&self) -> MutexGuard<'_, Vec<Sender<Word>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Sender<Message>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn send(&self, word: &Word) {
+    fn send(&self, word: &Message) {
         self.lock().retain(|instructor| instructor.send(word.clone()).is_ok());
     }
 }
 
 impl Listener for Instructors {
     fn on_line(&self, happened: &Happened) {
-        self.send(&Word::Happened(happened.clone()));
+        self.send(&Message::Happened(happened.clone()));
     }
 }
 
@@ -123,7 +123,7 @@ impl Server {
         self.shared.turn_to(Some(Arc::clone(exercise)));
         let instructors = &self.shared.instructors;
         let count = instructors.lock().len();
-        instructors.send(&Word::Scene(Box::new(Scene::new(&state, count, true))));
+        instructors.send(&Message::Scene(Box::new(Scene::new(&state, count, true))));
         state.listener = Some(Box::new(instructors.clone()));
     }
 
@@ -134,7 +134,7 @@ impl Server {
 
     /// Sends the debrief to all instructors.
     pub fn over(&self, debrief: &Debrief) {
-        self.shared.instructors.send(&Word::Over(Box::new(debrief.clone())));
+        self.shared.instructors.send(&Message::Over(Box::new(debrief.clone())));
     }
 }
 
@@ -158,7 +158,7 @@ impl Drop for Server {
 fn serve(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut out = stream.try_clone()?;
-    let (words, to_send) = mpsc::channel::<Word>();
+    let (words, to_send) = mpsc::channel::<Message>();
     let writer = thread::Builder::new().name("instructor, out".into()).spawn(move || {
         for word in to_send {
             if out.write_all(&line(&word)).is_err() {
@@ -179,7 +179,7 @@ fn serve(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<()> {
         let state = exercise.as_ref().map(|exercise| exercise.lock());
         let mut instructors = shared.instructors.lock();
         if let Some(state) = &state {
-            let _ = words.send(Word::Scene(Box::new(Scene::new(state, instructors.len() + 1, false))));
+            let _ = words.send(Message::Scene(Box::new(Scene::new(state, instructors.len() + 1, false))));
         }
         instructors.push(words.clone());
     }
@@ -187,10 +187,10 @@ fn serve(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<()> {
     thread::Builder::new().name("instructor, in".into()).spawn(move || {
         let mut from = BufReader::new(stream);
         loop {
-            let answer = match read::<Order>(&mut from) {
-                Ok(Some(order)) => obey(&shared, &order),
+            let answer = match read::<Command>(&mut from) {
+                Ok(Some(command)) => obey(&shared, &command),
                 Err(error) if error.kind() == io::ErrorKind::Other => {
-                    Word::Refused(format!("invalid command: {error}"))
+                    Message::Refused(format!("invalid command: {error}"))
                 }
                 Ok(None) => return,
                 Err(_) => {
@@ -207,48 +207,48 @@ fn serve(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-fn obey(shared: &Shared, order: &Order) -> Word {
+fn obey(shared: &Shared, command: &Command) -> Message {
     let Some(exercise) = shared.exercise() else {
-        return Word::Refused("no exercise is running at the moment: the trainee is resetting it".into());
+        return Message::Refused("no exercise is running at the moment: the trainee is resetting it".into());
     };
     let mut state = exercise.lock();
     let instructors = shared.instructors.lock().len();
-    order.obey(&mut state, instructors)
+    command.obey(&mut state, instructors)
 }
 
-impl Order {
+impl Command {
     /// Executes the command; `instructors` are connected.
-    pub fn obey(&self, state: &mut State, instructors: usize) -> Word {
-        let done = |text: String| Word::Done(text);
+    pub fn obey(&self, state: &mut State, instructors: usize) -> Message {
+        let done = |text: String| Message::Done(text);
         match self {
-            Order::Scene => Word::Scene(Box::new(Scene::new(state, instructors, false))),
-            Order::Look => Word::Now(Box::new(Now::from_state(state))),
-            Order::Goals => Word::Goals(debrief::objectives(state)),
-            Order::Note(text) => {
+            Command::Scene => Message::Scene(Box::new(Scene::new(state, instructors, false))),
+            Command::Look => Message::Now(Box::new(Now::from_state(state))),
+            Command::Goals => Message::Goals(debrief::objectives(state)),
+            Command::Note(text) => {
                 let text = tame(text.trim());
                 if text.is_empty() || text.chars().count() > LONGEST_NOTE {
-                    return Word::Refused(format!("a note must have 1 to {LONGEST_NOTE} characters"));
+                    return Message::Refused(format!("a note must have 1 to {LONGEST_NOTE} characters"));
                 }
                 let message = format!("Instructor: {text}");
                 state.note(What::Note, message.as_str());
                 state.announce(&message);
                 done("sent to the trainee".into())
             }
-            Order::Inject(name) if state.triggered.contains(name) => {
-                Word::Refused(format!("{} has already happened", tame(name)))
+            Command::Inject(name) if state.triggered.contains(name) => {
+                Message::Refused(format!("{} has already happened", tame(name)))
             }
-            Order::Inject(name) => match state.inject(name) {
+            Command::Inject(name) => match state.inject(name) {
                 Ok(()) => {
-                    state.stir();
+                    state.run_due_injects();
                     done(format!("{name} happened"))
                 }
-                Err(error) => Word::Refused(error.to_string()),
+                Err(error) => Message::Refused(error.to_string()),
             },
-            Order::Act(text) => match act(state, text) {
+            Command::Act(text) => match act(state, text) {
                 Ok(act) => done(format!("{act}: done; the trainee is not told")),
-                Err(why) => Word::Refused(why),
+                Err(why) => Message::Refused(why),
             },
-            Order::End => {
+            Command::End => {
                 state.end("the instructor ended the exercise");
                 done("the exercise ends when the trainee's screen updates".into())
             }
@@ -259,11 +259,11 @@ impl Order {
 /// Does something that is not in the scenario.
 fn act(state: &mut State, text: &str) -> Result<Act, String> {
     let act = Act::try_from(text.to_string())?;
-    match check::act(&act, state.range.scenario()) {
+    match check::act(&act, state.lab.scenario()) {
         Some(why) => return Err(why),
-        None => state.range.act(&act).map_err(|error| error.to_string())?,
+        None => state.lab.act(&act).map_err(|error| error.to_string())?,
     }
     state.note(What::Inject, format!("{act}: by the instructor; the trainee is not told"));
-    state.stir();
+    state.run_due_injects();
     Ok(act)
 }

@@ -66,16 +66,16 @@ pub type StartedMembers = (Vec<Restored>, Option<Error>);
 impl StartingMembers {
     /// Waits until each serves a linearizable read, and saves a snapshot from each.
     pub fn wait(self) -> StartedMembers {
-        let (mut up, mut trouble) = (Vec::new(), None);
+        let (mut up, mut error) = (Vec::new(), None);
         for (process, copy) in &self.members {
             match self.one(process, copy) {
                 Ok(store) => {
                     up.push(Restored { store: Arc::new(store), runs: Running::Real(Arc::clone(process)) });
                 }
-                Err(why) => trouble = trouble.or(Some(why)),
+                Err(why) => error = error.or(Some(why)),
             }
         }
-        (up, trouble)
+        (up, error)
     }
 
     fn one(&self, process: &Process, copy: &Path) -> Result<Store> {
@@ -134,24 +134,24 @@ impl Lab {
         self.take_down();
         self.plan = Some(plan.clone());
         let Some(etcd) = self.real.clone() else {
-            self.trouble = self.simulate(plan).err();
+            self.error = self.simulate(plan).err();
             return None;
         };
         match self.launch(plan, &etcd) {
             Ok(members) => {
-                self.trouble = None;
+                self.error = None;
                 Some(StartingMembers { etcd, members })
             }
-            Err(trouble) => {
-                self.trouble = Some(trouble);
+            Err(error) => {
+                self.error = Some(error);
                 None
             }
         }
     }
 
     /// Adds the real members that came up.
-    pub fn came_up(&mut self, (up, trouble): StartedMembers) {
-        (self.restored, self.trouble) = (up, trouble);
+    pub fn came_up(&mut self, (up, error): StartedMembers) {
+        (self.restored, self.error) = (up, error);
     }
 
     fn launch(&mut self, plan: &Plan, etcd: &Etcd) -> Result<Vec<(Arc<Process>, PathBuf)>> {

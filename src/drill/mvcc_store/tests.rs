@@ -130,8 +130,8 @@ fn revisions_out_of_reach_are_refused() {
 #[test]
 fn what_is_no_store_is_refused_in_words() {
     let dir = tempfile::tempdir().unwrap();
-    let Err(trouble) = Store::open(dir.path(), None) else { panic!("an empty directory") };
-    let message = trouble.to_string().replace(&dir.path().display().to_string(), "DIR");
+    let Err(error) = Store::open(dir.path(), None) else { panic!("an empty directory") };
+    let message = error.to_string().replace(&dir.path().display().to_string(), "DIR");
     crate::text::messages::hold("drill-store", &[("an empty directory", message)]);
     let db = dir.path().join("db");
     std::fs::write(&db, vec![7; 8192]).unwrap();

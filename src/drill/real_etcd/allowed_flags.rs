@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path};
 
-use crate::domain::members::url;
+use crate::domain::model::url;
 
 /// Flags that lead elsewhere, whatever their value.
 const ELSEWHERE: [&str; 3] = ["--discovery", "--config-file", "--proxy"];

@@ -5,12 +5,14 @@ use std::path::Path;
 use super::{Sandbox, bounds};
 use crate::{
     domain::{
-        model::observations::{
-            Alarm, Answer, FileFacts, Hashed, KnownMember,
-            rows::StoredRows,
-            started::{Canary, Queried, Watched},
+        model::{
+            observations::{
+                Alarm, Answer, FileFacts, Hashed, KnownMember,
+                rows::StoredRows,
+                started::{Canary, Queried, Watched},
+            },
+            old_cluster::{Endpoint, ProbeResult},
         },
-        preflight::blockers::{Endpoint, ProbeResult},
         quorum::known::OldKey,
     },
     drill::session::What,
@@ -92,9 +94,9 @@ impl<W: System> Cluster for Sandbox<W> {
         let result = |endpoint: &Endpoint| if may(&endpoint) { inside.next() } else { None };
         let results: Vec<Option<ProbeResult>> = endpoints.iter().map(result).collect();
         let mut exercise = self.exercise.lock();
-        exercise.knocked = true;
+        exercise.probed = true;
         exercise.note(What::Asked, "the old members were probed");
-        exercise.stir();
+        exercise.run_due_injects();
         let outside = || ProbeResult::Unclear(format!("it is {}", bounds::OUTSIDE));
         results.into_iter().map(|result| result.unwrap_or_else(outside)).collect()
     }
@@ -109,11 +111,11 @@ impl<W: System> Cluster for Sandbox<W> {
         }
         exercise.saved = true;
         exercise.note(What::Source, format!("a snapshot was saved from {endpoint}"));
-        exercise.stir();
+        exercise.run_due_injects();
         saved
     }
 
     fn is_simulated(&self) -> bool {
-        !self.exercise.lock().range.is_real()
+        !self.exercise.lock().lab.is_real()
     }
 }

@@ -66,7 +66,7 @@ impl<W: System> Files for Sandbox<W> {
         let facts = self.inner.inspect_data_dir(data_dir, wal_dir);
         // a simulated member has no file lock, but its directory is in use
         let exercise = self.exercise.lock();
-        match exercise.range.runner_of(data_dir).filter(|_| !exercise.range.is_real()) {
+        match exercise.lab.runner_of(data_dir).filter(|_| !exercise.lab.is_real()) {
             Some(_) => DirFacts { held: Held::By { pid: None, program: "etcd".into() }, ..facts },
             None => facts,
         }

@@ -35,7 +35,7 @@ impl<W: System> Hosts for Sandbox<W> {
 
     fn discover_configs(&self) -> Vec<ConfigFacts> {
         // this machine's own etcds are not part of an exercise; the lab's hosts are
-        let root = self.exercise.lock().range.root().to_path_buf();
+        let root = self.exercise.lock().lab.root().to_path_buf();
         let mut found = Vec::new();
         for host in std::fs::read_dir(root.join("hosts")).into_iter().flatten().flatten() {
             let name = host.file_name().to_string_lossy().into_owned();
@@ -79,7 +79,7 @@ impl<W: System> Clock for Sandbox<W> {
     fn sleep(&self, time: Duration) {
         let mut exercise = self.exercise.lock();
         // moving the clock forward does not speed up a real member
-        match exercise.hurried && !exercise.range.is_real() {
+        match exercise.hurried && !exercise.lab.is_real() {
             true => exercise.clock.skip(time),
             false => {
                 drop(exercise);

@@ -32,9 +32,9 @@ impl<W: System> MemberOps for Sandbox<W> {
         self.inner.member_ops().journal(target, plan)
     }
 
-    fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
+    fn member_state(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
         self.may_build(work)?;
-        self.inner.member_ops().standing(work)
+        self.inner.member_ops().member_state(work)
     }
 
     fn have(&self, wanted: &Wanted, watch: &mut ProgressFn<'_>) -> Result<Have> {
@@ -51,7 +51,7 @@ impl<W: System> MemberOps for Sandbox<W> {
     fn swap(&self, work: &PlannedMember<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
         self.may_build(work)?;
         let swapped = self.inner.member_ops().swap(work, stamp, record)?;
-        self.stands(work.plan, work.name);
+        self.record_installed(work.plan, work.name);
         Ok(swapped)
     }
 
@@ -64,8 +64,8 @@ impl<W: System> MemberOps for Sandbox<W> {
     ) -> Result<Renames> {
         self.may_build(work)?;
         let mut exercise = self.exercise.lock();
-        exercise.standing.1.remove(work.name);
-        exercise.range.take_down();
+        exercise.installed.1.remove(work.name);
+        exercise.lab.take_down();
         exercise.note(What::Restore, format!("{} rolled back", work.name));
         drop(exercise);
         self.inner.member_ops().undo(work, swapped, stamp, record)
@@ -79,8 +79,8 @@ impl<W: System> MemberOps for Sandbox<W> {
     fn halt(&self, halt: &RunningEtcd) -> Result<()> {
         // no command is run in an exercise: its members are not run by a service manager
         let mut exercise = self.exercise.lock();
-        match exercise.range.runner_of(&halt.data_dir) {
-            Some(name) => exercise.range.act(&Act::Stop(name)),
+        match exercise.lab.runner_of(&halt.data_dir) {
+            Some(name) => exercise.lab.act(&Act::Stop(name)),
             None => Ok(()),
         }
     }

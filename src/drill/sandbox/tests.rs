@@ -10,7 +10,7 @@ use crate::{
 #[test]
 fn a_sandbox_ends_at_its_directory_and_its_members() {
     let drill = Drill::set_up(library::find(library::FIRST, None).unwrap(), Default::default()).unwrap();
-    let root = drill.exercise.lock().range.root().to_path_buf();
+    let root = drill.exercise.lock().lab.root().to_path_buf();
     let outside = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(outside.path(), root.join("way-out")).unwrap();
     let system = drill.system();

@@ -107,7 +107,7 @@ pub enum Fact {
     /// The members were probed this many times.
     Asked(u32),
     /// The old members were probed before the restore.
-    Knocked,
+    Probed,
     /// A snapshot was saved from a member.
     Saved,
     /// This much time has passed.
@@ -141,7 +141,7 @@ const PLAIN: [(&str, Fact); 21] = [
     ("the table has problems", Fact::Problems),
     ("a blocker is open", Fact::Fenced),
     ("a snapshot was saved", Fact::Saved),
-    ("old members were probed", Fact::Knocked),
+    ("old members were probed", Fact::Probed),
     ("never", Fact::Never),
 ];
 
@@ -152,7 +152,7 @@ const EARLIER: [(&str, Fact); 6] = [
     ("a fence was overridden", Fact::Overridden),
     ("two rows bear one name", Fact::NamesRepeat),
     ("a fence is in the way", Fact::Fenced),
-    ("it was knocked", Fact::Knocked),
+    ("it was knocked", Fact::Probed),
 ];
 
 impl FromStr for Fact {

@@ -100,8 +100,8 @@ fn mistakes_are_named_by_file_line_and_field() {
     ] {
         let text = FIRST.replacen(from, to, 1);
         assert_ne!(text, FIRST, "{from:?} is in the file");
-        let trouble = parse("night.yaml", &text).unwrap_err();
-        let said = trouble.to_string();
+        let error = parse("night.yaml", &text).unwrap_err();
+        let said = error.to_string();
         let wanted = format!("night.yaml, line {}", line(at));
         let near = (line(at) - 1..=line(at) + 1).any(|n| said.contains(&format!("night.yaml, line {n}:")));
         assert!(near && said.contains(field) && said.contains(word), "{wanted} {field} {word:?} in: {said}");

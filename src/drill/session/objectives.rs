@@ -16,7 +16,7 @@ use crate::{
 
 /// Returns whether a fact is true, and the evidence as a clause.
 pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
-    let range = &state.range;
+    let lab = &state.lab;
     match fact {
         Fact::Restored => restored(state),
         Fact::Members(names) => of_plan(state, |plan| {
@@ -27,7 +27,7 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
         }),
         Fact::EveryKey => every_key(state),
         Fact::Revision(floor) => of_stores(state, |stores| {
-            let floor = floor.unwrap_or(range.best());
+            let floor = floor.unwrap_or(lab.best());
             let least = stores.iter().map(|s| s.revision()).min().unwrap_or(0);
             (least >= floor, format!("the new cluster is at revision {}, {} is required", number(least), number(floor)))
         }),
@@ -39,16 +39,16 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             };
             (hashes.len() == 1 && !hashes.contains(&None), words)
         }),
-        Fact::OldUntouched => match range.touched() {
+        Fact::OldUntouched => match lab.touched() {
             Ok(changed) if changed.is_empty() => (true, "every old file has its original SHA-256".into()),
             Ok(changed) => (false, format!("{} was changed", changed[0].shown())),
             Err(error) => (false, error.to_string()),
         },
         Fact::AsPlanned => of_plan(state, |plan| {
             let ids = |store: &Store| (store.identity().cluster, store.identity().member);
-            let came: BTreeSet<_> = range.restored().iter().map(|m| ids(m.store())).collect();
+            let came: BTreeSet<_> = lab.restored().iter().map(|m| ids(m.store())).collect();
             let planned: BTreeSet<_> = plan.members.iter().map(|m| (plan.cluster_id, m.id)).collect();
-            let from = if range.is_real() { "its members" } else { "its WAL" };
+            let from = if lab.is_real() { "its members" } else { "its WAL" };
             (came == planned, format!("cluster {}, according to {from}", plan.cluster_id))
         }),
         Fact::NoAlarm => of_stores(state, |stores| {
@@ -63,7 +63,7 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             )
         }),
         Fact::Compacted => of_stores(state, |stores| {
-            let source = range.plan().map_or(0, |plan| plan.source.revision);
+            let source = lab.plan().map_or(0, |plan| plan.source.revision);
             let least = stores.iter().map(|s| s.compacted()).min().unwrap_or(-1);
             (
                 least > source,
@@ -75,7 +75,7 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             )
         }),
         Fact::ByAddress => of_plan(state, |plan| {
-            let named = |url: &&String| crate::domain::members::url::parse(url).is_ok_and(|url| url.ip().is_none());
+            let named = |url: &&String| crate::domain::model::url::parse(url).is_ok_and(|url| url.ip().is_none());
             match plan.members.iter().flat_map(|m| &m.peer_urls).find(named) {
                 Some(url) => (false, format!("{url} has a host name")),
                 None => (true, "every peer URL has an IP address".into()),
@@ -98,9 +98,9 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             }
         }),
         Fact::Certificates => of_plan(state, |plan| certificates(state, plan)),
-        Fact::Secrets(file) => secrets(state, &range.root().join(file)),
+        Fact::Secrets(file) => secrets(state, &lab.root().join(file)),
         Fact::Quorum => {
-            let yes = range.has_quorum();
+            let yes = lab.has_quorum();
             (
                 yes,
                 if yes {
@@ -112,7 +112,7 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             )
         }
         Fact::Runs(name) => {
-            let yes = range.runs(name);
+            let yes = lab.runs(name);
             (yes, format!("{name} {}", if yes { "runs" } else { "does not run" }))
         }
         Fact::WrittenFor(minor) => of_plan(state, |plan| {
@@ -139,9 +139,8 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
         }
         Fact::Chosen(file) => {
             let chosen = state.seen.chosen.as_ref();
-            let named = |path: &std::path::PathBuf| {
-                path.ends_with(file) || path.starts_with(range.root().join("old").join(file))
-            };
+            let named =
+                |path: &std::path::PathBuf| path.ends_with(file) || path.starts_with(lab.root().join("old").join(file));
             (
                 chosen.is_some_and(named),
                 chosen.map_or("no source is chosen".into(), |p| format!("{} is chosen", p.shown())),
@@ -154,7 +153,7 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
         Fact::Fenced => (state.seen.fenced, "the blockers".into()),
         Fact::Step(step) => (state.seen.step == Some(*step), "the wizard's step".into()),
         Fact::Asked(times) => (state.asked >= *times, format!("the members were probed {} times", state.asked)),
-        Fact::Knocked => (state.knocked, "whether the old members were probed".into()),
+        Fact::Probed => (state.probed, "whether the old members were probed".into()),
         Fact::Saved => (state.saved, "whether a snapshot was saved".into()),
         Fact::After(time) => (state.clock.elapsed() >= *time, "the clock".into()),
         Fact::Idle(time) => (state.clock.elapsed().saturating_sub(state.seen.key_at) >= *time, "the clock".into()),
@@ -168,27 +167,27 @@ fn number(revision: i64) -> String {
 }
 
 fn of_plan(state: &State, look: impl FnOnce(&Plan) -> (bool, String)) -> (bool, String) {
-    state.range.plan().map_or_else(|| (false, "nothing was restored".into()), look)
+    state.lab.plan().map_or_else(|| (false, "nothing was restored".into()), look)
 }
 
 fn of_stores(state: &State, look: impl FnOnce(&[&Store]) -> (bool, String)) -> (bool, String) {
-    let stores: Vec<&Store> = state.range.restored().iter().map(|m| m.store()).collect();
+    let stores: Vec<&Store> = state.lab.restored().iter().map(|m| m.store()).collect();
     if stores.is_empty() { (false, "no member came up".into()) } else { look(&stores) }
 }
 
 fn restored(state: &State) -> (bool, String) {
-    let range = &state.range;
-    if let Some(error) = range.trouble() {
+    let lab = &state.lab;
+    if let Some(error) = lab.error() {
         return (false, format!("the members did not come up: {error}"));
     }
     of_plan(state, |plan| {
-        let (up, all) = (range.restored().len(), plan.members.len());
+        let (up, all) = (lab.restored().len(), plan.members.len());
         (up == all, format!("{up} of {all} members came up"))
     })
 }
 
 fn every_key(state: &State) -> (bool, String) {
-    let best = state.range.history().alive(state.range.best());
+    let best = state.lab.history().alive(state.lab.best());
     of_stores(state, |stores| {
         let back = |store: &&&Store| {
             let kept = store.range(&[0], &[0], 0, usize::MAX).unwrap_or_default();

@@ -27,7 +27,7 @@ pub struct ScreenFacts {
     /// True if a blocker is open.
     pub fenced: bool,
     /// Override texts that were typed.
-    pub lifted: Vec<String>,
+    pub overridden: Vec<String>,
     /// The result of the verification, once it is final.
     pub proof: Option<String>,
     /// True while members are being probed.
@@ -58,8 +58,8 @@ impl ScreenFacts {
             loses,
             twice,
             problems,
-            fenced: fences.found.iter().any(|fence| fence.blocks(&fences.lifted)),
-            lifted: fences.lifted.clone(),
+            fenced: fences.found.iter().any(|fence| fence.blocks(&fences.overridden)),
+            overridden: fences.overridden.clone(),
             proof: model
                 .proof
                 .proof

@@ -35,7 +35,7 @@ fn member(name: &str, mode: Mode) -> Member {
 const SERVING: Mode = Mode::Serving { leader: Id(0xa1) };
 
 fn ask(member: &Member) -> MemberStatus {
-    match Members::new(Connect::default()).unwrap().ask(&member.endpoint()) {
+    match Members::new(Connect::default()).unwrap().member_status(&member.endpoint()) {
         Answer::Says(says) => *says,
         other => panic!("{other:?}"),
     }
@@ -82,7 +82,7 @@ fn a_serving_member_serves_a_linearizable_read() {
 fn a_hash_exists_at_every_kept_revision() {
     let member = member("seed-3.5.16.db", Mode::Lone);
     let members = Members::new(Connect::default()).unwrap();
-    let hash = |revision| members.hash_at(&member.endpoint(), revision);
+    let hash = |revision| members.hash_kv(&member.endpoint(), revision);
     // the numbers that real servers gave of this fixture
     assert_eq!(hash(12), Hashed::Says { hash: 727_828_197, revision: 12, compacted: 4 });
     assert_eq!(hash(8), Hashed::Says { hash: 625_665_420, revision: 8, compacted: 4 });
@@ -217,11 +217,11 @@ fn a_stopped_member_frees_its_port() {
     let port = first.address().port();
     let store = Arc::new(Store::from_file(&fixture("3.6.14-small.db"), WHO).unwrap());
     let again = || Member::start(store.clone(), Options { port, ..Options::default() });
-    let trouble = again().unwrap_err();
-    assert!(trouble.what.contains(&port.to_string()) && !trouble.hint.is_empty(), "{trouble}");
+    let error = again().unwrap_err();
+    assert!(error.what.contains(&port.to_string()) && !error.hint.is_empty(), "{error}");
     let endpoint = first.endpoint();
     drop(first);
-    let answer = Members::new(Connect::default()).unwrap().ask(&endpoint);
+    let answer = Members::new(Connect::default()).unwrap().member_status(&endpoint);
     assert!(matches!(&answer, Answer::Silent { why, .. } if *why == "connection refused".into()), "{answer:?}");
     assert_eq!(ask(&again().unwrap()).version, "3.5.30");
 }

@@ -273,6 +273,6 @@ impl HashKv {
     /// Renders etcdutl's table.
     pub fn table(&self) -> String {
         let row = [self.hash.to_string(), self.revision.to_string(), self.compacted.to_string()];
-        crate::text::value::table(&["HASH", "HASH REVISION", "COMPACT REVISION"], &[row.to_vec()])
+        crate::text::table::table(&["HASH", "HASH REVISION", "COMPACT REVISION"], &[row.to_vec()])
     }
 }

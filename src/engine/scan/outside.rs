@@ -149,7 +149,7 @@ impl OutsideRows {
     pub fn words(&self) -> Option<String> {
         let named: Vec<String> = self.rows.iter().map(|(of, rows)| of.words(*rows)).collect();
         self.rows.values().any(|rows| *rows > 0).then(|| {
-            format!("they contain {} that the trees lack: deleted later, or lost", crate::text::phrase::all(&named),)
+            format!("they contain {} that the trees lack: deleted later, or lost", crate::text::join::all(&named),)
         })
     }
 

@@ -17,11 +17,11 @@ use crate::{
         progress::ProgressFn,
         source::{LEFTOVER, Source},
     },
-    text::value,
+    text::table,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    text::{Shown, number::size},
+    text::{Shown, size::size},
 };
 
 /// The status of one file. The first five fields are etcdutl 3.6's.
@@ -164,7 +164,7 @@ impl Status {
             self.total_row.to_string(),
             trailer.to_string(),
         ];
-        value::table(&head, &[row.to_vec()])
+        table::table(&head, &[row.to_vec()])
     }
 }
 

@@ -7,11 +7,12 @@ use super::{
     summary::{Branch, Contents, LeaseIn},
 };
 use crate::text::{
-    number::{byte_count, count, thousands},
-    value::table,
+    number::{count, thousands},
+    size::byte_count,
+    table::table,
 };
 
-use crate::text::number::size;
+use crate::text::size::size;
 
 /// The most leases and prefixes in text output; JSON has them all.
 const SHOWN: usize = 50;

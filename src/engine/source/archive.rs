@@ -4,7 +4,6 @@
 mod bound;
 mod decode;
 
-use crate::text::number;
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom, Write},
@@ -25,7 +24,7 @@ use crate::{
         durable_fs,
         progress::{Phase, ProgressFn},
     },
-    text::value,
+    text::{number, size, value},
 };
 use crate::{
     error::{Error, ErrorKind, Fault, Result},
@@ -150,7 +149,7 @@ pub(in crate::engine) fn unpack(
                 archive,
                 &format!(
                     "it unpacks to {}, but only {} free",
-                    number::byte_count(bytes),
+                    size::byte_count(bytes),
                     number::count(free, "byte is", "bytes are")
                 ),
             )
@@ -291,7 +290,7 @@ fn decompress(
         }
         bytes = bytes.saturating_add(filled as u64);
         if bytes > bound.most {
-            let most = number::byte_count(bound.most);
+            let most = size::byte_count(bound.most);
             let refused = |why: String| Err(Error::new(ErrorKind::Input, what()).why(why));
             return match bound.from {
                 Limit::Database => {

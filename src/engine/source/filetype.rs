@@ -232,7 +232,7 @@ pub fn is_tar(head: &[u8]) -> bool {
 
 /// Quotes a path for a shell.
 pub fn quoted(path: &Path) -> String {
-    crate::text::phrase::shell_word(&path.to_string_lossy()).into_owned()
+    crate::text::quote::shell_word(&path.to_string_lossy()).into_owned()
 }
 
 /// Returns whether the name of a compressed file is that of a tar archive.

@@ -8,9 +8,12 @@ use std::{
 use rustix::fs::{SeekFrom, seek};
 
 use super::{Source, filetype};
-use crate::text::number::{byte_count, count, thousands};
+use crate::text::{
+    number::{count, thousands},
+    size::byte_count,
+};
 
-use crate::text::number::exact;
+use crate::text::size::exact;
 
 /// A hole after the pages in use of at least this many bytes is not read. (bbolt grows a file by 16 MiB at a time.)
 const HOLE_BYTES: u64 = 256 << 20;

@@ -69,9 +69,8 @@ fn start(system: &dyn Files, path: &Path, seal: String, bound: bool) -> Result<S
         return Err(Error::new(ErrorKind::Input, "protocol error: invalid request").why("the seal is invalid"));
     }
     let demanded = if bound { Start::Seal(seal.clone()) } else { Start::Any };
-    let there = Journal::on_host(system, path, demanded).read().map_err(|trouble| {
-        trouble
-            .hint("Check who wrote it. To continue without it, move it aside and keep it; a new one is then created.")
+    let there = Journal::on_host(system, path, demanded).read().map_err(|error| {
+        error.hint("Check who wrote it. To continue without it, move it aside and keep it; a new one is then created.")
     })?;
     let begins = there.into_iter().next().map_or(seal, |first| first.prev);
     if !is_seal(&begins) {
@@ -162,7 +161,7 @@ impl<'a> AgentHandler<'a> {
                 self.claimed = Some(Claimed { run, journal, seal: start.clone(), _claim });
                 Event::Claimed { seal: start }
             }
-            Request::Standing(of) => Event::Standing(self.standing(&of)?),
+            Request::Standing(of) => Event::Standing(self.member_state(&of)?),
             Request::Stage(of) => {
                 let (of, name) = (self.here(of)?, json!({"act": "stage"}));
                 let made = self.act(&of, "building in staging", name, |work, _| site.stage(work, watch))?;
@@ -176,7 +175,7 @@ impl<'a> AgentHandler<'a> {
                 Event::Swapped(swapped)
             }
             Request::Undo { of, stamp } => {
-                let swapped = match self.standing(&of)? {
+                let swapped = match self.member_state(&of)? {
                     MemberState::InPlace(swapped) => swapped,
                     MemberState::Undoing => self.recorded(&of)?.ok_or_else(|| not_in_place(&of.name))?,
                     // repeated after a lost answer
@@ -216,7 +215,7 @@ impl<'a> AgentHandler<'a> {
 
     /// Starts a member that this plan installed. One that is running already is left alone.
     fn start(&self, of: &MemberRequest, commands: &[String], watch: &mut ProgressFn<'_>) -> Result<Event> {
-        let MemberState::InPlace(_) = self.standing(of)? else {
+        let MemberState::InPlace(_) = self.member_state(of)? else {
             return Err(not_in_place(&of.name).hint("Install it first: requorum apply. Nothing was started."));
         };
         let run = &self.claimed()?.run;
@@ -280,15 +279,15 @@ impl<'a> AgentHandler<'a> {
         let outcome = match work {
             Ok(made) if told.get() => return Ok(made),
             Ok(made) => done(Value::Null).map(|()| made),
-            Err(trouble) => Err(trouble),
+            Err(error) => Err(error),
         };
-        outcome.map_err(|trouble| failed(&journal, &text, data(json!({"why": trouble.why})), trouble))
+        outcome.map_err(|error| failed(&journal, &text, data(json!({"why": error.why})), error))
     }
 
-    fn standing(&self, of: &MemberRequest) -> Result<MemberState> {
+    fn member_state(&self, of: &MemberRequest) -> Result<MemberState> {
         let run = &self.claimed()?.run;
         let work = PlannedMember { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id };
-        Ok(match self.system.member_ops().standing(&work)? {
+        Ok(match self.system.member_ops().member_state(&work)? {
             MemberState::Nothing => match self.recorded(of)?.filter(Swapped::still) {
                 Some(swapped) => MemberState::InPlace(swapped),
                 None => MemberState::Nothing,
@@ -340,9 +339,9 @@ fn claim(site: &dyn MemberOps, run: &Run, targets: &[PathBuf], watch: &mut Progr
 }
 
 /// Records a failure. A journal that cannot be written does not hide the cause.
-fn failed(journal: &Journal<'_, dyn System + '_>, text: &str, data: Value, trouble: Error) -> Error {
-    let _ = journal.add(Line::Failed, &format!("{text}: {}", trouble.what), data);
-    trouble
+fn failed(journal: &Journal<'_, dyn System + '_>, text: &str, data: Value, error: Error) -> Error {
+    let _ = journal.add(Line::Failed, &format!("{text}: {}", error.what), data);
+    error
 }
 
 fn not_in_place(name: &str) -> Error {

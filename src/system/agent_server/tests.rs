@@ -140,16 +140,14 @@ fn a_member_is_received_built_installed_rolled_back() {
     let of = MemberRequest { plan: plan.clone(), name: "m2".into() };
     // Nothing is changed by somebody who did not say who they are, and one at a time may.
     assert!(
-        matches!(far.ask(&Request::Stage(of.clone())), Event::Failed(trouble) if trouble.kind == crate::error::ErrorKind::Bug)
+        matches!(far.ask(&Request::Stage(of.clone())), Event::Failed(error) if error.kind == crate::error::ErrorKind::Bug)
     );
     let old = dir.path().join("m2");
     fs::create_dir_all(old.join("member")).unwrap();
     fs::write(old.join("member/old"), b"old").unwrap();
     assert_eq!(far.ask(&claim(&plan, "anna@laptop")), claimed());
     let mut second = Far::greeted();
-    assert!(
-        matches!(second.ask(&claim(&plan, "ben@desk")), Event::Failed(trouble) if trouble.why.contains("anna@laptop"))
-    );
+    assert!(matches!(second.ask(&claim(&plan, "ben@desk")), Event::Failed(error) if error.why.contains("anna@laptop")));
     second.end().unwrap();
     assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(MemberState::Nothing));
     let Event::Restored(restored) = far.ask(&Request::Stage(of.clone())) else { panic!("m2 was not built") };
@@ -158,15 +156,15 @@ fn a_member_is_received_built_installed_rolled_back() {
     assert!(old.join("member/old").exists());
     // Nothing is started on what is there until then, and nobody does without the journal's word.
     let start = Request::Start { of: of.clone(), commands: vec!["echo of no avail >&2; exit 7".into()] };
-    assert!(matches!(far.ask(&start), Event::Failed(trouble) if trouble.what == "m2: not installed by this plan"));
+    assert!(matches!(far.ask(&start), Event::Failed(error) if error.what == "m2: not installed by this plan"));
     let swap = Request::Swap { of: of.clone(), stamp: "20261122-031205".into() };
     let Event::Swapped(swapped) = far.ask(&swap) else { panic!("m2 was not put in place") };
     let aside = dir.path().join("m2.old-20261122-031205");
     assert!(old.join("member/snap/db").exists() && aside.join("member/old").exists());
     assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(MemberState::InPlace(swapped)));
-    assert!(matches!(far.ask(&start), Event::Failed(trouble) if trouble.why == "of no avail"));
+    assert!(matches!(far.ask(&start), Event::Failed(error) if error.why == "of no avail"));
     // A second time nothing waits, and the agent goes on.
-    assert!(matches!(far.ask(&swap), Event::Failed(trouble) if trouble.kind == ErrorKind::Failed));
+    assert!(matches!(far.ask(&swap), Event::Failed(error) if error.kind == ErrorKind::Failed));
     assert_eq!(far.ask(&Request::Forget(snapshot)), Event::Done);
     let Event::Around(around) = far.ask(&Request::LookAround { dirs: vec![(dir.path().join("m2"), None)] }) else {
         panic!("nothing was seen")
@@ -185,7 +183,7 @@ fn a_member_is_received_built_installed_rolled_back() {
     assert!(matches!(far.ask(&undo), Event::Undone(went) if went.len() == 2));
     assert!(old.join("member/old").exists() && !aside.exists());
     let other = Request::Undo { of: MemberRequest { plan: plan.clone(), name: "m1".into() }, stamp: "x".into() };
-    assert!(matches!(far.ask(&other), Event::Failed(trouble) if trouble.kind == ErrorKind::Refused));
+    assert!(matches!(far.ask(&other), Event::Failed(error) if error.kind == ErrorKind::Refused));
     far.end().unwrap();
     let journal = format!(".requorum-{}.journal", plan.short_id());
     let mut left: Vec<_> =
@@ -240,8 +238,8 @@ fn end_of_input_stops_at_a_safe_point() {
     next.ask(&claim(&plan, "anna@laptop"));
     let standing = next.ask(&Request::Standing(of));
     match answer {
-        Event::Failed(trouble) => {
-            assert_eq!((trouble.kind, standing), (ErrorKind::Stopped, Event::Standing(MemberState::Nothing)));
+        Event::Failed(error) => {
+            assert_eq!((error.kind, standing), (ErrorKind::Stopped, Event::Standing(MemberState::Nothing)));
         }
         Event::Restored(restored) => assert_eq!(standing, Event::Standing(MemberState::Staged(restored))),
         other => panic!("{other:?}"),
@@ -259,7 +257,7 @@ fn chunks_after_a_failed_upload_are_ignored() {
         far.send(b"more than that");
     }
     assert!(
-        matches!(far.answer(), Event::Failed(trouble) if trouble.kind == ErrorKind::Bug),
+        matches!(far.answer(), Event::Failed(error) if error.kind == ErrorKind::Bug),
         "more bytes than the snapshot has"
     );
     // What was begun stays, empty; now another content of the right length.
@@ -274,7 +272,7 @@ fn chunks_after_a_failed_upload_are_ignored() {
 fn who_is_not_understood_is_told_so() {
     let mut far = Far::new();
     let answer = far.ask(&Request::Hello { protocol: PROTOCOL + 1 });
-    assert!(matches!(answer, Event::Failed(trouble) if trouble.kind == ErrorKind::Failed));
+    assert!(matches!(answer, Event::Failed(error) if error.kind == ErrorKind::Failed));
     let mut far = Far::new();
     far.say(&Request::DiscoverConfigs);
     assert_eq!(far.end().unwrap_err().kind, ErrorKind::Input, "it did not begin with hello");

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::model::observations::config::{Runs, Setting},
-    text::{Shown, phrase::all},
+    text::{Shown, join::all},
 };
 
 /// An etcd's own part of a command line.
@@ -42,7 +42,7 @@ impl Words {
     /// unit names one.
     pub fn dropped(&self, user: bool) -> Vec<String> {
         let each = self.through.iter().rev().map(|words| {
-            let line: String = crate::text::phrase::shell_line(words).replace(OPEN, "").chars().take(200).collect();
+            let line: String = crate::text::quote::shell_line(words).replace(OPEN, "").chars().take(200).collect();
             let root = match words.first().is_some_and(|word| wrappers::changes_user(base(word))) && !user {
                 true => "; without a User= in its unit etcd would run as root",
                 false => "",

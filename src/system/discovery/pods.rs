@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::model::observations::config::{Automation, ConfigFacts, ConfigKind, Origin},
-    text::{Shown, phrase::all},
+    text::{Shown, join::all},
 };
 
 const KUBELET: &str = "/var/lib/kubelet/config.yaml";
@@ -228,7 +228,7 @@ fn operator(pod: &Value) -> Option<Automation> {
 }
 
 fn quoted(path: &Path) -> String {
-    crate::text::phrase::shell_word(&path.to_string_lossy()).into_owned()
+    crate::text::quote::shell_word(&path.to_string_lossy()).into_owned()
 }
 
 fn mounts(spec: &Value, container: &Value) -> Vec<Mount> {

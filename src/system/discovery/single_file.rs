@@ -20,10 +20,7 @@ use crate::{
     domain::model::observations::config::{ConfigFacts, ConfigKind, Origin},
     engine::source::io_trouble,
     error::{Error, ErrorKind, Result},
-    text::{
-        Shown,
-        phrase::{all, plural},
-    },
+    text::{Shown, join::all, number::plural},
 };
 
 /// What a file is instead of the configuration of one etcd.

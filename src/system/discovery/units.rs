@@ -173,7 +173,7 @@ fn started(
                 if !ignored.is_empty() {
                     notes.push(format!(
                         "systemd ignores the lines of {named} for {}: only a shell accepts them",
-                        crate::text::phrase::all(&ignored)
+                        crate::text::join::all(&ignored)
                     ));
                 }
                 if copy {

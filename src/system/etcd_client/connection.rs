@@ -28,7 +28,7 @@ use super::{
     errors::{self, ConnectError},
     target::WireObservations,
 };
-use crate::{domain::members::url::CLIENT_PORT, system::net::tls};
+use crate::{domain::model::url::CLIENT_PORT, system::net::tls};
 
 /// How long the other side may take to show which protocol it speaks, once it is known that it
 /// is not ours.

@@ -14,9 +14,9 @@ use super::{
     rpc::{MOST_MEMBERS, MOST_URLS, too_many},
 };
 use crate::{
-    domain::{
-        members::url::PEER_PORT,
-        model::observations::{KnownMember, MemberStatus, OwnHealth, Read, Source},
+    domain::model::{
+        observations::{KnownMember, MemberStatus, OwnHealth, Read, Source},
+        url::PEER_PORT,
     },
     etcd::membership::Id,
     system::net::http::{self, HttpError},

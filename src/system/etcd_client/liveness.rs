@@ -29,13 +29,13 @@ use super::{
     http_probes::{self, Page, Version},
 };
 use crate::{
-    domain::preflight::blockers::{Endpoint, EndpointKind, ProbeResult},
+    domain::model::old_cluster::{Endpoint, EndpointKind, ProbeResult},
     etcd::membership::Id,
     system::net::http::HttpError,
 };
 
 impl Members {
-    /// Returns the endpoints that accept a TCP connection within `limit`, all tried in parallel. [`Members::knock`]
+    /// Returns the endpoints that accept a TCP connection within `limit`, all tried in parallel. [`Members::probe_endpoints`]
     /// would hear nothing from the others; to find that out takes neither certificates nor a runtime.
     pub fn listening(doors: Vec<Endpoint>, limit: Duration) -> Vec<Endpoint> {
         let (tell, told) = channel();
@@ -47,7 +47,7 @@ impl Members {
                 let accepts = |address| net::TcpStream::connect_timeout(&address, limit).is_ok();
                 let _ = tell.send((at, (host.as_str(), port).to_socket_addrs().is_ok_and(|mut all| all.any(accepts))));
             };
-            // Without a thread it is unknown, and left to `knock`.
+            // Without a thread it is unknown, and left to `probe_endpoints`.
             *open = thread::Builder::new().spawn(connect).is_err();
         }
         drop(tell);
@@ -62,8 +62,8 @@ impl Members {
     }
 
     /// Probes all endpoints in parallel; returns the results in their order. Each takes at most the time limits of a
-    /// connection, of [`Members::ask`], and of one more answer.
-    pub fn knock(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
+    /// connection, of [`Members::member_status`], and of one more answer.
+    pub fn probe_endpoints(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
         let all = join_all(doors.iter().map(|door| self.heard(door)));
         self.block_on(all)
             .unwrap_or_else(|| vec![ProbeResult::Unclear("requorum is shutting down".into()); doors.len()])
@@ -100,7 +100,7 @@ impl Members {
                 found.map_err(|e| ProbeResult::Unclear(errors::resolve(&e, target).why.into()))?.collect();
             match TcpStream::connect(addresses.as_slice()).await {
                 Ok(_) => Ok(()),
-                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Err(ProbeResult::Nobody),
+                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Err(ProbeResult::Refused),
                 Err(e) => Err(ProbeResult::Unclear(errors::tcp(&e, target).why.into())),
             }
         };
@@ -115,7 +115,7 @@ impl Members {
             Ok(Page { cluster: Some(id), .. }) => {
                 ProbeResult::Etcd { cluster: Some(id), member: None, version: String::new(), revision: None }
             }
-            Ok(page) if spoken_to_tls(target, page.status) => ProbeResult::Somebody("with TLS only".into()),
+            Ok(page) if spoken_to_tls(target, page.status) => ProbeResult::Unidentified("with TLS only".into()),
             Ok(page) => ProbeResult::Stranger(format!("an HTTP server ({})", page.status)),
             Err(miss) => self.without_http(target, miss).await,
         }
@@ -127,7 +127,7 @@ impl Members {
             Ok(page) => page,
             Err(miss) => {
                 return match self.without_http(target, miss).await {
-                    ProbeResult::Somebody(_) => ProbeResult::Somebody(why),
+                    ProbeResult::Unidentified(_) => ProbeResult::Unidentified(why),
                     heard => heard,
                 };
             }
@@ -138,7 +138,7 @@ impl Members {
                 let version = version.etcdserver.chars().take(20).collect();
                 ProbeResult::Etcd { cluster: None, member: None, version, revision: None }
             }
-            None if spoken_to_tls(target, status) => ProbeResult::Somebody(why),
+            None if spoken_to_tls(target, status) => ProbeResult::Unidentified(why),
             None => ProbeResult::Stranger(format!("an HTTP server ({status})")),
         }
     }
@@ -146,19 +146,21 @@ impl Members {
     /// Returns the result if the connection was accepted, but HTTP/1.1 failed.
     async fn without_http(&self, target: &Target, miss: HttpError) -> ProbeResult {
         match miss {
-            HttpError::Late(limit) => ProbeResult::Somebody(format!("but sends {}", no_answer(limit))),
-            HttpError::NoHttp(why) => ProbeResult::Somebody(format!("but does not speak HTTP: {why}")),
+            HttpError::Late(limit) => ProbeResult::Unidentified(format!("but sends {}", no_answer(limit))),
+            HttpError::NoHttp(why) => ProbeResult::Unidentified(format!("but does not speak HTTP: {why}")),
             HttpError::Wire(connection::Failure::Tls(error)) if !connection::speaks_tls(target).await => {
                 match tls_error(&error) {
-                    Some(rustls::Error::InvalidMessage(_)) => ProbeResult::Somebody("but does not speak TLS".into()),
+                    Some(rustls::Error::InvalidMessage(_)) => {
+                        ProbeResult::Unidentified("but does not speak TLS".into())
+                    }
                     _ => hangs_up(),
                 }
             }
             // A server that requires another certificate, or presents an untrusted one, is alive all the same.
-            HttpError::Wire(_) => ProbeResult::Somebody("but the TLS handshake fails".into()),
+            HttpError::Wire(_) => ProbeResult::Unidentified("but the TLS handshake fails".into()),
             // Like a proxy without its backend. A member that requires TLS answers when it is offered.
             HttpError::HungUp if target.tls || connection::speaks_tls(target).await => {
-                ProbeResult::Somebody("with TLS only, and closes them without an answer".into())
+                ProbeResult::Unidentified("with TLS only, and closes them without an answer".into())
             }
             HttpError::HungUp => hangs_up(),
         }

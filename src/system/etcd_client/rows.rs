@@ -203,7 +203,7 @@ async fn stream(
         if came > bytes.saturating_mul(2).saturating_add(GROWTH) {
             return Err(Cut::Words(format!(
                 "its database was announced with {}, but more than {came} were received",
-                crate::text::number::byte_count(bytes)
+                crate::text::size::byte_count(bytes)
             )));
         }
         kept.add(message.blob()).map_err(words)?;

@@ -50,13 +50,13 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
     let mut part = Part::create(into)?;
     let bytes = match receive(members, endpoint, &mut stream, &mut part, watch).await {
         Ok(bytes) => bytes,
-        Err(Cut::Trouble(trouble)) => return Err(trouble),
+        Err(Cut::Trouble(error)) => return Err(error),
         Err(Cut::Miss(miss)) if miss.is_auth() => return Err(not_root(endpoint, &miss, token)),
         Err(Cut::Miss(miss)) if part.bytes == 0 => return Err(refused(members.silence(&target, &line, miss).await)),
         Err(Cut::Miss(miss)) => {
             return Err(Error::new(
                 ErrorKind::Failed,
-                format!("{endpoint}: snapshot interrupted after {}", crate::text::number::byte_count(part.bytes)),
+                format!("{endpoint}: snapshot interrupted after {}", crate::text::size::byte_count(part.bytes)),
             )
             .why(miss.words())
             .hint("What was received is removed. See the member's log and try again, or use another member."));
@@ -273,15 +273,15 @@ impl Part {
                 ))
             }
             Err(e) => {
-                let trouble = Error::new(ErrorKind::Failed, format!("{}: cannot be created", path.shown())).why(e);
+                let error = Error::new(ErrorKind::Failed, format!("{}: cannot be created", path.shown())).why(e);
                 let missing = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists());
                 Err(match missing.and_then(|dir| Some((dir, dir.ancestors().find(|above| above.is_dir())?))) {
-                    Some((dir, above)) => trouble.hint(format!(
+                    Some((dir, above)) => error.hint(format!(
                         "The directory {} does not exist; the nearest existing one is {}.",
                         dir.shown(),
                         above.shown()
                     )),
-                    None => trouble,
+                    None => error,
                 })
             }
         }
@@ -290,14 +290,14 @@ impl Part {
     /// Compares the announced size with the free space.
     fn has_room(&self, announced: u64) -> Result<()> {
         let place = || self.path.parent().unwrap_or(Path::new(".")).shown();
-        let stat = fstatvfs(&self.file).map_err(|e| self.trouble(&e.into()))?;
+        let stat = fstatvfs(&self.file).map_err(|e| self.error(&e.into()))?;
         space::check(&self.path, free_bytes(&stat), announced)
-            .map_err(|trouble| trouble.hint(format!("Free some space in {}, or save to another filesystem.", place())))
+            .map_err(|error| error.hint(format!("Free some space in {}, or save to another filesystem.", place())))
     }
 
     /// Opens what was received as a database. The hash only shows that it arrived as the member sent it.
     fn is_database(&self, endpoint: &str) -> Result<()> {
-        let file = self.file.try_clone().map_err(|e| self.trouble(&e))?;
+        let file = self.file.try_clone().map_err(|e| self.error(&e))?;
         match View::open(file) {
             Ok(_) => Ok(()),
             Err(error) => Err(Error::new(ErrorKind::Input, format!("{endpoint}: the snapshot is not a database"))
@@ -307,38 +307,38 @@ impl Part {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|e| self.trouble(&e))?;
+        self.file.write_all(bytes).map_err(|e| self.error(&e))?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
 
-    fn trouble(&self, error: &io::Error) -> Error {
-        let trouble = Error::new(
+    fn error(&self, error: &io::Error) -> Error {
+        let failed = Error::new(
             ErrorKind::Failed,
             format!(
                 "{}: writing the snapshot failed after {}",
                 self.path.shown(),
-                crate::text::number::byte_count(self.bytes)
+                crate::text::size::byte_count(self.bytes)
             ),
         );
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => trouble
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => failed
                 .why("no space left on device")
                 .hint("What was written is removed. A snapshot needs as much space as the member's DB size.")
                 .fault(Fault::NoSpace),
-            _ => trouble.why(error).hint("What was written is removed."),
+            _ => failed.why(error).hint("What was written is removed."),
         }
     }
 
     /// Syncs it, renames it to `into` (never over an existing file), and syncs the rename.
     fn place(mut self, into: &Path) -> Result<()> {
-        self.file.sync_all().map_err(|e| self.trouble(&e))?;
-        let own = self.file.metadata().map_err(|e| self.trouble(&e))?;
+        self.file.sync_all().map_err(|e| self.error(&e))?;
+        let own = self.file.metadata().map_err(|e| self.error(&e))?;
         let name = into.file_name().unwrap_or_default();
         match self.dir.rename(&self.name, &self.dir, name) {
             Ok(()) => self.placed = true,
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(exists(into)),
-            Err(e) => return Err(self.trouble(&e)),
+            Err(e) => return Err(self.error(&e)),
         }
         self.dir.sync().map_err(|e| {
             let dir = self.dir.path().shown();

@@ -51,7 +51,7 @@ fn patient() -> Connect {
 fn ask(connect: Connect, endpoint: &str) -> Answer {
     let members = Members::new(connect).unwrap();
     members.name_endpoints(&[endpoint.to_owned()]);
-    members.ask(endpoint)
+    members.member_status(endpoint)
 }
 
 fn silent(answer: Answer) -> (String, String) {
@@ -349,8 +349,8 @@ fn bad_certificate_files_are_named_before_connecting() {
         (Connect { cert: at("a.crt"), key: at("empty"), ..quick() }, "no private key"),
         (Connect { cert: at("a.crt"), key: at("b.key"), ..quick() }, "do not match"),
     ] {
-        let trouble = Members::new(connect).unwrap_err();
-        assert!(trouble.what.contains(part), "{trouble}");
+        let error = Members::new(connect).unwrap_err();
+        assert!(error.what.contains(part), "{error}");
     }
 }
 
@@ -359,7 +359,7 @@ fn several_members_are_asked_at_once() {
     let served = Served::start(member(0xa1), None);
     let members = Members::new(quick()).unwrap();
     thread::scope(|scope| {
-        let asked: Vec<_> = (0..4).map(|_| scope.spawn(|| members.ask(&served.http()))).collect();
+        let asked: Vec<_> = (0..4).map(|_| scope.spawn(|| members.member_status(&served.http()))).collect();
         for answer in asked {
             assert_eq!(spoken(answer.join().unwrap()).read, Read::Served);
         }

@@ -100,7 +100,7 @@ impl Files for Local {
         };
         match hashed() {
             Ok(HashKv { hash, revision, compacted }) => Hashed::Says { hash, revision, compacted },
-            Err(trouble) => Hashed::Failed(trouble.to_string().into()),
+            Err(error) => Hashed::Failed(error.to_string().into()),
         }
     }
 

@@ -72,7 +72,7 @@ impl MemberOps for Local {
         run_lock::journal(target, plan, self.within.as_deref())
     }
 
-    fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
+    fn member_state(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
         self.member(work, |whose| install::member_state(&self.tools.disk, whose))
     }
 

@@ -148,7 +148,7 @@ impl Part {
     fn has_room(&self, bytes: u64) -> Result<()> {
         let free = self.dir.free().map_err(|e| io_trouble("look at", self.dir.path(), &e))?;
         space::check(&self.path, free, bytes)
-            .map_err(|trouble| trouble.hint("Free some space there, or download it to another filesystem."))
+            .map_err(|error| error.hint("Free some space there, or download it to another filesystem."))
     }
 
     /// Renames it to its final name, never over another file.
@@ -199,20 +199,20 @@ pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &m
             Ok(Some(answer)) => receive(answer, &mut part, watch).await,
             // the object has changed: from the beginning
             Ok(None) => continue,
-            Err(trouble) => Err(trouble),
+            Err(error) => Err(error),
         };
         let whole = part.from.as_ref().is_some_and(|from| from.bytes == part.bytes);
         match outcome {
             Ok(()) if whole => return part.place(into),
-            Err(trouble) if trouble.kind != ErrorKind::NoAnswer => {
-                return Err(kept(trouble, &part));
+            Err(error) if error.kind != ErrorKind::NoAnswer => {
+                return Err(kept(error, &part));
             }
             Ok(()) | Err(_) => {
                 tries = if part.bytes > before { 0 } else { tries + 1 };
                 if tries >= TRIES {
                     let lost = Error::new(
                         ErrorKind::NoAnswer,
-                        format!("{url}: download interrupted after {}", crate::text::number::byte_count(part.bytes)),
+                        format!("{url}: download interrupted after {}", crate::text::size::byte_count(part.bytes)),
                     );
                     return Err(kept(outcome.err().map_or(lost.clone(), |t| lost.why(t.why)), &part));
                 }
@@ -239,17 +239,17 @@ fn stopped() -> Error {
 }
 
 /// Adds to the hint what stays for the next time, if anything.
-fn kept(trouble: Error, part: &Part) -> Error {
+fn kept(error: Error, part: &Part) -> Error {
     if part.bytes == 0 {
         part.remove();
-        return trouble;
+        return error;
     }
     let hint = format!(
         "{} in {}; run the same command again to resume.",
         crate::text::number::count(part.bytes, "byte stays", "bytes stay"),
         part.path.shown()
     );
-    Error { hint: if trouble.hint.is_empty() { hint } else { format!("{}\n  {hint}", trouble.hint) }, ..trouble }
+    Error { hint: if error.hint.is_empty() { hint } else { format!("{}\n  {hint}", error.hint) }, ..error }
 }
 
 /// Requests what is missing. `None` if the unfinished file is of another state of the object.
@@ -417,11 +417,7 @@ mod tests {
                 }
                 let before = all(dir.path());
                 let opened = Part::open(URL, &dir.path().join("a.db")).map(|part| part.bytes);
-                assert_eq!(
-                    opened.map_err(|trouble| trouble.kind),
-                    Err(ErrorKind::Refused),
-                    "{what}, as note: {as_note}"
-                );
+                assert_eq!(opened.map_err(|error| error.kind), Err(ErrorKind::Refused), "{what}, as note: {as_note}");
                 assert_eq!(all(dir.path()), before, "{what}, as note: {as_note}");
             }
         }
@@ -438,7 +434,7 @@ mod tests {
                 fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(0o600)).unwrap();
             }
             let opened = Part::open(URL, &dir.path().join("a.db")).map(|part| part.bytes);
-            assert_eq!(opened.map_err(|trouble| trouble.kind), bytes, "{url}");
+            assert_eq!(opened.map_err(|error| error.kind), bytes, "{url}");
         }
     }
 

@@ -21,7 +21,7 @@ const SCRIPT: &str = include_str!("bootstrap.sh");
 pub(super) fn script(dirs: &[PathBuf], may_sudo: bool) -> String {
     let dirs: Vec<String> = dirs.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
     let may_sudo = if may_sudo { "yes" } else { "no" };
-    format!("set -- {}\nmay_sudo={may_sudo}\n{SCRIPT}", crate::text::phrase::shell_line(&dirs))
+    format!("set -- {}\nmay_sudo={may_sudo}\n{SCRIPT}", crate::text::quote::shell_line(&dirs))
 }
 
 /// The numbers of etcds and of addresses that are kept of a host's output.

@@ -99,8 +99,8 @@ mod tests {
             ),
             ("", "without a message"),
         ] {
-            let trouble = explain("h", said);
-            assert!(trouble.why.contains(why) && !trouble.hint.is_empty(), "{said:?}: {trouble}");
+            let error = explain("h", said);
+            assert!(error.why.contains(why) && !error.hint.is_empty(), "{said:?}: {error}");
         }
         assert_eq!(last_line("a\n\u{1b}[2Jb\u{7}\n\n"), "[2Jb");
     }

@@ -1,14 +1,17 @@
 //! A connection to one host, from start to end.
 
+mod failures;
+mod last_heard;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
 use std::{
-    fs::File,
     io::{BufReader, Read, Write},
-    os::unix::fs::FileExt,
     process::{Child, Command},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
     },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -22,20 +25,21 @@ use super::{
 use crate::{
     agent::{
         codec,
-        protocol::{CHUNK_BYTES, Event, Have, PROTOCOL, Request, Wanted},
+        protocol::{CHUNK_BYTES, Event, PROTOCOL, Request},
     },
     domain::{
         model::{host_address, observations::host::HostFacts},
         preflight::hosts::BinarySource,
     },
-    engine::{
-        progress::{Phase, Progress},
-        source::io_trouble,
-    },
+    engine::{progress::Progress, source::io_trouble},
     error::{Error, ErrorKind, Result},
-    system::agent_server::{HEARTBEAT, other_version},
-    text::Foreign,
+    system::agent_server::other_version,
 };
+
+use failures::stopped;
+pub use failures::unexpected;
+use last_heard::{LastHeard, Listening};
+pub use transfer::Sent;
 
 /// How long a host may take to report its facts: `ssh` itself gives up connecting after 10 s, and a login or a dead
 /// mount may take as long again.
@@ -59,17 +63,6 @@ const LOOK_LINES: usize = 20_000;
 const LOOK_BYTES: usize = 4 << 20;
 /// How many lines are buffered. Each may be as long as an answer.
 const QUEUED: usize = 2;
-
-/// What was sent over the connection for a snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sent {
-    /// The first byte that was sent.
-    pub from: u64,
-    /// How many bytes of the snapshot.
-    pub bytes: u64,
-    /// How many bytes after compression, where that helped.
-    pub packed: u64,
-}
 
 /// One host, connected.
 pub struct Session {
@@ -212,8 +205,8 @@ impl Session {
                     // A host that gives up reports why before it closes the connection.
                     match self.write(bytes, stop) {
                         Ok(()) => {}
-                        Err(trouble) if matches!(trouble.kind, ErrorKind::Stopped | ErrorKind::NoAnswer) => {
-                            return Err(trouble);
+                        Err(error) if matches!(error.kind, ErrorKind::Stopped | ErrorKind::NoAnswer) => {
+                            return Err(error);
                         }
                         Err(_) => break,
                     }
@@ -229,7 +222,7 @@ impl Session {
                 Ok(())
             }
             Event::Hello { protocol, .. } => Err(other_version(PROTOCOL, protocol)),
-            other => Err(self.odd(&other)),
+            other => Err(self.unexpected_response(&other)),
         }
     }
 
@@ -241,65 +234,6 @@ impl Session {
     pub fn ask(&mut self, request: &Request, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Event> {
         self.tell(request, stop)?;
         self.answer(stop, on)
-    }
-
-    /// Returns whether the snapshot is present.
-    ///
-    /// # Errors
-    /// As [`Session::ask`].
-    pub fn have(&mut self, wanted: &Wanted, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Have> {
-        match self.ask(&Request::HaveSnapshot(wanted.clone()), stop, on)? {
-            Event::Snapshot(have) => Ok(have),
-            other => Err(self.odd(&other)),
-        }
-    }
-
-    /// Sends the rest of `file` that the host does not have yet, from byte `from` on. `on` receives the progress.
-    ///
-    /// # Errors
-    /// As [`Session::ask`]; what was received stays there.
-    pub fn send(
-        &mut self,
-        wanted: &Wanted,
-        file: &File,
-        from: u64,
-        stop: Stop<'_>,
-        on: &mut dyn FnMut(Progress),
-    ) -> Result<(Have, Sent)> {
-        let mut sent = Sent { from, ..Sent::default() };
-        match self.ask(&Request::Receive { snapshot: wanted.clone(), from }, stop, on)? {
-            Event::Snapshot(Have::Part(at)) if at == from => {}
-            Event::Snapshot(have @ (Have::All(_) | Have::Wrong(_))) => return Ok((have, sent)),
-            other => return Err(self.odd(&other)),
-        }
-        let (mut at, mut buffer, mut packing) = (from, vec![0; CHUNK_BYTES], true);
-        while at < wanted.bytes {
-            if stop() {
-                return Err(stopped(&self.host));
-            }
-            match self.lines.try_recv() {
-                // Only a failure is reported before the last byte.
-                Ok(line) => match self.event(&line)? {
-                    Event::Heartbeat => {}
-                    Event::Failed(trouble) => return Err(trouble),
-                    other => return Err(self.odd(&other)),
-                },
-                Err(TryRecvError::Disconnected) => return Err(self.broken()),
-                Err(TryRecvError::Empty) => {}
-            }
-            let want = usize::try_from(wanted.bytes - at).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
-            let chunk = buffer.get_mut(..want).unwrap_or_default();
-            file.read_exact_at(chunk, at)
-                .map_err(|e| Error::new(ErrorKind::Failed, "snapshot: changed while it was sent").why(e))?;
-            sent.packed += self.put(stop, |input| codec::write_chunk(input, chunk, &mut packing))?;
-            at += want as u64;
-            sent.bytes = at - from;
-            on(Progress { phase: Phase::Receive, done: at, total: wanted.bytes });
-        }
-        match self.answer(stop, on)? {
-            Event::Snapshot(have @ (Have::All(_) | Have::Wrong(_))) => Ok((have, sent)),
-            other => Err(self.odd(&other)),
-        }
     }
 
     /// Ends the connection, after the remote end has cleaned up.
@@ -385,23 +319,6 @@ impl Session {
         }
     }
 
-    /// Gives up on a host that sends nothing any more, though the connection still exists: nothing more is sent, nor
-    /// waited for.
-    fn dead(&mut self) -> Error {
-        self.gave_up();
-        Error::new(ErrorKind::NoAnswer, format!("{}: no answer any more", self.host))
-            .why(format!(
-                "it has sent nothing for {} s, although requorum sends a heartbeat every {} s while it works; whether \
-                 the last step was completed there is unknown",
-                self.silence.as_secs(),
-                HEARTBEAT.as_secs()
-            ))
-            .hint(
-                "Check whether that host hangs: a dead mount, a full disk, a suspended machine. What was received \
-                 there stays; running the same command again checks the host first.",
-            )
-    }
-
     fn answer(&mut self, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Event> {
         loop {
             let Some(line) = self.line(stop, None)? else {
@@ -410,7 +327,7 @@ impl Session {
             match self.event(&line)? {
                 Event::Heartbeat => {}
                 Event::Progress(step) => on(step),
-                Event::Failed(trouble) => return Err(trouble),
+                Event::Failed(error) => return Err(error),
                 event => return Ok(event),
             }
         }
@@ -418,7 +335,7 @@ impl Session {
 
     fn event(&self, line: &[u8]) -> Result<Event> {
         let event = codec::parse_foreign(line).map(|event| match event {
-            Event::Failed(trouble) => Event::Failed(self.theirs(trouble.from_elsewhere())),
+            Event::Failed(error) => Event::Failed(self.theirs(error.from_elsewhere())),
             event => event,
         });
         event.map_err(|e| {
@@ -426,14 +343,6 @@ impl Session {
                 .why(e)
                 .hint("Install the same requorum on both machines, or none on the host: then this one is sent.")
         })
-    }
-
-    /// Returns a failure that the host reported. Whether a stop was requested is known here.
-    fn theirs(&self, trouble: Error) -> Error {
-        match trouble.kind {
-            ErrorKind::Stopped if self.stopped.is_none() => Error { kind: ErrorKind::Failed, ..trouble },
-            _ => trouble,
-        }
     }
 
     /// Waits for one word of the shell there, before the program runs.
@@ -451,72 +360,6 @@ impl Session {
             None => Err(self.broken()),
         }
     }
-
-    /// Returns everything printed on standard error, after it ended or nothing waits for it.
-    fn said(&mut self) -> String {
-        *pipe::hold(&self.input) = None;
-        let _ = self.silent.recv_timeout(Duration::from_secs(3));
-        String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-
-    fn unreachable(&mut self, printed: &[String]) -> Error {
-        let said = self.said();
-        let trouble = errors::explain(&self.host, &said);
-        match printed.iter().rev().find(|line| !line.trim().is_empty()) {
-            // Connected, but the login shell does something else: `This account is currently not available.`
-            Some(line) if said.trim().is_empty() => trouble.why(format!("it only prints: {}", errors::last_line(line))),
-            _ => trouble,
-        }
-    }
-
-    fn broken(&mut self) -> Error {
-        let said = errors::last_line(&self.said());
-        let trouble = Error::new(ErrorKind::Failed, format!("{}: connection lost", self.host))
-            .hint("Run the same command again: what was received stays, and a partly built member is removed there.");
-        if said.is_empty() { trouble } else { trouble.why(said) }
-    }
-
-    fn odd(&self, event: &Event) -> Error {
-        unexpected(&self.host, event)
-    }
-}
-
-/// Records when something was last received.
-struct LastHeard {
-    begun: Instant,
-    /// Milliseconds since then.
-    last: AtomicU64,
-}
-
-impl Default for LastHeard {
-    fn default() -> LastHeard {
-        LastHeard { begun: Instant::now(), last: AtomicU64::new(0) }
-    }
-}
-
-impl LastHeard {
-    fn now(&self) {
-        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(now, Ordering::Relaxed);
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
-    }
-}
-
-/// Reads a host's output, and records when something was received.
-struct Listening<R> {
-    output: R,
-    heard: Arc<LastHeard>,
-}
-
-impl<R: Read> Read for Listening<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.output.read(buffer)?;
-        self.heard.now();
-        Ok(n)
-    }
 }
 
 impl Drop for Session {
@@ -533,136 +376,5 @@ impl Drop for Session {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Returns the error for an answer that does not fit the request.
-pub fn unexpected(host: &str, event: &Event) -> Error {
-    Error::new(ErrorKind::Failed, format!("protocol error: unexpected response from {host}"))
-        .why(Foreign::new(format!("{event:?}")))
-        .hint("Check that host, and the requorum that is installed there.")
-}
-
-fn stopped(host: &str) -> Error {
-    Error::new(ErrorKind::Stopped, format!("{host}: stopped on request"))
-        .hint("What was received there stays, and is not sent again; a partly built member is removed.")
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::{
-        process::Stdio,
-        sync::atomic::{AtomicU32, Ordering},
-    };
-
-    use super::*;
-
-    /// A far end that does what this script says.
-    fn begin(script: &str, stop: Stop<'_>) -> Result<Session> {
-        let mut shell = Command::new("/bin/sh");
-        shell.arg("-c").arg(script);
-        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Session::begin("h1", shell, "", stop)
-    }
-
-    #[test]
-    fn a_host_that_prints_without_end_is_bounded() {
-        for script in ["exec yes x", "echo requorum-look 1; exec yes 'etcd 1 x'", "exec tr '\\0' x </dev/zero"] {
-            assert_eq!(begin(script, &|| false).err().unwrap().kind, ErrorKind::NoAnswer, "{script}");
-        }
-    }
-
-    /// A line every now and then: the silence that the wish to stop was looked at in never comes.
-    #[test]
-    fn a_stop_works_between_a_hosts_lines() {
-        let asked = AtomicU32::new(0);
-        let stop = || asked.fetch_add(1, Ordering::Relaxed) > 20;
-        let drip = "echo requorum-look 1; while echo user x; do sleep 0.02; done";
-        assert_eq!(begin(drip, &stop).err().unwrap().kind, ErrorKind::Stopped);
-    }
-
-    /// It answers what it is asked before it is sent anything, and then takes nothing more than a pipe holds.
-    #[test]
-    fn a_stop_works_while_a_host_reads_nothing() {
-        let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; exec sleep 1000";
-        let mut session = begin(told, &|| false).unwrap();
-        let asked = AtomicU32::new(0);
-        let stop = || asked.fetch_add(1, Ordering::Relaxed) > 3;
-        assert_eq!(session.write(&vec![0; 1 << 20], &stop).unwrap_err().kind, ErrorKind::Stopped);
-        assert!(pipe::hold(&session.input).is_none(), "half a message is followed by nothing");
-        assert_eq!(session.tell(&Request::Bye, &|| false).unwrap_err().kind, ErrorKind::Stopped);
-    }
-
-    /// Where nothing was begun there is nothing to wait for.
-    #[test]
-    fn a_silent_host_is_left_at_once() {
-        let begun = Instant::now();
-        assert_eq!(begin("exec sleep 1000", &|| true).err().unwrap().kind, ErrorKind::Stopped);
-        assert!(begun.elapsed() < FAREWELL);
-    }
-
-    /// One that says nothing at all, one that stops in the middle of a line, and one that falls silent after a while.
-    #[test]
-    fn a_host_that_falls_silent_is_called_dead() {
-        let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; ";
-        let beat = "echo '\"heartbeat\"'; ";
-        for end in ["", "printf '\"do'; ", beat, &beat.repeat(9)] {
-            let mut session = begin(&format!("{told}{end}exec sleep 1000"), &|| false).unwrap();
-            session.silence = Duration::from_millis(200);
-            let trouble = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {}).unwrap_err();
-            assert_eq!(trouble.kind, ErrorKind::NoAnswer, "{end}: {trouble}");
-            assert!(pipe::hold(&session.input).is_none() && !session.working, "{end}: nothing more is said to it");
-            let trouble = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {}).unwrap_err();
-            assert_eq!(trouble.kind, ErrorKind::Stopped, "{end}: {trouble}");
-        }
-    }
-
-    /// Longer than the limit as a whole, by heartbeats, steps or the pieces of one line, and then an answer.
-    #[test]
-    fn a_host_showing_progress_is_awaited() {
-        let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; read -r asked; ";
-        let step = "{\"progress\":{\"phase\":\"Hash\",\"done\":1,\"total\":2}}";
-        for (sign, last) in
-            [("echo '\"heartbeat\"'", "\"done\""), (&format!("echo '{step}'"), "\"done\""), ("printf ' '", "\"done\"")]
-        {
-            let work = format!("for n in 1 2 3 4 5 6 7 8; do {sign}; sleep 0.25; done; echo '{last}'; exec cat");
-            let mut session = begin(&format!("{told}{work}"), &|| false).unwrap();
-            session.silence = Duration::from_millis(1500);
-            let answer = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {});
-            assert_eq!(answer.unwrap(), Event::Done, "{sign}");
-        }
-    }
-
-    #[test]
-    fn a_stop_reported_by_a_host_is_failure() {
-        let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; ";
-        let line =
-            "{\"failed\":{\"kind\":\"Stopped\",\"what\":\"x\",\"why\":\"\",\"hint\":\"y\\nAll members serve.\"}}";
-        let mut session = begin(&format!("{told} echo '{}'; exec cat", line.replace('\\', "\\\\")), &|| false).unwrap();
-        let trouble = session.answer(&|| false, &mut |_| {}).unwrap_err();
-        assert_eq!((trouble.kind, trouble.hint.as_str()), (ErrorKind::Failed, "y\n  All members serve."));
-    }
-
-    #[test]
-    fn a_flood_of_steps_is_stopped() {
-        let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; ";
-        let flood = format!("{told} exec yes '{{\"progress\":{{\"phase\":\"Hash\",\"done\":1,\"total\":2}}}}'");
-        let mut session = begin(&flood, &|| false).unwrap();
-        let line = session.line(&|| false, None).unwrap().unwrap();
-        let step: Event = codec::parse(&line).unwrap();
-        assert!(matches!(step, Event::Progress(_)), "{step:?}");
-        let asked = AtomicU32::new(0);
-        let stop = || asked.fetch_add(1, Ordering::Relaxed) > 20;
-        session.parting = Duration::ZERO;
-        assert!(session.answer(&stop, &mut |_| {}).is_err());
-        drop(session);
-        let long = Event::Failed(Error::new(ErrorKind::Failed, format!("\u{1b}[2J{}", "x".repeat(1 << 20))));
-        let mut line = Vec::new();
-        codec::write(&mut line, &long).unwrap();
-        let mut session = begin(&format!("{told} cat"), &|| false).unwrap();
-        session.write(&line, &|| false).unwrap();
-        let trouble = session.answer(&|| false, &mut |_| {}).unwrap_err();
-        assert!(trouble.what.len() < 5000 && !trouble.what.contains('\u{1b}'), "{}", trouble.what.len());
     }
 }

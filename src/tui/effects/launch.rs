@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 use super::AT_A_TIME;
 use crate::{
-    domain::{model::plan::Plan, preflight::old_cluster::Old, render::start::HostKnown},
+    domain::{
+        model::{old_cluster::Old, plan::Plan},
+        render::start::HostKnown,
+    },
     error::{Error, Result},
     execute::{
         Cancel,
@@ -27,7 +30,7 @@ pub(super) fn known(
 ) -> (Vec<HostKnown>, Vec<(String, Error)>) {
     match discover::known(plan, names, system, cancel) {
         Ok(learned) => (learned.hosts, learned.troubles),
-        Err(trouble) => (Vec::new(), vec![(String::new(), trouble)]),
+        Err(error) => (Vec::new(), vec![(String::new(), error)]),
     }
 }
 
@@ -82,7 +85,7 @@ fn with_job<T>(
         until: Goal::InPlace,
         consent: Consent::No,
         old: &Old::default(),
-        lifted: &[],
+        overridden: &[],
         reason: "",
         decisions,
         run: &executor::run(plan, system),

@@ -9,7 +9,7 @@ use crate::{
         },
         preflight::{host_report::Look, hosts},
     },
-    text::{Foreign, Shown, number, time},
+    text::{Foreign, Shown, size, time},
     tui::{state::hosts::display_name, widgets::theme::Tone},
 };
 
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'static str, Tone, String) {
     let facts = match &look.facts {
         Ok(facts) => facts,
-        Err(trouble) => return ("✖", Tone::Bad, trouble.sentence()),
+        Err(error) => return ("✖", Tone::Bad, error.sentence()),
     };
     let mine = |row: Option<usize>| row.is_none_or(|row| row == at);
     let errors: Vec<&str> = look.errors().filter(|p| mine(p.row)).map(|p| p.text.as_str()).collect();
@@ -27,7 +27,7 @@ pub(crate) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
     let Some(member) = plan.members.get(at) else { return ("", Tone::Plain, String::new()) };
     let mut words = vec![format!("ready, {}", who(facts))];
     if let Some(free) = look.place(&member.data_dir).and_then(|place| place.free) {
-        words.push(format!("{} free", number::size(free)));
+        words.push(format!("{} free", size::size(free)));
     }
     let warnings: Vec<&str> = look
         .problems
@@ -68,9 +68,9 @@ pub(crate) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
     let mut out = vec![format!("{host}: {}", names.join(", "))];
     let facts = match &look.facts {
         Ok(facts) => facts,
-        Err(trouble) => {
-            out.push(format!("  ✖ {}", trouble.sentence()));
-            out.extend(trouble.hint.lines().map(|line| format!("    {}", line.trim())));
+        Err(error) => {
+            out.push(format!("  ✖ {}", error.sentence()));
+            out.extend(error.hint.lines().map(|line| format!("    {}", line.trim())));
             return out;
         }
     };
@@ -116,7 +116,7 @@ fn place(look: &Look, column: Column, dir: &std::path::Path, now: i64) -> Option
         PlaceState::Closed => "permission denied".into(),
         PlaceState::File => "not a directory".into(),
     };
-    let free = place.free.map(|free| format!(", {} free on {}", number::size(free), place.mount)).unwrap_or_default();
+    let free = place.free.map(|free| format!(", {} free on {}", size::size(free), place.mount)).unwrap_or_default();
     let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
     Some(format!("  {}: {state}; {}{owner}{free}", dir.shown(), place.there.shown()))
 }
@@ -126,5 +126,5 @@ fn place(look: &Look, column: Column, dir: &std::path::Path, now: i64) -> Option
 pub(crate) fn size_and_age(look: &Look, dir: &std::path::Path, now: i64) -> Option<String> {
     let says = look.found.iter().find(|found| found.data_dir == dir)?.state.says()?;
     let age = says.written.map(|at| format!(", written {} ago", time::age(now.saturating_sub(at)))).unwrap_or_default();
-    Some(format!("{}{age}", number::size(says.database.bytes)))
+    Some(format!("{}{age}", size::size(says.database.bytes)))
 }

@@ -10,7 +10,7 @@ use crate::{
         quorum::scope::Belongs,
         render::start::{self, HostKnown, Known, Launch, StartFormat},
     },
-    text::time,
+    text::join,
     tui::state::model::Model,
 };
 
@@ -75,7 +75,7 @@ pub(in crate::tui) fn shown(model: &Model) -> Option<Shown> {
     Some(match start::page(plan, &command.member, form, &known(model)) {
         Ok(page) => Shown { text: page.start.clone(), copy: page.text(), notes: page.notes },
         Err(why) => {
-            let text = format!("# {}", time::sentence(&why));
+            let text = format!("# {}", join::sentence(&why));
             Shown { copy: text.clone(), text, notes: Vec::new() }
         }
     })

@@ -1,8 +1,8 @@
 //! What is between the plan and its start, and what is to be typed for it.
 
 use crate::{
-    domain::preflight::{old_cluster::Old, stop::RunningEtcd},
-    text::{Shown, time::sentence},
+    domain::{model::old_cluster::Old, preflight::stop::RunningEtcd},
+    text::{Shown, join::sentence},
     tui::{selectors::revision_bump::seen, state::model::Model},
 };
 

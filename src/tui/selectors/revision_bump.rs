@@ -2,15 +2,15 @@
 
 use crate::{
     domain::{
+        model::old_cluster::Old,
         model::revisions::Revisions,
-        preflight::old_cluster::Old,
         quorum::scope::Belongs,
         sources::{
             known_revisions,
             revision_bump::{self as bumps, Known, Proposal},
         },
     },
-    text::time,
+    text::{join, number},
     tui::state::model::Model,
 };
 
@@ -48,7 +48,7 @@ pub(in crate::tui) fn bump_words(model: &Model, typed: &str) -> String {
         Ok(0) => "0: the restored cluster starts at the snapshot's own revision.".into(),
         Ok(n) => {
             let from = model.snapshot.content().map_or(0, |c| c.revision);
-            format!("The restored cluster starts at {}.", time::thousands(i128::from(from) + i128::from(n)))
+            format!("The restored cluster starts at {}.", number::signed(i128::from(from) + i128::from(n)))
         }
     }
 }
@@ -77,7 +77,7 @@ pub(in crate::tui) fn revisions(model: &Model) -> Revisions {
 /// What members of the cluster that is meant answered, without those that may have been restored from the plan that
 /// this wizard was opened with. While it is not known which cluster is meant, all count.
 pub(in crate::tui) fn seen(model: &Model) -> Vec<crate::domain::model::observations::EndpointFacts> {
-    use crate::domain::{model::observations::Answer, preflight::old_cluster::may_be_of};
+    use crate::domain::model::{observations::Answer, old_cluster::may_be_of};
     let mut facts = model.detect.facts();
     let scope = model.detect.scope();
     facts.retain(|f| !matches!(&f.answer, Answer::Says(says) if scope.of_cluster(says.cluster_id) == Belongs::Other));
@@ -100,14 +100,14 @@ pub(in crate::tui) fn old(model: &Model, created: Option<i64>) -> Old {
 pub(in crate::tui) fn offer_words(model: &Model, bump: u64) -> Vec<String> {
     let Some(known) = known(model) else { return Vec::new() };
     let Proposal { revisions, why } = bumps::propose(&known);
-    let because = time::sentence(&capital(&why));
-    let other = time::thousands(other_bump(model));
+    let because = join::sentence(&capital(&why));
+    let other = number::signed(other_bump(model));
     let mut out = match (revisions, bump == revisions) {
-        (_, true) => vec![format!("{} is set: {because} x sets {other}.", time::thousands(revisions))],
+        (_, true) => vec![format!("{} is set: {because} x sets {other}.", number::signed(revisions))],
         (0, false) => vec![format!("No bump is needed: {because} x sets {other}.")],
-        (_, false) => vec![format!("{} is suggested: {because} x sets {other}.", time::thousands(revisions))],
+        (_, false) => vec![format!("{} is suggested: {because} x sets {other}.", number::signed(revisions))],
     };
-    out.extend(bumps::too_small(&known, bump).map(|words| time::sentence(&capital(&words))));
+    out.extend(bumps::too_small(&known, bump).map(|words| join::sentence(&capital(&words))));
     out
 }
 

@@ -9,7 +9,7 @@ use crate::{
             stop::RunningEtcd,
         },
     },
-    text::time,
+    text::join,
 };
 
 /// What is known of the hosts.
@@ -61,10 +61,10 @@ impl State {
         let bad: Vec<&Look> = self.looks.iter().filter(|look| !look.ready()).collect();
         let first = bad.first()?;
         let why = match &first.facts {
-            Err(trouble) => trouble.sentence(),
+            Err(error) => error.sentence(),
             Ok(_) => first.errors().map(|problem| problem.text.as_str()).collect::<Vec<_>>().join("; "),
         };
-        let why = time::sentence(&format!("{} is not ready: {why}", display_name(&first.host)));
+        let why = join::sentence(&format!("{} is not ready: {why}", display_name(&first.host)));
         Some(match bad.len() - 1 {
             0 => format!("{why} r checks again."),
             1 => format!("{why} 1 more host is not ready. r checks again."),

@@ -178,18 +178,18 @@ impl State {
     }
 
     /// Why a member is not further, where its host or itself failed.
-    pub fn trouble<'a>(&'a self, row: &'a Row) -> Option<&'a Error> {
+    pub fn error<'a>(&'a self, row: &'a Row) -> Option<&'a Error> {
         match (&row.stand, self.host_of(row).map(|host| &host.at)) {
-            (RowState::Failed(trouble), _) => Some(trouble),
+            (RowState::Failed(error), _) => Some(error),
             (RowState::Placed(_) | RowState::Out(_) | RowState::Discarded, _) => None,
             // A host ends with the failure of a member, which is no other member's.
-            (_, Some(At::Failed(trouble))) => (!self.is_members(trouble)).then_some(trouble),
+            (_, Some(At::Failed(error))) => (!self.is_members(error)).then_some(error),
             _ => None,
         }
     }
 
-    fn is_members(&self, trouble: &Error) -> bool {
-        self.rows.iter().any(|row| matches!(&row.stand, RowState::Failed(own) if own == trouble))
+    fn is_members(&self, error: &Error) -> bool {
+        self.rows.iter().any(|row| matches!(&row.stand, RowState::Failed(own) if own == error))
     }
 
     pub(in crate::tui) fn can_be_taken_back(&self) -> bool {

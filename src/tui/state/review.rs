@@ -47,7 +47,7 @@ pub struct Fences {
     /// What follows from it.
     pub found: Vec<Blocker>,
     /// The texts that were typed.
-    pub lifted: Vec<String>,
+    pub overridden: Vec<String>,
     /// Why, for each of them.
     pub reasons: Vec<String>,
 }
@@ -55,11 +55,11 @@ pub struct Fences {
 impl Fences {
     /// The first that is in the way.
     pub(in crate::tui) fn in_the_way(&self) -> Option<&Blocker> {
-        self.found.iter().find(|fence| fence.blocks(&self.lifted))
+        self.found.iter().find(|fence| fence.blocks(&self.overridden))
     }
 
     /// The texts that were typed, each with its reason.
     pub fn overrides(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.lifted.iter().zip(&self.reasons)
+        self.overridden.iter().zip(&self.reasons)
     }
 }

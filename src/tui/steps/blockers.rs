@@ -29,7 +29,7 @@ pub(super) fn orders(model: &Model, plan: &Plan, until: Goal, first: bool) -> Or
         until,
         old: old(model),
         consent: if until == Goal::Undone { shown() } else { model.review.consent.clone() },
-        lifted: fences.lifted.clone(),
+        overridden: fences.overridden.clone(),
         reason: fences.reasons.join("; "),
         decisions: if first { decisions(model) } else { Vec::new() },
         journal: journal::of_plan(&model.options.journals, plan),
@@ -61,8 +61,8 @@ pub(super) fn on_blockers(model: &mut Model, found: Vec<Blocker>) {
     // What was typed counts for what it was typed for.
     let kept = fences.overrides().filter(|(text, _)| found.iter().any(|f| f.typed.as_ref() == Some(text)));
     let kept = kept.map(|(text, reason)| (text.clone(), reason.clone()));
-    let (lifted, reasons): (Vec<String>, Vec<String>) = kept.unzip();
-    (fences.found, fences.lifted, fences.reasons) = (found, lifted, reasons);
+    let (overridden, reasons): (Vec<String>, Vec<String>) = kept.unzip();
+    (fences.found, fences.overridden, fences.reasons) = (found, overridden, reasons);
     note_asked(model);
 }
 
@@ -114,7 +114,7 @@ pub(in crate::tui) fn lift_for(model: &mut Model, typed: String, reason: &str) -
     if reason.is_empty() {
         return Err("A one-line reason is needed; it is recorded in the journal.".into());
     }
-    model.review.fences.lifted.push(typed);
+    model.review.fences.overridden.push(typed);
     model.review.fences.reasons.push(reason.to_string());
     Ok(open_next(model))
 }

@@ -11,7 +11,7 @@ use crate::{
         model::{host_address, plan::Plan},
         preflight::host_report::{Look, Running},
     },
-    text::phrase::plural,
+    text::number::plural,
     tui::{
         selectors::members::draft,
         state::{messages::Effect, model::Model, step::Step},

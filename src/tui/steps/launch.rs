@@ -7,7 +7,7 @@ use crate::{
         runbook,
         start::{self, StartFormat},
     },
-    text::time,
+    text::join,
     tui::{
         keymap::moved,
         selectors::launch::{commands, form, known, shown},
@@ -32,7 +32,7 @@ fn sheet(model: &Model) -> Option<String> {
     }
     let page = |name: &str| match start::page(plan, name, form, &known) {
         Ok(page) => page.text(),
-        Err(why) => format!("# {name}: {}\n", time::sentence(&why)),
+        Err(why) => format!("# {name}: {}\n", join::sentence(&why)),
     };
     Some(plan.members.iter().map(|m| page(&m.name)).collect::<Vec<_>>().join("\n"))
 }

@@ -81,7 +81,7 @@ pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<St
     }
     let offer = match result {
         Ok(offers) => offers.into_iter().next(),
-        Err(trouble) => return model.say_error(&trouble),
+        Err(error) => return model.say_error(&error),
     };
     let Some(offer) = offer else { return };
     let member = offer.member.clone();
@@ -122,7 +122,7 @@ pub(in crate::tui) fn started(model: &mut Model, id: u64, result: Outcome<String
     let Some((_, name)) = state.starting.take_if(|(starting, _)| *starting == id) else { return Vec::new() };
     match result {
         Ok(words) => state.ends(&name, words, Tone::Good),
-        Err(trouble) => state.ends(&name, format!("{name}: {}: {}", trouble.what, trouble.why), Tone::Bad),
+        Err(error) => state.ends(&name, format!("{name}: {}: {}", error.what, error.why), Tone::Bad),
     }
     leave_when_safe(model)
 }

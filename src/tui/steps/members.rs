@@ -20,7 +20,7 @@ use crate::{
         quorum::scope::{self, Belongs},
     },
     etcd::version::Minor,
-    text::{Foreign, phrase::all},
+    text::{Foreign, join::all},
     tui::{
         keymap::moved,
         selectors::{

@@ -35,7 +35,7 @@ pub(in crate::tui) fn begin(model: &mut Model) -> Vec<Effect> {
 /// Starts a dry run of the reviewed plan.
 pub(in crate::tui) fn rehearse(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.review.plan.clone() else { return Vec::new() };
-    run(model, plan, Goal::Rehearsed, false)
+    run(model, plan, Goal::DryRun, false)
 }
 
 /// Shows a plan whose rollback was interrupted.
@@ -105,7 +105,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     let working = |what: &str| Err(format!("{what} waits until the current run has ended; c stops it."));
     match action {
         Action::Next if state.running() => Err("Next waits for the members that are being restored.".into()),
-        Action::Next if state.until == Some(Goal::Rehearsed) => {
+        Action::Next if state.until == Some(Goal::DryRun) => {
             Err("That was a dry run. Esc goes back to Review, where the label starts the restore.".into())
         }
         Action::Next if state.until == Some(Goal::Undone) => {
@@ -127,7 +127,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
         Action::Retry if !state.begun() => Err("There is nothing to resume; Esc goes back to Review.".into()),
         Action::Undo if state.running() => working("Rolling back"),
         Action::Undo if !state.can_be_taken_back() => Err("Nothing of this plan is installed or built.".into()),
-        Action::Details => match selected(model).and_then(|row| state.trouble(row)) {
+        Action::Details => match selected(model).and_then(|row| state.error(row)) {
             Some(_) => Ok(()),
             None => Err("Nothing went wrong with the selected member.".into()),
         },

@@ -11,7 +11,7 @@ use crate::{
         resume::{self, Unfinished, Unverified},
     },
     system::journal::Record,
-    text::time,
+    text::join,
     tui::{
         state::{
             messages::Effect,
@@ -53,9 +53,9 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, found: Vec<(PathBuf, Res
                 let open = resume::standing(&records).filter(|run| run.placement == Placement::OnHosts);
                 runs.extend(open.map(|run| (path, run)));
             }
-            Err(trouble) => {
-                let words = format!("{}: {}", trouble.what, trouble.why);
-                model.say(Tone::Warn, time::sentence(&words));
+            Err(error) => {
+                let words = format!("{}: {}", error.what, error.why);
+                model.say(Tone::Warn, join::sentence(&words));
             }
         }
     }
@@ -97,8 +97,8 @@ pub(in crate::tui) fn go_on(model: &mut Model) -> Vec<Effect> {
         Some(Left::Resume(_, run)) => {
             let run = run.clone();
             match run.goal() {
-                Err(trouble) => {
-                    model.say_error(&trouble);
+                Err(error) => {
+                    model.say_error(&error);
                     Vec::new()
                 }
                 Ok(_) if !run.undoes() => review::go_on(model, run.plan),

@@ -75,7 +75,7 @@ pub(in crate::tui) fn journaled(model: &mut Model, found: &[(PathBuf, Outcome<Ve
     let mut sources: Vec<Journaled> = Vec::new();
     for records in found.iter().filter_map(|(_, records)| records.as_ref().ok()) {
         let Some(plan) = resume::last_plan(records) else { continue };
-        let place = |text: &str| crate::domain::members::url::place(text).unwrap_or_else(|| (text.to_string(), 0));
+        let place = |text: &str| crate::domain::model::url::place(text).unwrap_or_else(|| (text.to_string(), 0));
         let urls: Vec<_> = plan.members.iter().flat_map(|m| &m.client_urls).map(|url| place(url)).collect();
         let at_endpoint = endpoints.iter().any(|endpoint| urls.contains(&place(endpoint)));
         let same_label = model.label_settled && model.label == plan.label;
@@ -163,8 +163,8 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, result: Outcome<Vec<File
                 }
             }
         }
-        Err(trouble) => {
-            let text = trouble.on_one_line();
+        Err(error) => {
+            let text = error.on_one_line();
             let journaled = model.snapshot.journaled.iter().find(|j| j.path == place);
             model.snapshot.unsearched.push(match journaled {
                 Some(j) => format!("Plan {} was made from revision {}: {text}", j.plan, j.revision),
@@ -293,7 +293,7 @@ pub(in crate::tui) fn compared(model: &mut Model, id: u64, result: Outcome<(Diff
             model.snapshot.compared.push(Compared { newer, older, difference });
         }
         Err(Error { kind: ErrorKind::Stopped, .. }) => model.say(Tone::Warn, "Comparing was stopped."),
-        Err(trouble) => model.say_error(&trouble),
+        Err(error) => model.say_error(&error),
     }
 }
 
@@ -312,9 +312,9 @@ pub(in crate::tui) fn stepped(model: &mut Model, id: u64, progress: Progress) {
 
 pub(in crate::tui) fn inspected(model: &mut Model, id: u64, result: Outcome<FileFacts>) -> Vec<Effect> {
     let Some(work) = model.snapshot.reading.take_if(|w| w.id == id) else { return Vec::new() };
-    let facts = result.unwrap_or_else(|trouble| {
+    let facts = result.unwrap_or_else(|error| {
         let old = model.snapshot.file(&work.path).cloned();
-        let broken = Health::Broken(trouble.on_one_line());
+        let broken = Health::Broken(error.on_one_line());
         match old {
             Some(file) => FileFacts { health: broken, content: None, ..file },
             None => FileFacts { path: work.path.clone(), bytes: 0, modified: None, health: broken, content: None },
@@ -373,7 +373,7 @@ pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFact
         Err(Error { kind: ErrorKind::Stopped, .. }) => {
             model.say(Tone::Warn, "Saving was stopped; what was received is removed.");
         }
-        Err(trouble) => model.say_error(&trouble),
+        Err(error) => model.say_error(&error),
     }
     let mut effects = leave_when_safe(model);
     effects.extend(read_next(model));

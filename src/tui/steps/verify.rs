@@ -68,7 +68,7 @@ pub(in crate::tui) fn verified(model: &mut Model, id: u64, result: Outcomes<Box<
                 model.say(Tone::Good, "The key was put, read and deleted.");
             }
         }
-        Err(trouble) => model.say_error(&trouble),
+        Err(error) => model.say_error(&error),
     }
     leave_when_safe(model)
 }

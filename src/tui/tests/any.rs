@@ -60,7 +60,7 @@ fn any_key() -> impl Strategy<Value = KeyEvent> {
 
 /// What the world answers to an effect: luck decides how.
 fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
-    let trouble =
+    let error =
         || Error::new(if luck.is_multiple_of(2) { ErrorKind::Failed } else { ErrorKind::Stopped }, "it did not go");
     let good = luck > 80;
     let progress = Progress { phase: Phase::Copy, done: u64::from(luck) * 1000, total: u64::from(luck) * 700 };
@@ -80,7 +80,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         Effect::LookAround { id, .. } => vec![Msg::LookedAround { id: *id, around: Default::default() }],
         Effect::Find { id, .. } => {
             let files = ["a.db", "b.db", "m1/member/snap/db"].map(|name| file(name, Health::Unread)).to_vec();
-            vec![Msg::Found { id: *id, result: if luck > 20 { Ok(files) } else { Err(trouble()) } }]
+            vec![Msg::Found { id: *id, result: if luck > 20 { Ok(files) } else { Err(error()) } }]
         }
         Effect::Inspect { id, path } => {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -100,20 +100,20 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         }
         Effect::Relate { id, .. } => {
             let result = if good { Ok(History::Same { rows: 1, until: 90 }) } else { Ok(History::Parts { at: 3 }) };
-            vec![Msg::Related { id: *id, result: if luck > 20 { result } else { Err(trouble()) } }]
+            vec![Msg::Related { id: *id, result: if luck > 20 { result } else { Err(error()) } }]
         }
         Effect::Compare { id, .. } => {
             let history = History::Same { rows: 1, until: 90 };
             let difference =
                 Difference { history, newer: 90, older: 80, seconds: None, lost: [("pods".into(), 2)].into(), back: 1 };
-            let result = if good { Ok((difference, luck.is_multiple_of(2))) } else { Err(trouble()) };
+            let result = if good { Ok((difference, luck.is_multiple_of(2))) } else { Err(error()) };
             vec![Msg::Stepped { id: *id, progress }, Msg::Compared { id: *id, result }]
         }
         Effect::Save { id, into, .. } => {
             let facts = FileFacts { path: into.clone(), ..file("x", Health::Verified) };
             vec![
                 Msg::Stepped { id: *id, progress },
-                Msg::Saved { id: *id, result: if good { Ok(facts) } else { Err(trouble()) } },
+                Msg::Saved { id: *id, result: if good { Ok(facts) } else { Err(error()) } },
             ]
         }
         Effect::Apply { id, plan, orders } => {
@@ -125,7 +125,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
                     (true, Goal::Undone, _) => HostEvent::Undone(name.clone(), Vec::new()),
                     (true, ..) => HostEvent::Discarded(name.clone()),
                     (false, _, true) => runs(plan),
-                    (false, ..) => failed(name, &trouble()),
+                    (false, ..) => failed(name, &error()),
                 });
             }
             // Some are refused before anything was done.
@@ -133,7 +133,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
             let told =
                 |event| Msg::Told { id: *id, told: Box::new(events::ExecutionEvent::Host("local".into(), event)) };
             let mut out: Vec<Msg> = events.into_iter().map(told).collect();
-            out.push(Msg::ApplyEnded { id: *id, result: if good { Ok(()) } else { Err(trouble()) } });
+            out.push(Msg::ApplyEnded { id: *id, result: if good { Ok(()) } else { Err(error()) } });
             out
         }
         Effect::LookAtHosts { id, plan, .. } => {
@@ -142,7 +142,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
             for (host, members) in hosts::groups(plan, &names) {
                 let mut look = ready(plan, &host, &members);
                 match luck % 4 {
-                    0 if !good => look.facts = Err(trouble()),
+                    0 if !good => look.facts = Err(error()),
                     1 => {
                         let HostEvent::Runs(halt, member) = runs(plan) else { continue };
                         look.runs.push(Running { halt, member });
@@ -161,7 +161,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         }
         Effect::Journals { id, .. } => vec![Msg::Journals { id: *id, found: journals(luck) }],
         Effect::Write { id, path, .. } => {
-            vec![Msg::Written { id: *id, path: path.clone(), result: if good { Ok(()) } else { Err(trouble()) } }]
+            vec![Msg::Written { id: *id, path: path.clone(), result: if good { Ok(()) } else { Err(error()) } }]
         }
         Effect::Fences { id, .. } => {
             let fence = crate::tui::tests::fence();
@@ -170,14 +170,14 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         }
         Effect::Verify { id, plan, .. } => {
             let proof = Box::new(check(plan, &tests::good(plan), &Queried::Not));
-            let result = if good { Ok(proof.clone()) } else { Err(trouble()) };
+            let result = if good { Ok(proof.clone()) } else { Err(error()) };
             vec![Msg::Seen { id: *id, proof }, Msg::Verified { id: *id, result }]
         }
         Effect::Certificates { id, .. } => vec![Msg::Certificates { id: *id, seen: Default::default() }],
         Effect::Fresh { id } => vec![Msg::Fresh { id: *id, now: 2, fresh: "beef".into() }],
         Effect::KnowHosts { id, plan, .. } => {
             let known = |m: &Member| HostKnown { host: m.host.clone(), adopt: good, ..HostKnown::default() };
-            let troubles = if good { Vec::new() } else { vec![(plan.members[0].host.clone(), trouble())] };
+            let troubles = if good { Vec::new() } else { vec![(plan.members[0].host.clone(), error())] };
             vec![Msg::HostsKnown { id: *id, hosts: plan.members.iter().map(known).collect(), troubles }]
         }
         Effect::Offer { id, name, .. } => {
@@ -187,10 +187,10 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
                 _ => Err("no unit there starts an etcd on it".to_string()),
             };
             let offer = start::StartOption { host: "local".into(), member: name.clone(), how };
-            vec![Msg::Offered { id: *id, result: if luck > 20 { Ok(vec![offer]) } else { Err(trouble()) } }]
+            vec![Msg::Offered { id: *id, result: if luck > 20 { Ok(vec![offer]) } else { Err(error()) } }]
         }
         Effect::Start { id, name, .. } => {
-            vec![Msg::Started { id: *id, result: if good { Ok(format!("{name}: started")) } else { Err(trouble()) } }]
+            vec![Msg::Started { id: *id, result: if good { Ok(format!("{name}: started")) } else { Err(error()) } }]
         }
         Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Note | Effect::Suspend | Effect::Quit => Vec::new(),
     }
@@ -301,10 +301,10 @@ proptest! {
                     if let Effect::Apply { plan, orders, .. } = &effect {
                         let first = !orders.decisions.is_empty();
                         let fences = &model.review.fences;
-                        prop_assert!(!first || !fences.found.iter().any(|f| f.blocks(&orders.lifted)), "a fence stands");
+                        prop_assert!(!first || !fences.found.iter().any(|f| f.blocks(&orders.overridden)), "a fence stands");
                         let agreed = model.hosts.halts().iter().all(|halt| orders.consent.contains(halt));
                         prop_assert!(!first || agreed, "an etcd would be stopped that nobody agreed to");
-                        let rehearsal = orders.until == Goal::Rehearsed;
+                        let rehearsal = orders.until == Goal::DryRun;
                         prop_assert!(rehearsal || confirmed.contains(&plan.short_id()), "nobody confirmed {orders:?}");
                     }
                     asked.push_back(effect);

@@ -173,7 +173,7 @@ fn a_dry_run_names_the_remaining_blockers() {
         for name in ["m1", "m2", "m3"] {
             hear(&mut model, *id, "c", HostEvent::Discarded(name.into()));
         }
-        send(&mut model, Msg::Told { id: *id, told: Box::new(ExecutionEvent::Fences(fences)) });
+        send(&mut model, Msg::Told { id: *id, told: Box::new(ExecutionEvent::Blockers(fences)) });
         send(&mut model, Msg::ApplyEnded { id: *id, result: Ok(()) });
         screen(&model, 100, 30)
     };
@@ -276,16 +276,16 @@ fn findings_of_a_run_appear_on_review() {
     assert_eq!(model.overlay, Some(Overlay::Rehearse));
     let effects = press(&mut model, Char('y'));
     let [Effect::Apply { id, orders, .. }] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((orders.until, orders.decisions.len()), (Goal::Rehearsed, 0));
+    assert_eq!((orders.until, orders.decisions.len()), (Goal::DryRun, 0));
     use crate::engine::install::MemberState;
-    hear(&mut model, *id, "c", HostEvent::Standing("m3".into(), MemberState::Nothing));
+    hear(&mut model, *id, "c", HostEvent::MemberState("m3".into(), MemberState::Nothing));
     hear(&mut model, *id, "c", HostEvent::Runs(halt(7), None));
     for name in ["m1", "m2", "m3"] {
         hear(&mut model, *id, "c", HostEvent::Discarded(name.into()));
     }
     send(
         &mut model,
-        Msg::Told { id: *id, told: Box::new(ExecutionEvent::Barrier("1 client URL was asked again".into())) },
+        Msg::Told { id: *id, told: Box::new(ExecutionEvent::FinalCheck("1 client URL was asked again".into())) },
     );
     send(&mut model, Msg::ApplyEnded { id: *id, result: Ok(()) });
     let shown = [("a dry run that found an etcd", screen(&model, 100, 30))];

@@ -50,7 +50,7 @@ fn an_answering_old_member_blocks_until_overridden() {
     assert_eq!(ask(&model), Some(Ask::Reason("m2@10.0.0.2".into())), "why is asked, too");
     press(&mut model, KeyCode::Enter);
     assert!(refused(&model) && ask(&model) == Some(Ask::Reason("m2@10.0.0.2".into())), "{}", said(&model));
-    assert_eq!(model.review.fences.lifted, [""; 0]);
+    assert_eq!(model.review.fences.overridden, [""; 0]);
     type_in(&mut model, "its host is off the net");
     press(&mut model, KeyCode::Enter);
     assert_eq!(ask(&model), Some(Ask::Override("/old".into())), "one text lifts one fence");
@@ -64,7 +64,7 @@ fn an_answering_old_member_blocks_until_overridden() {
     type_in(&mut model, "prod");
     let effects = press(&mut model, KeyCode::Enter);
     let [Effect::Apply { orders, .. }] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!(orders.lifted, ["m2@10.0.0.2", "/old"]);
+    assert_eq!(orders.overridden, ["m2@10.0.0.2", "/old"]);
     assert_eq!(orders.reason, "its host is off the net; so it is");
     assert!(orders.journal.to_string_lossy().starts_with("/state/plan-"), "{orders:?}");
     let told: Vec<&str> = orders.decisions.iter().map(|(text, _)| text.as_str()).collect();
@@ -74,7 +74,7 @@ fn an_answering_old_member_blocks_until_overridden() {
 #[test]
 fn a_returned_member_leads_back_to_review() {
     let (mut model, id, _) = begun();
-    let found = ExecutionEvent::Fences(vec![fence()]);
+    let found = ExecutionEvent::Blockers(vec![fence()]);
     send(&mut model, Msg::Told { id, told: Box::new(found) });
     let answers = Error::new(ErrorKind::Refused, "m2 of the old cluster still answers on 10.0.0.2");
     let effects = send(&mut model, Msg::ApplyEnded { id, result: Err(answers.clone()) });

@@ -4,11 +4,10 @@
 use crate::{
     domain::{
         model::observations::{Answer, EndpointFacts, Hashed, MemberStatus, OwnHealth, Read, Source},
-        quorum::{scope::Belongs, verdict::QuorumVerdict},
-        sources::newest_dir,
+        quorum::{newest_dir, scope::Belongs, verdict::QuorumVerdict},
     },
     etcd::membership::Id,
-    text::{Shown, columns, number, time},
+    text::{Shown, columns, join, number, size},
     tui::{
         state::{
             detect::{Asked, State},
@@ -37,7 +36,7 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     let finding = model.detect.finding();
     if !finding.rule.is_empty() {
         lines.push(String::new());
-        lines.push(format!("The rule: {}", time::sentence(&finding.rule)));
+        lines.push(format!("The rule: {}", join::sentence(&finding.rule)));
     }
     (format!("{}  {}", model.detect.name(&row.facts), row.facts.endpoint), lines)
 }
@@ -71,19 +70,19 @@ fn said(state: &State, says: &MemberStatus, lines: &mut Vec<String>) {
     let applied = if says.raft_applied == 0 || says.raft_applied == says.raft_index {
         String::new()
     } else {
-        format!(" ({} applied)", time::thousands(says.raft_applied))
+        format!(" ({} applied)", number::signed(says.raft_applied))
     };
     lines.push(format!(
         "revision {}   term {}   index {}{applied}",
-        time::thousands(says.revision),
+        number::signed(says.revision),
         says.raft_term,
-        time::thousands(says.raft_index)
+        number::signed(says.raft_index)
     ));
     lines.push(format!(
         "{}   database {}, {} in use",
         says.leader_words(),
         database(says),
-        number::size(says.db_bytes_in_use)
+        size::size(says.db_bytes_in_use)
     ));
     lines.push(format!("alarms: {}   HashKV: {}", alarms(state, says), hash_words(&says.hash)));
     match &says.read {
@@ -155,15 +154,15 @@ fn hash_words(hash: &Hashed) -> String {
         Hashed::Failed(why) | Hashed::Compacted(why) => why.to_string(),
         Hashed::Says { hash, revision, compacted } => {
             let compacted =
-                if *compacted > 0 { format!(" (compacted {})", time::thousands(*compacted)) } else { String::new() };
-            format!("{hash:08x} at revision {}{compacted}", time::thousands(*revision))
+                if *compacted > 0 { format!(" (compacted {})", number::signed(*compacted)) } else { String::new() };
+            format!("{hash:08x} at revision {}{compacted}", number::signed(*revision))
         }
     }
 }
 
 fn database(says: &MemberStatus) -> String {
-    let quota = says.quota_bytes.map_or_else(String::new, |q| format!(" of {} quota", number::size(q)));
-    format!("{}{quota}", number::size(says.db_bytes))
+    let quota = says.quota_bytes.map_or_else(String::new, |q| format!(" of {} quota", size::size(q)));
+    format!("{}{quota}", size::size(says.db_bytes))
 }
 
 /// How a verdict is marked.
@@ -207,7 +206,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     let finding = state.finding();
     let (glyph, tone) = mark(finding.verdict);
-    page.sentence(glyph, &time::sentence(&finding.sentence), tone, 4);
+    page.sentence(glyph, &join::sentence(&finding.sentence), tone, 4);
     if let Some(words) = scope.sentence() {
         page.sentence(" ! ", &format!("{words} c chooses one."), Tone::Warn, 3);
     }
@@ -243,7 +242,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     if !finding.rule.is_empty() && page.left() > 1 {
         page.gap();
-        page.sentence("   ", &format!("The rule: {}", time::sentence(&finding.rule)), Tone::Faint, 2);
+        page.sentence("   ", &format!("The rule: {}", join::sentence(&finding.rule)), Tone::Faint, 2);
     }
     let Some(row) = state.rows.get(state.at) else { return };
     page.more(&format!("Answer of {}:", state.name(&row.facts)), &about(state, row));
@@ -270,8 +269,8 @@ fn cells(model: &Model, row: &Asked) -> Vec<Spot> {
             }
             [
                 (says.leader_words(), tone),
-                plain(time::thousands(says.revision)),
-                plain(format!("{} / {}", says.raft_term, time::thousands(says.raft_index))),
+                plain(number::signed(says.revision)),
+                plain(format!("{} / {}", says.raft_term, number::signed(says.raft_index))),
             ]
         }
     };
@@ -293,7 +292,7 @@ fn selected(model: &Model, facts: &EndpointFacts, page: &mut Page<'_>) {
         }
         Answer::Says(says) => {
             let hash = match &says.hash {
-                Hashed::Says { hash, revision, .. } => format!(", HashKV {hash:08x} at {}", time::thousands(*revision)),
+                Hashed::Says { hash, revision, .. } => format!(", HashKV {hash:08x} at {}", number::signed(*revision)),
                 _ => String::new(),
             };
             let complaints = if says.errors.is_empty() { "no errors".to_string() } else { says.errors.join("; ") };

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{model::host_address, render::start::StartFormat},
-    text::time,
+    text::join,
     tui::{
         selectors::launch::{commands, form, selected, shown},
         state::model::Model,
@@ -56,7 +56,7 @@ pub(in crate::tui) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     lines.push(Vec::new());
     for note in &shown.notes {
-        lines.extend(page.flow(" · ", &time::sentence(note), Tone::Plain, 6));
+        lines.extend(page.flow(" · ", &join::sentence(note), Tone::Plain, 6));
     }
     let keep = "y copies this to the terminal's clipboard, w saves the commands of all members, p saves the runbook. \
                 The commands are also printed when you quit.";
@@ -73,7 +73,7 @@ pub(in crate::tui) fn details(model: &Model) -> (String, Vec<String>) {
     let (Some(launch), Some(shown)) = (list.get(model.launch.at), shown(model)) else {
         return (String::new(), Vec::new());
     };
-    let mut lines: Vec<String> = shown.notes.iter().map(|n| format!("· {}", time::sentence(n))).collect();
+    let mut lines: Vec<String> = shown.notes.iter().map(|n| format!("· {}", join::sentence(n))).collect();
     lines.push(String::new());
     lines.push("On one line:".into());
     lines.push(launch.command.clone());
@@ -97,7 +97,7 @@ fn words(model: &Model) -> Option<(String, Tone)> {
         ));
     }
     if let Some((_, words, tone)) = state.ended.iter().find(|(name, ..)| *name == member.name) {
-        return Some((time::sentence(words), *tone));
+        return Some((join::sentence(words), *tone));
     }
     if host_address::is_local(&member.host) {
         return None;
@@ -106,7 +106,7 @@ fn words(model: &Model) -> Option<(String, Tone)> {
         let words = "Asking the hosts for their addresses and how their etcds were started before.";
         return Some((words.into(), Tone::Faint));
     }
-    let (_, trouble) = state.troubles.iter().find(|(host, _)| host.is_empty() || *host == member.host)?;
-    let words = format!("It is not known how its etcd was started before: {}", trouble.what);
-    Some((time::sentence(&words), Tone::Warn))
+    let (_, error) = state.troubles.iter().find(|(host, _)| host.is_empty() || *host == member.host)?;
+    let words = format!("It is not known how its etcd was started before: {}", error.what);
+    Some((join::sentence(&words), Tone::Warn))
 }

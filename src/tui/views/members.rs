@@ -9,7 +9,11 @@ use crate::{
         cell::{Origin, Row},
         table::{self, Column, Problem, Severity},
     },
-    text::{columns, phrase::all, time},
+    text::{
+        columns,
+        join::{self, all},
+        number,
+    },
     tui::{
         selectors::{
             hosts,
@@ -37,7 +41,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     for problem in problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Error) {
         // Of the whole only the token's IDs can be overridden, on Review.
         let (key, most) = if problem.lift.is_some() { ("; g makes one", 3) } else { ("", 2) };
-        below.extend(page.flow(" ✖ ", &time::sentence(&format!("{}{key}", problem.text)), Tone::Bad, most));
+        below.extend(page.flow(" ✖ ", &join::sentence(&format!("{}{key}", problem.text)), Tone::Bad, most));
     }
     let warnings = problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Warning).count();
     if warnings > 0 {
@@ -122,7 +126,7 @@ fn intro(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>
     };
     page.sentence(" ", &format!("{filled}{differ} {found}"), Tone::Strong, 2);
     for note in &model.members.notes {
-        page.sentence(" ! ", &time::sentence(note), Tone::Warn, 2);
+        page.sentence(" ! ", &join::sentence(note), Tone::Warn, 2);
     }
 }
 
@@ -312,7 +316,7 @@ fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut P
         ),
         Choice::Bump => (
             "bump revision",
-            time::thousands(draft.bump_revision),
+            number::signed(draft.bump_revision),
             match proposal(model).is_some_and(|p| p.revisions > 0 && draft.bump_revision == 0) {
                 true => "revisions skipped; a bump is suggested: press x",
                 false => "revisions skipped",
@@ -385,6 +389,6 @@ fn waits(draft: &Draft, problems: &[Problem], page: &Page<'_>) -> Vec<Vec<Span<'
         let words = format!("{members} members, {} needed for quorum. Press n for Review.", members / 2 + 1);
         page.flow(" ✔ ", &words, Tone::Good, 2)
     } else {
-        page.flow(" ", &time::sentence(&format!("Next waits for: {}", waits.join("; "))), Tone::Strong, 2)
+        page.flow(" ", &join::sentence(&format!("Next waits for: {}", waits.join("; "))), Tone::Strong, 2)
     }
 }

@@ -7,8 +7,9 @@ use crate::{
         sources::ranking::{SourceKind, SourceState},
     },
     text::{
-        number::{self, thousands},
-        time::{self, sentence},
+        join::{self, sentence},
+        number::thousands,
+        size,
     },
     tui::{selectors::snapshot::selected, state::model::Model},
 };
@@ -48,13 +49,10 @@ pub(in crate::tui) fn paste_words(model: &Model) -> (String, Vec<String>) {
         .filter(|name| !name.is_empty() && !known(name))
         .collect();
     lines.push(String::new());
-    lines.extend(notes.iter().map(|note| format!("! {}", time::sentence(note))));
+    lines.extend(notes.iter().map(|note| format!("! {}", join::sentence(note))));
     if !gone.is_empty() {
         let verb = if gone.len() == 1 { "is" } else { "are" };
-        lines.push(format!(
-            "! {} {verb} not in it and will be removed from the table.",
-            crate::text::phrase::all(&gone)
-        ));
+        lines.push(format!("! {} {verb} not in it and will be removed from the table.", crate::text::join::all(&gone)));
     }
     lines.push("Other known values of a member are kept. u undoes the change.".into());
     (title, lines)
@@ -113,7 +111,7 @@ pub(in crate::tui) fn dry_run_words(model: &Model) -> Vec<String> {
         String::new(),
         format!(
             "It writes about {} in all ({} bytes for each member) and sends the snapshot to hosts that do not have it.",
-            number::size(bytes),
+            size::size(bytes),
             thousands(plan.source.bytes)
         ),
     ]

@@ -6,9 +6,10 @@ use crate::{
     error::{Error, ErrorKind, Remedy},
     execute::executor::Goal,
     text::{
-        Shown, number,
-        phrase::{all, plural},
-        time,
+        Shown,
+        join::all,
+        number::{self, plural},
+        size,
     },
     tui::{
         selectors::{
@@ -54,10 +55,10 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     page.gap();
     let Some(row) = selected(model) else { return };
     page.sentence(" ", &format!("{} on {}, in {}", row.name, row.host, row.dir), Tone::Strong, 2);
-    match state.trouble(row) {
-        Some(trouble) => {
-            page.sentence(" ✖ ", &trouble.sentence(), Tone::Bad, 3);
-            page.sentence("   ", advice(trouble).lines().next().unwrap_or_default(), Tone::Plain, 3);
+    match state.error(row) {
+        Some(error) => {
+            page.sentence(" ✖ ", &error.sentence(), Tone::Bad, 3);
+            page.sentence("   ", advice(error).lines().next().unwrap_or_default(), Tone::Plain, 3);
         }
         None => {
             for line in about(state, row) {
@@ -73,8 +74,8 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
 }
 
 /// What to do about a failure, the ways on by their keys here.
-fn advice(trouble: &Error) -> String {
-    trouble.advice(|way| match way {
+fn advice(error: &Error) -> String {
+    error.advice(|way| match way {
         Remedy::Resume => "t".into(),
         Remedy::Undo => "u".into(),
         Remedy::FinishOther => "`requorum resume JOURNAL` in a shell".into(),
@@ -104,8 +105,8 @@ fn sentence(model: &Model) -> (&'static str, Tone, String) {
         (Some(Goal::Undone), false, Some(_)) => {
             (" ✖ ", Tone::Bad, format!("Rollback is not complete: {placed} of {members} members are still installed."))
         }
-        (Some(Goal::Rehearsed), true, _) => (" ", Tone::Strong, format!("Dry run: {proven} of {members} verified.")),
-        (Some(Goal::Rehearsed), false, None) => {
+        (Some(Goal::DryRun), true, _) => (" ", Tone::Strong, format!("Dry run: {proven} of {members} verified.")),
+        (Some(Goal::DryRun), false, None) => {
             let can = if members == 1 { "the member can".to_string() } else { format!("all {members} members can") };
             let rest = "What was built is removed again. Esc goes back to Review.";
             match in_the_way(model) {
@@ -113,8 +114,8 @@ fn sentence(model: &Model) -> (&'static str, Tone, String) {
                 Some(what) => (" ! ", Tone::Warn, format!("Dry run complete: {can} be built. {what} {rest}")),
             }
         }
-        (Some(Goal::Rehearsed), false, Some(trouble)) => {
-            (" ✖ ", Tone::Bad, format!("The dry run did not finish: {}.", trouble.what))
+        (Some(Goal::DryRun), false, Some(error)) => {
+            (" ✖ ", Tone::Bad, format!("The dry run did not finish: {}.", error.what))
         }
         // until the run has ended, the next step waits
         (_, true, _) if state.complete() => {
@@ -146,8 +147,8 @@ fn untouched(state: &State) -> String {
     let whole = if members == 1 { "it is".to_string() } else { format!("all {members} are") };
     match (state.until, &state.barrier) {
         (Some(Goal::Undone), _) => "What was installed is kept under a dated name.".into(),
-        (Some(Goal::Rehearsed), None) => "Old data is untouched on every host. A dry run installs nothing.".into(),
-        (Some(Goal::Rehearsed), Some(text)) => format!("{}. Nothing was installed.", text),
+        (Some(Goal::DryRun), None) => "Old data is untouched on every host. A dry run installs nothing.".into(),
+        (Some(Goal::DryRun), Some(text)) => format!("{}. Nothing was installed.", text),
         (_, Some(text)) if state.placed() == 0 && !state.running() => {
             format!("{text}. Old data is untouched on every host.")
         }
@@ -172,7 +173,7 @@ fn before(state: &State) -> &'static str {
 /// What went over the wire, host by host.
 fn sent(state: &State) -> Option<String> {
     let each = state.hosts.iter().filter_map(|host| match host.snapshot.as_ref()? {
-        Arrived::Sent(sent) => Some(format!("{} {}", host.name, number::size(sent.packed))),
+        Arrived::Sent(sent) => Some(format!("{} {}", host.name, size::size(sent.packed))),
         Arrived::Had(_) if crate::domain::model::host_address::is_local(&host.name) => None,
         Arrived::Had(_) => Some(format!("{} had it", host.name)),
     });
@@ -198,10 +199,10 @@ fn phase(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
         ]
     };
     let one = |words: &str, tone| vec![(words.to_string(), tone)];
-    if let Some(trouble) = state.trouble(row) {
-        return match trouble.kind {
+    if let Some(error) = state.error(row) {
+        return match error.kind {
             ErrorKind::Stopped => one("! stopped", Tone::Warn),
-            _ => one(&format!("✖ {}", trouble.sentence()), Tone::Bad),
+            _ => one(&format!("✖ {}", error.sentence()), Tone::Bad),
         };
     }
     let here = state.host_of(row).map(|host| &host.at);
@@ -209,14 +210,14 @@ fn phase(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
         (_, Some(At::Halts(_))) => one("stopping what runs there", Tone::Strong),
         (RowState::Works(at), _) => meter(at.phase().words(), at),
         (RowState::Built(r), _) => vec![
-            (format!("✔ verified, {} keys", time::thousands(r.keys)), Tone::Good),
-            (number::size(r.bytes), Tone::Plain),
+            (format!("✔ verified, {} keys", number::signed(r.keys)), Tone::Good),
+            (size::size(r.bytes), Tone::Plain),
         ],
         (RowState::Moving, _) => one("! half installed", Tone::Warn),
         (RowState::Undoing, _) => one("! half rolled back", Tone::Warn),
         (RowState::Placed(swapped), _) => {
-            let keys = time::thousands(swapped.restored.keys);
-            vec![(format!("✔ installed, {keys} keys"), Tone::Good), (number::size(swapped.restored.bytes), Tone::Plain)]
+            let keys = number::signed(swapped.restored.keys);
+            vec![(format!("✔ installed, {keys} keys"), Tone::Good), (size::size(swapped.restored.bytes), Tone::Plain)]
         }
         (RowState::Out(_), _) => one("✔ rolled back", Tone::Good),
         (RowState::Discarded, _) => one("✔ can be built; removed", Tone::Good),
@@ -241,9 +242,9 @@ fn about(state: &State, row: &Row) -> Vec<String> {
             "member {}, cluster {}, revision {}, {} keys, {}",
             r.member_id,
             r.cluster_id,
-            time::thousands(r.revision),
-            time::thousands(r.keys),
-            number::size(r.bytes)
+            number::signed(r.revision),
+            number::signed(r.keys),
+            size::size(r.bytes)
         )
     };
     let went = |list: &[(std::path::PathBuf, std::path::PathBuf)]| -> Vec<String> {
@@ -269,12 +270,12 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     let state = &model.restore;
     let Some(row) = selected(model) else { return (String::new(), Vec::new()) };
     let mut lines = Vec::new();
-    if let Some(trouble) = state.trouble(row) {
-        lines.push(format!("{}.", trouble.what));
-        if !trouble.why.is_empty() {
-            lines.push(format!("Why: {}", trouble.why));
+    if let Some(error) = state.error(row) {
+        lines.push(format!("{}.", error.what));
+        if !error.why.is_empty() {
+            lines.push(format!("Why: {}", error.why));
         }
-        let advice = advice(trouble);
+        let advice = advice(error);
         if !advice.is_empty() {
             lines.push("What to do:".into());
             lines.extend(advice.lines().map(|line| format!("  {}", line.trim())));
@@ -295,8 +296,8 @@ fn log(host: &Host) -> Vec<String> {
     match &host.snapshot {
         Some(Arrived::Sent(sent)) => lines.push(format!(
             "  The snapshot was sent there once: {}, sent as {} on the wire.",
-            number::size(sent.bytes),
-            number::size(sent.packed)
+            size::size(sent.bytes),
+            size::size(sent.packed)
         )),
         Some(Arrived::Had(path)) => lines.push(format!("  The snapshot was already there: {}", path.shown())),
         None => {}

@@ -2,7 +2,7 @@
 
 use crate::{
     execute::resume::{Unfinished, Unverified},
-    text::{Shown, time},
+    text::{Shown, join},
     tui::state::{model::Model, resume::Left},
 };
 
@@ -48,7 +48,7 @@ fn restored(left: &Unverified) -> Vec<String> {
             .into(),
     ];
     if let Some((sentence, when)) = &left.seen {
-        lines.push(format!("Last verification {}, not passed: {}", at(when), time::sentence(sentence)));
+        lines.push(format!("Last verification {}, not passed: {}", at(when), join::sentence(sentence)));
     }
     lines.push(String::new());
     for member in &left.placed {
@@ -78,7 +78,7 @@ fn resumed(run: &Unfinished) -> Vec<String> {
     }
     lines.push(String::new());
     lines.push(match (run.goal(), run.undoes()) {
-        (Err(trouble), _) => time::sentence(&format!("{}: {}", trouble.what, trouble.why)),
+        (Err(error), _) => join::sentence(&format!("{}: {}", error.what, error.why)),
         (Ok(_), true) => "Resuming rolls its members back, after you type the label.".into(),
         (Ok(_), false) => {
             "Resuming checks every host again and continues from the first incomplete step. Nothing is done until you \

@@ -9,7 +9,7 @@ use crate::{
         preflight::blockers::{self, Blocker},
     },
     system::journal,
-    text::{Shown, time},
+    text::{Shown, join},
     tui::{
         keymap::is_key,
         selectors::{
@@ -29,8 +29,8 @@ impl Fences {
         }
         let again = format!("{again} asks again");
         let line = |fence: &Blocker| {
-            let what = time::sentence(&fence.sentence());
-            match (&fence.typed, fence.blocks(&self.lifted)) {
+            let what = join::sentence(&fence.sentence());
+            match (&fence.typed, fence.blocks(&self.overridden)) {
                 (_, true) => (" ✖ ", format!("{what} {}", fence.lift.words(&again)), Tone::Bad),
                 (Some(_), false) => (" ! ", format!("Overridden: {what}"), Tone::Warn),
                 (None, _) => (" ! ", format!("{what} {}", fence.lift.words(&again)), Tone::Warn),
@@ -42,7 +42,7 @@ impl Fences {
     /// What was asked, where nothing of it is in the way.
     fn summary(&self) -> Option<String> {
         (self.asking.is_none() && !self.seen.doors.is_empty() && self.in_the_way().is_none())
-            .then(|| time::sentence(&blockers::summary(&self.seen, &self.found, &self.lifted)))
+            .then(|| join::sentence(&blockers::summary(&self.seen, &self.found, &self.overridden)))
     }
 }
 
@@ -174,7 +174,7 @@ fn warnings(plan: &Plan, problems: &[Problem]) -> Vec<String> {
         .map(|(text, mut names)| {
             names.dedup();
             let who = if names.is_empty() { String::new() } else { format!("{}: ", names.join(", ")) };
-            time::sentence(&format!("{who}{text}"))
+            join::sentence(&format!("{who}{text}"))
         })
         .collect()
 }

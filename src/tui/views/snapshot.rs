@@ -9,7 +9,11 @@ use crate::{
             ranking::{Place, Source, SourceKind, SourceState},
         },
     },
-    text::{Shown, columns, number, phrase::natural, time},
+    text::{
+        Shown, columns,
+        join::{self, natural},
+        number, size, time,
+    },
     tui::{
         selectors::snapshot::selected,
         state::{model::Model, snapshot::Compared},
@@ -67,7 +71,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
             plan.plan,
             when.get(..16).unwrap_or(&when),
             plan.path.shown(),
-            time::thousands(plan.revision)
+            number::signed(plan.revision)
         );
         page.sentence(" ", &words, Tone::Plain, 2);
     }
@@ -173,12 +177,12 @@ fn cells(model: &Model, source: &Source) -> Vec<Spot> {
     let lossy = if source.loss.entries == Entries::None { Tone::Plain } else { Tone::Warn };
     vec![
         (format!("{}{}", if chosen { "✔ " } else { "" }, source.name), Tone::Plain),
-        or_dash(source.revision.map(time::thousands)),
+        or_dash(source.revision.map(number::signed)),
         match (source.revision, source.loss.entries) {
             (None, Entries::None | Entries::Unknown) => ("–".to_string(), Tone::Faint),
             _ => (source.loss.cell(), lossy),
         },
-        or_dash(bytes.map(number::size)),
+        or_dash(bytes.map(size::size)),
         or_dash(age),
         kinship(source),
         checks(model, source),
@@ -223,16 +227,16 @@ type StateCell = (&'static str, Tone, String);
 fn said(model: &Model, source: &Source) -> Vec<StateCell> {
     let mut out: Vec<StateCell> = Vec::new();
     match &source.standing {
-        SourceState::Broken(why) | SourceState::Unreadable(why) => out.push((" ✖ ", Tone::Bad, time::sentence(why))),
+        SourceState::Broken(why) | SourceState::Unreadable(why) => out.push((" ✖ ", Tone::Bad, join::sentence(why))),
         SourceState::Limited(damage) => {
             let agreed = matches!(&source.place, Place::File(path) if model.snapshot.agreed.contains(path));
             let asks = if agreed { "" } else { " Press Enter to decide whether to accept it." };
-            out.push((" ! ", Tone::Warn, format!("{}{asks}", time::sentence(&damage.why))));
+            out.push((" ! ", Tone::Warn, format!("{}{asks}", join::sentence(&damage.why))));
         }
         SourceState::Packed(why) => {
-            out.push((" ! ", Tone::Warn, format!("It was read and is intact, but {}", time::sentence(why))))
+            out.push((" ! ", Tone::Warn, format!("It was read and is intact, but {}", join::sentence(why))))
         }
-        SourceState::Held(why) => out.push((" ! ", Tone::Warn, format!("It cannot be used: {}", time::sentence(why)))),
+        SourceState::Held(why) => out.push((" ! ", Tone::Warn, format!("It cannot be used: {}", join::sentence(why)))),
         SourceState::Unread => {
             let reading = model.snapshot.reading.as_ref().filter(|w| Place::File(w.path.clone()) == source.place);
             let how =
@@ -295,7 +299,7 @@ fn said(model: &Model, source: &Source) -> Vec<StateCell> {
                      would go unnoticed. Enter asks whether to accept it.";
         out.push((" ! ", Tone::Warn, words.into()));
     }
-    out.extend(source.warnings.iter().map(|words| (" ! ", Tone::Warn, time::sentence(words))));
+    out.extend(source.warnings.iter().map(|words| (" ! ", Tone::Warn, join::sentence(words))));
     out
 }
 
@@ -344,8 +348,8 @@ fn about(model: &Model, source: &Source, page: &mut Page<'_>) {
         &format!(
             "members {}   leases {}   users {}   auth {}{}",
             if names.is_empty() { "none".to_string() } else { names.join(" ") },
-            time::thousands(content.leases),
-            time::thousands(content.users),
+            number::signed(content.leases),
+            number::signed(content.users),
             if content.auth_enabled { "on" } else { "off" },
             if content.cluster_version.is_empty() {
                 String::new()
@@ -385,21 +389,21 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
 
 /// Everything known about a file.
 fn contents(file: &FileFacts) -> Vec<String> {
-    let mut lines = vec![format!("{} ({} bytes)", number::size(file.bytes), time::thousands(file.bytes))];
+    let mut lines = vec![format!("{} ({} bytes)", size::size(file.bytes), number::signed(file.bytes))];
     lines.push(match &file.health {
         Health::Unread => "Not fully read yet.".into(),
         Health::Verified => "The SHA-256 at its end matches, and every page is sound.".into(),
         Health::Unhashed => "No SHA-256 at its end; every page is sound.".into(),
         Health::Packed(_) => "In the archive every page is sound, and the SHA-256 matches where there is one.".into(),
-        Health::Limited(damage) => time::sentence(&damage.why),
+        Health::Limited(damage) => join::sentence(&damage.why),
         Health::Broken(why) | Health::Unreadable(why) => format!("Not restorable: {why}"),
     });
     if let Some(c) = &file.content {
         lines.push(format!("SHA-256 of the whole file {}", c.sha256));
         lines.push(format!("hash {:x} (as `etcdutl snapshot status` shows it)", c.hash));
-        lines.push(format!("revision {}", time::thousands(c.revision)));
-        lines.push(format!("{} keys in {} rows", time::thousands(c.keys), time::thousands(c.rows)));
-        lines.push(format!("{} in use by pages", number::size(c.total_bytes)));
+        lines.push(format!("revision {}", number::signed(c.revision)));
+        lines.push(format!("{} keys in {} rows", number::signed(c.keys), number::signed(c.rows)));
+        lines.push(format!("{} in use by pages", size::size(c.total_bytes)));
         for (what, version) in [("cluster version", &c.cluster_version), ("storage version", &c.storage_version)] {
             if !version.is_empty() {
                 lines.push(format!("{what} {version}"));

@@ -4,7 +4,7 @@ use ratatui::text::Span;
 
 use crate::{
     domain::verify::{Check, Outcome, Verification, VerifyResult},
-    text::{columns, time},
+    text::{columns, join},
     tui::{
         state::model::Model,
         widgets::{layout::Page, theme::Tone},
@@ -97,7 +97,7 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     }
     for check in &proof.checks {
         lines.push(String::new());
-        lines.push(format!("{} {}: {}", check.outcome.words(), check.topic.title(), time::sentence(&check.words)));
+        lines.push(format!("{} {}: {}", check.outcome.words(), check.topic.title(), join::sentence(&check.words)));
         lines.extend(check.todo.iter().map(|todo| format!("  → {todo}")));
     }
     for next in &proof.next {

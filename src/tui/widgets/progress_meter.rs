@@ -1,7 +1,10 @@
 //! How far a piece of work is: bytes, rate and time left, in words. The time comes from outside.
 
-use crate::engine::progress::{Phase, Progress};
-use crate::text::number;
+use crate::{
+    engine::progress::{Phase, Progress},
+    text::size,
+};
+
 use crate::text::time;
 
 /// A rate is only shown after this much data-taking, in milliseconds: earlier ones jump about.
@@ -39,9 +42,9 @@ impl Meter {
     pub fn done(&self) -> String {
         match self.last {
             Progress { total: 0, done: 0, .. } => String::new(),
-            Progress { total: 0, done, .. } => number::size(done),
-            Progress { total, done, .. } if done >= total => format!("{}, finishing", number::size(total)),
-            Progress { total, done, .. } => format!("{} of {}", number::size(done), number::size(total)),
+            Progress { total: 0, done, .. } => size::size(done),
+            Progress { total, done, .. } if done >= total => format!("{}, finishing", size::size(total)),
+            Progress { total, done, .. } => format!("{} of {}", size::size(done), size::size(total)),
         }
     }
 
@@ -57,7 +60,7 @@ impl Meter {
 
     /// The rate in words: `9.0 MB/s`, or nothing.
     pub fn rate_words(&self, now_ms: u64) -> String {
-        self.rate(now_ms).map_or_else(String::new, |r| format!("{}/s", number::size(r)))
+        self.rate(now_ms).map_or_else(String::new, |r| format!("{}/s", size::size(r)))
     }
 
     /// The time left in this phase for a column of that heading: `2 s`, `no estimate`, or nothing.

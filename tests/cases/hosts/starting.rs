@@ -166,7 +166,7 @@ pub fn by_their_units() {
     ended(
         &output,
         3,
-        &["not started: m1, m2, m3", "is not m1 of this plan: does not exist", "--form auto --member m1"],
+        &["not started: m1, m2, m3", "is not m1 of this plan: does not exist", "--format auto --member m1"],
     );
     assert!(managed.iter().all(|one| one.told().is_empty()));
 

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use requorum::domain::render::start::{etcd_flags, patches};
+use requorum::domain::members::etcd_flags::{self, patches};
 use tempfile::TempDir;
 
 use super::end_to_end::Planned;

@@ -91,8 +91,8 @@ impl Layout {
         let again = self.run(base, Disk::default());
         match again {
             Ok(()) => assert!(!stands, "{self:?}, {moment}: a whole target was written over"),
-            Err(trouble) => {
-                assert!(stands && trouble.fault == Some(Fault::Taken), "{self:?}, {moment}: {trouble}");
+            Err(error) => {
+                assert!(stands && error.fault == Some(Fault::Taken), "{self:?}, {moment}: {error}");
             }
         }
         whole(&data, wal.as_deref(), keys).unwrap_or_else(|e| panic!("{self:?}, {moment}: the next run: {e}"));
@@ -262,10 +262,10 @@ pub fn a_sync_that_fails_is_rolled_back() {
         layout.prepare(dir.path());
         let fails = Some(dir.path().join(place));
         let gate = OnRename { to: dir.path().join(to), happens: |_| {}, fails, seen: AtomicU64::new(0) };
-        let trouble = layout.run(dir.path(), Disk::gated(Arc::new(gate))).unwrap_err();
-        assert_eq!(trouble.kind, ErrorKind::Failed, "{trouble}");
-        assert!(trouble.remedies.is_empty(), "nothing is to be resumed without a plan: {trouble}");
-        assert!(!layout.data(dir.path()).join("member").exists(), "{to}: {trouble}");
+        let error = layout.run(dir.path(), Disk::gated(Arc::new(gate))).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Failed, "{error}");
+        assert!(error.remedies.is_empty(), "nothing is to be resumed without a plan: {error}");
+        assert!(!layout.data(dir.path()).join("member").exists(), "{to}: {error}");
         layout.judge(dir.path(), keys_in(&fixture(SOURCE)), to);
     }
 }
@@ -278,8 +278,8 @@ pub fn what_appears_meanwhile_is_not_replaced() {
     let data = layout.data(dir.path());
     let gate =
         OnRename { to: data.clone(), happens: |to| fs::create_dir(to).unwrap(), fails: None, seen: AtomicU64::new(0) };
-    let trouble = layout.run(dir.path(), Disk::gated(Arc::new(gate))).unwrap_err();
-    assert_eq!(trouble.fault, Some(Fault::Taken), "{trouble}");
+    let error = layout.run(dir.path(), Disk::gated(Arc::new(gate))).unwrap_err();
+    assert_eq!(error.fault, Some(Fault::Taken), "{error}");
     assert_eq!((names(&dir.path().join("made")), names(&dir.path().join("logs"))), (vec!["data".into()], vec![]));
     assert!(names(&data).is_empty());
 }

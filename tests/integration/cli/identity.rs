@@ -147,8 +147,8 @@ fn revision_clients_get_a_bump_unless_overridden() {
     let words = ["restored without a revision bump", "until each of them is restarted", "--override reuse-revisions@9"];
     ended(&plan(dir.path(), "kubernetes-io.db", &none), 3, &words);
     assert_eq!(names(dir.path()), [""; 0]);
-    let lifted = [&none[..], &["--override", "reuse-revisions@9"]].concat();
-    ended(&plan(dir.path(), "kubernetes-io.db", &lifted), 0, &["Warning: overridden: Kubernetes data"]);
+    let overridden = [&none[..], &["--override", "reuse-revisions@9"]].concat();
+    ended(&plan(dir.path(), "kubernetes-io.db", &overridden), 0, &["Warning: overridden: Kubernetes data"]);
     // What is risked is said again by whatever works with the plan.
     let mut told = Vec::new();
     for command in [["restore", "--plan"], ["launch", "--plan"], ["apply", "--check"]] {

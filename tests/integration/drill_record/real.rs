@@ -59,8 +59,8 @@ fn planned(dir: &Path) -> (PathBuf, TcpListener) {
 fn a_command_line_journal_leaks_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (_, listener) = planned(dir.path());
-    let lifted = ["apply", "tapir.yaml", "--override", "nashorn-2@127.0.0.1", "--reason", REASON];
-    ended(&requorum(dir.path(), &lifted), 0, &["installed"]);
+    let overridden = ["apply", "tapir.yaml", "--override", "nashorn-2@127.0.0.1", "--reason", REASON];
+    ended(&requorum(dir.path(), &overridden), 0, &["installed"]);
     drop(listener);
     let path = dir.path().join("tapir.yaml.journal");
 
@@ -170,7 +170,7 @@ fn a_wizard_journal_leaks_nothing() {
         for stride in strange.path.iter().flat_map(|leg| &leg.strides) {
             walker.stride(stride).unwrap_or_else(|e| panic!("{name}: {e}"));
         }
-        let dir = drill.exercise.lock().range.root().join("journal");
+        let dir = drill.exercise.lock().lab.root().join("journal");
         let path = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).next().unwrap();
         let records = read(&path);
         assert!(records.iter().any(|r| r.kind == Event::Decided), "the wizard writes what was decided");

@@ -401,8 +401,8 @@ fn what_happens_together_is_a_scenario_too() {
                 let tale = second(first(Tale::of(members).detect(members, answering))).whole();
                 let (read, text) = made(&name, &tale);
                 assert_eq!(leaks(&tale.records, &text), [""; 0], "{text}");
-                let trouble = long.then(|| autoplay::prove(&read, None).err()).flatten();
-                unsound.extend(trouble.map(|trouble| format!("{name}, {at} and {more}: {trouble}")));
+                let error = long.then(|| autoplay::prove(&read, None).err()).flatten();
+                unsound.extend(error.map(|error| format!("{name}, {at} and {more}: {error}")));
             }
         }
         unsound
@@ -423,8 +423,8 @@ fn shapes_are_proven_by_keys() {
             continue;
         }
         let (read, text) = made(name, &tale);
-        if let Err(trouble) = autoplay::prove(&read, None) {
-            panic!("{name}: {trouble}\n{text}");
+        if let Err(error) = autoplay::prove(&read, None) {
+            panic!("{name}: {error}\n{text}");
         }
     }
 }

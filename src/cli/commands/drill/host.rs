@@ -10,7 +10,7 @@ use super::super::wizard;
 use crate::cli::{Format, print, print_json, warn};
 use crate::{
     drill::instructor::{
-        Word,
+        Message,
         client::{self, Connection},
         command::{self, Typed},
         print::{self as words, text},
@@ -56,14 +56,14 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let options = args.look.options();
     let seen = terminal::show(drill, Look { mono: options.mono, ascii: options.ascii })?;
     match seen.over {
-        Some(debrief) => print(&text(&Word::Over(Box::new(debrief)))),
+        Some(debrief) => print(&text(&Message::Over(Box::new(debrief)))),
         None => print("The exercise continues; reconnect with: requorum drill host\n"),
     }
 }
 
 /// What reaches the instructor.
 enum Event {
-    Heard(Result<Word>),
+    Heard(Result<Message>),
     Typed(Option<String>),
 }
 
@@ -83,17 +83,17 @@ fn lines(drill: Connection, watch: bool, format: Format) -> Result<()> {
             Event::Heard(word) => {
                 let word = word?;
                 match &word {
-                    Word::Scene(scene) if greeted && !scene.begins => pending = pending.saturating_sub(1),
-                    Word::Now(_) | Word::Goals(_) | Word::Done(_) => pending = pending.saturating_sub(1),
-                    Word::Refused(_) => (pending, refused) = (pending.saturating_sub(1), refused + 1),
+                    Message::Scene(scene) if greeted && !scene.begins => pending = pending.saturating_sub(1),
+                    Message::Now(_) | Message::Goals(_) | Message::Done(_) => pending = pending.saturating_sub(1),
+                    Message::Refused(_) => (pending, refused) = (pending.saturating_sub(1), refused + 1),
                     _ => {}
                 }
-                greeted |= matches!(word, Word::Scene(_));
+                greeted |= matches!(word, Message::Scene(_));
                 match json {
                     true => print_json(&format!("{}\n", serde_json::to_string(&word).unwrap_or_default()))?,
                     false => print(&text(&word))?,
                 }
-                if matches!(word, Word::Over(_)) {
+                if matches!(word, Message::Over(_)) {
                     return Ok(());
                 }
             }
@@ -102,8 +102,8 @@ fn lines(drill: Connection, watch: bool, format: Format) -> Result<()> {
                 open = false;
             }
             Event::Typed(Some(line)) => match command::read(&line) {
-                Typed::Order(order) => {
-                    sender.send(&order)?;
+                Typed::Command(command) => {
+                    sender.send(&command)?;
                     pending += 1;
                 }
                 Typed::Help => note(&words::help(), json)?,

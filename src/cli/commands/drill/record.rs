@@ -50,9 +50,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
         "{} made where the journal has no record; see the top of the file.\n",
         count(made.assumed.len() as u64, "assumption was", "assumptions were")
     )))?;
-    autoplay::prove(&scenario, None).map_err(|trouble| {
-        let why =
-            [trouble.what, trouble.why].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
+    autoplay::prove(&scenario, None).map_err(|error| {
+        let why = [error.what, error.why].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
         Error::new(ErrorKind::Failed, format!("{file}: written, but the scenario is not sound"))
             .why(why)
             .hint(format!("Edit it, then check it again: requorum drill check {file}"))
@@ -83,13 +82,13 @@ fn read(path: &Path) -> Result<Vec<Record>> {
     let text = journal::text(path)?;
     let (records, broken) = journal::readable(&text);
     let Some(why) = broken else { return Ok(records) };
-    let trouble = Error::new(ErrorKind::Input, format!("{}: not an intact journal", path.shown())).why(why);
+    let error = Error::new(ErrorKind::Input, format!("{}: not an intact journal", path.shown())).why(why);
     Err(match records.len() {
-        0 => trouble.hint(
+        0 => error.hint(
             "Name the operator's journal: it is next to the plan file as PLAN.yaml.journal; the wizard's are in \
              $XDG_STATE_HOME/requorum (else ~/.local/state/requorum).",
         ),
-        whole => trouble.hint(format!(
+        whole => error.hint(format!(
             "The records before that can make a scenario: copy them with head -n {whole} to a new file, and record that."
         )),
     })

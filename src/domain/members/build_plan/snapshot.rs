@@ -8,7 +8,6 @@ use super::Draft;
 use crate::{
     domain::{
         members::{
-            confusables,
             table::{Column, Problem},
             validate,
         },
@@ -19,9 +18,10 @@ use crate::{
     },
     etcd::version::Minor,
     text::{
-        Shown,
-        number::{byte_count, thousands},
-        phrase::{all, plural},
+        Shown, confusables,
+        join::all,
+        number::{plural, thousands},
+        size::byte_count,
     },
 };
 

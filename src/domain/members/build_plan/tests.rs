@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::domain::members::table::Severity;
+use crate::domain::render::plan_steps::sentences;
 
 pub(crate) fn draft() -> Draft {
     let content = Content { sha256: "9f3c11aa".repeat(8), revision: 83_799, keys: 4_112, ..Content::default() };

@@ -4,14 +4,12 @@
 use super::{Flag, by_name, note};
 use crate::domain::members::cell;
 use crate::{
-    domain::{
-        members::{
-            cell::{Origin, Row},
-            table::{self, Column},
-        },
-        render::start::etcd_flags,
+    domain::members::{
+        cell::{Origin, Row},
+        etcd_flags,
+        table::{self, Column},
     },
-    text::phrase::quoted_line,
+    text::quote::quoted_line,
 };
 
 /// The flags of one etcd.

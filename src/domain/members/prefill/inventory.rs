@@ -1,13 +1,15 @@
 //! The operator's inventory on top of what is known: it says who is in the new cluster.
 
 use crate::{
-    domain::members::{
-        cell::{Origin, Row, Suggestion},
-        inventory::InventoryHost,
-        table::{self, Column},
-        url::{self, CLIENT_PORT, PEER_PORT, Scheme, Url},
+    domain::{
+        members::{
+            cell::{Origin, Row, Suggestion},
+            inventory::InventoryHost,
+            table::{self, Column},
+        },
+        model::url::{self, CLIENT_PORT, PEER_PORT, Scheme, Url},
     },
-    text::phrase::all,
+    text::join::all,
 };
 
 const FROM: &str = "the inventory";

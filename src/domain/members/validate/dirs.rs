@@ -4,10 +4,12 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::display_name;
-use crate::domain::members::{
-    cell::Row,
-    confusables,
-    table::{Column, Problem},
+use crate::{
+    domain::members::{
+        cell::Row,
+        table::{Column, Problem},
+    },
+    text::confusables,
 };
 
 /// The directories a row writes to, each with its column.

@@ -5,7 +5,7 @@ use crate::{
         cell::Row,
         table::{About, Column, Problem},
     },
-    text::{escape::is_hostile, phrase},
+    text::{escape::is_hostile, quote},
 };
 
 /// Flags that the plan sets itself, and those that would undo it.
@@ -76,7 +76,7 @@ pub(super) fn check(at: usize, row: &Row, out: &mut Vec<Problem>) {
         // Without the flag, and without the word after it where that is its value.
         let value = usize::from(!word.contains('=') && list.get(n + 1).is_some_and(|w| !w.starts_with('-')));
         let rest = list.iter().enumerate().filter(|(m, _)| *m < n || *m > n + value).map(|(_, w)| w);
-        error(format!("--{name} is set by the plan: {why}"), Some(phrase::quoted_line(rest)));
+        error(format!("--{name} is set by the plan: {why}"), Some(quote::quoted_line(rest)));
     }
 }
 

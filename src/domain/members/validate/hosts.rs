@@ -4,10 +4,12 @@
 use std::net::IpAddr;
 
 use super::{PlacedUrl, all_urls, display_name};
-use crate::domain::members::{
-    cell::{Origin, Row},
-    table::{self, Column, Problem},
-    url::Url,
+use crate::domain::{
+    members::{
+        cell::{Origin, Row},
+        table::{self, Column, Problem},
+    },
+    model::url::Url,
 };
 
 /// The mistakes of all hosts of the table.

@@ -4,12 +4,9 @@
 use std::path::PathBuf;
 
 use super::{Alarm, Answer, Hashed, disk::DirFacts, rows::StoredRows};
-use crate::domain::{
-    model::revision_clients::Client,
-    preflight::{
-        blockers::{Endpoint, ProbeResult},
-        old_cluster::Old,
-    },
+use crate::domain::model::{
+    old_cluster::{Endpoint, Old, ProbeResult},
+    revision_clients::Client,
 };
 use crate::etcd::membership::Id;
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use super::*;
-use crate::domain::preflight::old_cluster::MOST_DOORS;
+use crate::domain::model::old_cluster::{MOST_DOORS, doors};
 use crate::domain::{
     members::build_plan,
     model::observations::{
@@ -42,7 +42,7 @@ fn old() -> Old {
 /// Knocks with `heard` at those doors whose URL contains the first word; nobody is at the others.
 fn heard(plan: &Plan, old: &Old, said: &[(&str, ProbeResult)]) -> Observations {
     let answer = |door: &Endpoint| {
-        said.iter().find(|(part, _)| door.url.contains(part)).map_or(ProbeResult::Nobody, |(_, heard)| heard.clone())
+        said.iter().find(|(part, _)| door.url.contains(part)).map_or(ProbeResult::Refused, |(_, heard)| heard.clone())
     };
     Observations {
         doors: doors(plan, old).into_iter().map(|d| (d.clone(), answer(&d))).collect(),
@@ -91,23 +91,23 @@ fn every_old_and_planned_url_is_probed_once() {
 fn what_is_heard_blocks_warns_or_is_nothing() {
     let (plan, old) = (plan(), old());
     let new = plan.cluster_id;
-    let somebody = || ProbeResult::Somebody("but gives no answer in 3 s".into());
+    let somebody = || ProbeResult::Unidentified("but gives no answer in 3 s".into());
     let unclear = || ProbeResult::Unclear("no answer in 2 s".into());
     // what is heard at m2's client URL and at its peer URL; what must be typed, or only said
     let cases: [(ProbeResult, ProbeResult, Option<Option<&str>>); 12] = [
-        (ProbeResult::Nobody, ProbeResult::Nobody, None),
+        (ProbeResult::Refused, ProbeResult::Refused, None),
         (etcd(OLD), etcd(OLD), Some(Some("m2@127.0.0.32"))),
-        (etcd(OLD), ProbeResult::Nobody, Some(Some("m2@127.0.0.32"))),
-        (ProbeResult::Nobody, etcd(OLD), Some(Some("m2@127.0.0.32"))),
-        (ProbeResult::Nobody, somebody(), Some(Some("m2@127.0.0.32"))),
-        (etcd(Id(0x777)), ProbeResult::Nobody, Some(Some("m2@127.0.0.32"))),
+        (etcd(OLD), ProbeResult::Refused, Some(Some("m2@127.0.0.32"))),
+        (ProbeResult::Refused, etcd(OLD), Some(Some("m2@127.0.0.32"))),
+        (ProbeResult::Refused, somebody(), Some(Some("m2@127.0.0.32"))),
+        (etcd(Id(0x777)), ProbeResult::Refused, Some(Some("m2@127.0.0.32"))),
         (
             ProbeResult::Etcd { cluster: None, member: None, version: "3.5.1".into(), revision: None },
-            ProbeResult::Nobody,
+            ProbeResult::Refused,
             Some(Some("m2@127.0.0.32")),
         ),
-        (unclear(), ProbeResult::Nobody, Some(None)),
-        (ProbeResult::Nobody, ProbeResult::Stranger("an HTTP server (404)".into()), Some(None)),
+        (unclear(), ProbeResult::Refused, Some(None)),
+        (ProbeResult::Refused, ProbeResult::Stranger("an HTTP server (404)".into()), Some(None)),
         (etcd(new), etcd(new), None),
         (etcd(new), somebody(), None),
         (etcd(new), etcd(OLD), Some(Some("m2@127.0.0.32"))),
@@ -172,7 +172,7 @@ fn revisions_of_old_members_are_not_reused() {
     // What the plan knows counts, too, when nobody answers any more.
     plan.bump_revision = 0;
     plan.revisions.newest = Some(revisions::KnownRevision { revision: first + 6_780, from: "m2".into() });
-    assert_eq!(found(&plan, &kubernetes, ProbeResult::Nobody), Some((words(), text)));
+    assert_eq!(found(&plan, &kubernetes, ProbeResult::Refused), Some((words(), text)));
 }
 
 #[test]

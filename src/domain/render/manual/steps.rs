@@ -10,10 +10,7 @@ use crate::{
         plan::{Member, Plan},
     },
     etcd::version::Minor,
-    text::{
-        number::thousands,
-        phrase::{all, shell_word},
-    },
+    text::{join::all, number::thousands, quote::shell_word},
 };
 
 /// The first file of a log.
@@ -157,7 +154,7 @@ pub(super) fn build(plan: &Plan, member: &Member) -> String {
         shell_word(&member.name),
     );
     let mut next = String::new();
-    crate::text::phrase::comment_lines(
+    crate::text::quote::comment_lines(
         &mut next,
         &format!(
             "At home: requorum sheet PLAN --member {} --result CODE says whether it is as planned",

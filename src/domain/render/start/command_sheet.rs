@@ -7,8 +7,8 @@ use crate::{
         plan::{Member, Plan},
     },
     text::{
-        number::thousands,
-        phrase::{comment, comment_lines, plural, shell_line, shell_word},
+        number::{plural, thousands},
+        quote::{comment, comment_lines, shell_line, shell_word},
     },
 };
 

@@ -6,15 +6,17 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Flag, escape, etcd_flags,
+    Flag, escape,
     format_input::{FormatInput, Rendered},
-    patches, systemd,
+    systemd,
     values::{self, ValueKind},
 };
+use crate::domain::members::etcd_flags;
+use crate::domain::members::etcd_flags::patches;
 use crate::{
     domain::model::observations::config::{ConfigFacts, ConfigKind},
     etcd::version::Minor,
-    text::phrase::all,
+    text::join::all,
 };
 
 /// Flags that are in one of the two TLS sections: the flag, its key there, and since when the file has it.

@@ -9,7 +9,7 @@ use super::{
     command_sheet, escape,
     format_input::{FormatInput, Rendered},
 };
-use crate::text::phrase::{shell_line, shell_word};
+use crate::text::quote::{shell_line, shell_word};
 
 pub(super) fn notes(makings: &FormatInput<'_>) -> Vec<String> {
     let mut notes = vec![

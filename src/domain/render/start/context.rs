@@ -4,12 +4,10 @@
 use std::net::IpAddr;
 
 use crate::{
-    domain::{
-        members::url,
-        model::{
-            observations::config::ConfigFacts,
-            plan::{Member, Plan},
-        },
+    domain::model::{
+        observations::config::ConfigFacts,
+        plan::{Member, Plan},
+        url,
     },
     etcd::version::Minor,
 };

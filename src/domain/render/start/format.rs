@@ -3,7 +3,8 @@
 
 pub use super::format_input::{File, StartFormat};
 use super::format_input::{FormatInput, Rendered};
-use super::{Known, command_sheet, config_file, container, etcd_flags, launch, static_pod, systemd};
+use super::{Known, command_sheet, config_file, container, launch, static_pod, systemd};
+use crate::domain::members::etcd_flags;
 use crate::{
     domain::{
         model::{
@@ -15,8 +16,9 @@ use crate::{
     etcd::version::Minor,
     text::{
         escape,
+        join::either,
         number::thousands,
-        phrase::{comment, comment_lines, either},
+        quote::{comment, comment_lines},
     },
 };
 
@@ -56,7 +58,7 @@ impl Page {
 /// # Errors
 /// A sentence without a full stop: why this form cannot hold it.
 pub fn page(plan: &Plan, name: &str, form: StartFormat, known: &Known) -> Result<Page, String> {
-    let member = plan.member(name).map_err(|trouble| trouble.what)?;
+    let member = plan.member(name).map_err(|error| error.what)?;
     let at = plan.members.iter().position(|m| m.name == name).unwrap_or_default();
     let ground = known.ground(plan, member);
     let launch = launch(plan, member, &ground, known);

@@ -8,7 +8,10 @@ use crate::{
         observations::config::{ConfigFacts, ConfigKind, Runs},
         plan::{Member, Plan},
     },
-    text::phrase::{all, shell_line, shell_word},
+    text::{
+        join::all,
+        quote::{shell_line, shell_word},
+    },
 };
 
 /// Where a member is started.

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::domain::{
-    members::url::{self, Url},
-    model::plan::{Member, Plan},
+use crate::domain::model::{
+    plan::{Member, Plan},
+    url::{self, Url},
 };
 
 /// What the host of a member has.

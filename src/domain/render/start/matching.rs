@@ -4,16 +4,14 @@
 //! data directory or URLs it has, or to the only member on a host on which only one etcd is configured. What can be matched to
 //! no member is never dropped without a line.
 
-use super::etcd_flags;
+use crate::domain::members::etcd_flags;
 use crate::{
-    domain::{
-        members::url,
-        model::{
-            observations::config::{ConfigFacts, ConfigKind, Setting},
-            plan::{Member, Plan},
-        },
+    domain::model::{
+        observations::config::{ConfigFacts, ConfigKind, Setting},
+        plan::{Member, Plan},
+        url,
     },
-    text::phrase::all,
+    text::join::all,
 };
 
 /// The kinds of configuration, those first that say on what platform an etcd runs.

@@ -11,7 +11,7 @@ use crate::{
     domain::model::observations::config::ConfigKind,
     text::{
         Shown,
-        phrase::{shell_line, shell_word},
+        quote::{shell_line, shell_word},
     },
 };
 

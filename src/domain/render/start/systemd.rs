@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     domain::model::observations::config::{ConfigFacts, ConfigKind},
-    text::phrase::{shell_line, shell_word},
+    text::quote::{shell_line, shell_word},
 };
 
 /// Variables that must not reach etcd, whatever an old unit or file says.

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::members::etcd_flags;
 use crate::{
     domain::{
         members::build_plan,

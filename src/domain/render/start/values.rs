@@ -238,7 +238,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::render::start::etcd_flags;
+    use crate::domain::members::etcd_flags;
 
     #[test]
     fn values_that_etcd_does_not_take() {

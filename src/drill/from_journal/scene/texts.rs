@@ -2,7 +2,7 @@
 
 use super::{Cast, Certs, ListItem, Scene, first, text};
 use crate::drill::from_journal::shape::{End, Source};
-use crate::text::phrase::{all, plural};
+use crate::text::{join::all, number::plural};
 
 /// Adds the texts to a scene.
 pub(super) fn add(cast: &Cast, scene: &mut Scene) {

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{Effect, Model, Msg, draw};
 use crate::{
-    drill::instructor::{Order, Word, client::Connection},
+    drill::instructor::{Command, Message, client::Connection},
     error::{Error, ErrorKind, Result},
     text::stdio,
     tui::{
@@ -40,7 +40,7 @@ pub fn show(drill: Connection, look: Look) -> Result<Model> {
 async fn watch(drill: Connection, look: Look) -> Result<Model> {
     let fail = |e: io::Error| Error::new(ErrorKind::Failed, "failed to use the terminal").why(e);
     let mut sender = drill.sender()?;
-    let (tell, mut words) = mpsc::unbounded_channel::<Result<Word>>();
+    let (tell, mut words) = mpsc::unbounded_channel::<Result<Message>>();
     drill.listen(move |word| tell.send(word).is_ok())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
@@ -63,9 +63,9 @@ async fn watch(drill: Connection, look: Look) -> Result<Model> {
                 Some(Ok(_)) => None,
                 Some(Err(_)) | None => return Ok(model),
             },
-            Some(word) = words.recv() => Some(Msg::Word(Box::new(word?))),
+            Some(word) = words.recv() => Some(Msg::Message(Box::new(word?))),
             _ = look_again.tick() => {
-                sender.send(&Order::Look)?;
+                sender.send(&Command::Look)?;
                 None
             }
             _ = terminate.recv() => {
@@ -78,7 +78,7 @@ async fn watch(drill: Connection, look: Look) -> Result<Model> {
             }
         };
         match msg.and_then(|msg| model.update(msg)) {
-            Some(Effect::Send(order)) => sender.send(&order)?,
+            Some(Effect::Send(command)) => sender.send(&command)?,
             Some(Effect::Leave) => return Ok(model),
             None => {}
         }

@@ -8,14 +8,14 @@ use ratatui::{Terminal, backend::TestBackend};
 use super::{draw::draw, *};
 use crate::drill::{Drill, scenario::library, session::What};
 
-/// A drill, and what it says to `order`.
-fn drill() -> (Drill, impl Fn(&Drill, &Order) -> Word) {
+/// A drill, and what it says to `command`.
+fn drill() -> (Drill, impl Fn(&Drill, &Command) -> Message) {
     let drill = Drill::set_up(library::find("dead-man-answers", None).unwrap(), Default::default()).unwrap();
-    (drill, |drill, order| order.obey(&mut drill.exercise.lock(), 1))
+    (drill, |drill, command| command.obey(&mut drill.exercise.lock(), 1))
 }
 
-fn word(model: &mut Model, word: Word) -> Option<Effect> {
-    model.update(Msg::Word(Box::new(word)))
+fn word(model: &mut Model, word: Message) -> Option<Effect> {
+    model.update(Msg::Message(Box::new(word)))
 }
 
 fn key(model: &mut Model, code: KeyCode) -> Option<Effect> {
@@ -39,7 +39,7 @@ fn screen(model: &Model, width: u16, height: u16) -> String {
 fn followed() -> (Drill, Model) {
     let (drill, says) = drill();
     let mut model = Model::new(Look::default());
-    assert_eq!(word(&mut model, says(&drill, &Order::Scene)), Some(Effect::Send(Order::Look)));
+    assert_eq!(word(&mut model, says(&drill, &Command::Scene)), Some(Effect::Send(Command::Look)));
     for (at_ms, what, text) in [
         (0, What::Step, "Detect"),
         (400, What::Asked, "the members were probed"),
@@ -49,18 +49,18 @@ fn followed() -> (Drill, Model) {
         (95_000, What::Note, "look at \u{1b}[2J the clock"),
     ] {
         let happened = Happened { at_ms, what, text: text.into() };
-        assert_eq!(word(&mut model, Word::Happened(happened)), Some(Effect::Send(Order::Look)));
+        assert_eq!(word(&mut model, Message::Happened(happened)), Some(Effect::Send(Command::Look)));
     }
-    let Word::Now(now) = says(&drill, &Order::Look) else { panic!("no answer") };
+    let Message::Now(now) = says(&drill, &Command::Look) else { panic!("no answer") };
     let now = Now { at_ms: 95_400, step: Some("Snapshot".into()), chosen: Some("backup/etcd-0200.db".into()), ..*now };
-    word(&mut model, Word::Now(Box::new(Now { hints: (1, 0), triggered: vec!["dead-man".into()], ..now })));
+    word(&mut model, Message::Now(Box::new(Now { hints: (1, 0), triggered: vec!["dead-man".into()], ..now })));
     (drill, model)
 }
 
 #[test]
-fn the_screen_shows_progress_and_possible_orders() {
+fn the_screen_shows_progress_and_possible_commands() {
     let (_drill, mut model) = followed();
-    word(&mut model, Word::Done("the trainee reads it".into()));
+    word(&mut model, Message::Done("the trainee reads it".into()));
     for c in "note whose".chars() {
         key(&mut model, KeyCode::Char(c));
     }
@@ -76,10 +76,10 @@ fn the_screen_shows_progress_and_possible_orders() {
 }
 
 #[test]
-fn orders_are_completed_and_ending_is_confirmed() {
+fn commands_are_completed_and_ending_is_confirmed() {
     let (drill, says) = drill();
     let (_other, mut model) = followed();
-    assert_eq!(type_in(&mut model, "note  a  b"), Some(Effect::Send(Order::Note("a  b".into()))));
+    assert_eq!(type_in(&mut model, "note  a  b"), Some(Effect::Send(Command::Note("a  b".into()))));
     key(&mut model, KeyCode::Up);
     assert_eq!(model.field.text(), "note  a  b");
     key(&mut model, KeyCode::Esc);
@@ -104,12 +104,12 @@ fn orders_are_completed_and_ending_is_confirmed() {
     shown.push(("the end, asked", screen(&model, 80, 24)));
     assert_eq!(key(&mut model, KeyCode::Char('n')), None);
     assert_eq!(type_in(&mut model, "end"), None);
-    assert_eq!(key(&mut model, KeyCode::Char('y')), Some(Effect::Send(Order::End)));
+    assert_eq!(key(&mut model, KeyCode::Char('y')), Some(Effect::Send(Command::End)));
     // pages are read, and left
-    word(&mut model, says(&drill, &Order::Goals));
+    word(&mut model, says(&drill, &Command::Goals));
     assert!(model.page.is_some());
     shown.push(("the objectives", screen(&model, 80, 24)));
-    assert_eq!(word(&mut model, says(&drill, &Order::Scene)), None);
+    assert_eq!(word(&mut model, says(&drill, &Command::Scene)), None);
     shown.push(("the story", screen(&model, 80, 24)));
     let top = screen(&model, 80, 24);
     key(&mut model, KeyCode::PageDown);
@@ -119,8 +119,8 @@ fn orders_are_completed_and_ending_is_confirmed() {
     shown.push(("left again", screen(&model, 80, 24)));
     assert_eq!(type_in(&mut model, "quit"), Some(Effect::Leave));
     // an exercise after a reset has its own timeline
-    let Word::Scene(scene) = says(&drill, &Order::Scene) else { panic!("no answer") };
-    word(&mut model, Word::Scene(Box::new(Scene { begins: true, ..*scene })));
+    let Message::Scene(scene) = says(&drill, &Command::Scene) else { panic!("no answer") };
+    word(&mut model, Message::Scene(Box::new(Scene { begins: true, ..*scene })));
     assert!(model.timeline.is_empty());
     shown.push(("after a reset", screen(&model, 80, 24)));
     crate::text::messages::hold("drill-instructor", &shown);
@@ -139,7 +139,7 @@ proptest! {
         for at in keys {
             model.update(Msg::Key(KeyEvent::new(codes[at], KeyModifiers::NONE)));
             let text = "x".repeat(usize::from(width) * 3);
-            model.update(Msg::Word(Box::new(Word::Happened(Happened { at_ms: 1, what: What::Note, text }))));
+            model.update(Msg::Message(Box::new(Message::Happened(Happened { at_ms: 1, what: What::Note, text }))));
             screen(&model, width, height);
         }
     }

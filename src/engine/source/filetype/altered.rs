@@ -4,10 +4,7 @@
 //! counted, see [`LineEnds`].
 
 use super::{FileKind, Identified};
-use crate::text::{
-    number::{byte_count, thousands},
-    value::brief,
-};
+use crate::text::{number::thousands, size::byte_count, value::brief};
 
 /// The beginning of a database's first meta page: page 0, the type of a meta page, the magic number, the version.
 const START: [u8; 24] = [0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0xed, 0xda, 0x0c, 0xed, 2, 0, 0, 0];

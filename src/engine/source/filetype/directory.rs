@@ -6,8 +6,8 @@ use super::{is_database, quoted};
 use crate::{
     engine::durable_fs,
     text::{
+        join::{all, natural},
         number::count,
-        phrase::{all, natural},
     },
 };
 

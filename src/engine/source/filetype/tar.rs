@@ -3,7 +3,7 @@
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
 use super::{Identified, is_database, quoted};
-use crate::text::{phrase::shell_word, value::brief};
+use crate::text::{quote::shell_word, value::brief};
 
 /// The most members that are examined.
 const MOST: usize = 20_000;

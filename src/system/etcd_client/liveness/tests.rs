@@ -90,12 +90,12 @@ fn who_answers_is_told_from_who_does_not() {
         .iter()
         .map(|(url, kind, _)| Endpoint { url: url.clone(), kind: *kind, whose: "m1".into(), old: true })
         .collect();
-    for ((url, kind, expected), heard) in cases.iter().zip(members.knock(&doors)) {
+    for ((url, kind, expected), heard) in cases.iter().zip(members.probe_endpoints(&doors)) {
         let told = match &heard {
-            ProbeResult::Nobody => "nobody".to_string(),
+            ProbeResult::Refused => "nobody".to_string(),
             ProbeResult::Unclear(_) => "unclear".into(),
             ProbeResult::Stranger(_) => "stranger".into(),
-            ProbeResult::Somebody(_) => "somebody".into(),
+            ProbeResult::Unidentified(_) => "somebody".into(),
             ProbeResult::Etcd { cluster: Some(id), .. } => format!("etcd {id}"),
             ProbeResult::Etcd { version, .. } => format!("etcd {version}"),
         };

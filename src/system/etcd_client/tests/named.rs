@@ -100,7 +100,7 @@ fn a_given_ca_needs_a_checked_name() {
         let served = Served::start(script.clone(), Some(tls));
         let cacert = Some(dir.path().join("ca.pem"));
         let members = Members::new(Connect { cacert, insecure_skip_tls_verify, ..root() }).unwrap();
-        assert_eq!(spoken(members.ask(&served.https())).withheld, expected);
+        assert_eq!(spoken(members.member_status(&served.https())).withheld, expected);
         assert_eq!(authenticated(&script), expected.is_none());
     }
 }

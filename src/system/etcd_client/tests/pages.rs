@@ -67,12 +67,12 @@ fn a_peer_port_tells_who_lives() {
         ..KnownMember::default()
     };
     let members = Members::new(quick()).unwrap().without_guesses();
-    let says = spoken(members.ask_peer(&member(at)));
+    let says = spoken(members.peer_status(&member(at)));
     assert_eq!((says.cluster_id, says.member_id, says.members.len()), (Id(0xc1), Id(0xa1), 2));
     assert!(says.members[1].is_learner);
     let other = pages(&[("/members", "<html>")]);
-    let (_, details) = silent(members.ask_peer(&member(other)));
+    let (_, details) = silent(members.peer_status(&member(other)));
     crate::text::messages::hold("etcd-client-pages", &[("a web page", details.replace(&other.to_string(), "ADDRESS"))]);
     let shut = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert!(silent(members.ask_peer(&member(shut))).1.contains("Connection refused"));
+    assert!(silent(members.peer_status(&member(shut))).1.contains("Connection refused"));
 }

@@ -75,10 +75,10 @@ fn an_incomplete_snapshot_is_refused_and_removed() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         let script = Script { snapshot, hangs, ..member(0) };
-        let trouble = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
-        assert_eq!(trouble.kind, kind, "{trouble}");
-        assert!(trouble.to_string().contains(part), "{trouble}");
-        assert_eq!(left_behind(dir.path()), Vec::<String>::new(), "{trouble}");
+        let error = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+        assert_eq!(left_behind(dir.path()), Vec::<String>::new(), "{error}");
     }
 }
 
@@ -88,24 +88,24 @@ fn nothing_is_written_over() {
     let into = dir.path().join("snap.db");
     let script = Script { snapshot: snapshot_of(&data()), ..member(0) };
     fs::write(&into, "mine").unwrap();
-    let trouble = save(script.clone(), &into, &mut |_| Flow::Go).unwrap_err();
-    assert_eq!((trouble.kind, fs::read_to_string(&into).unwrap().as_str()), (ErrorKind::Refused, "mine"));
+    let error = save(script.clone(), &into, &mut |_| Flow::Go).unwrap_err();
+    assert_eq!((error.kind, fs::read_to_string(&into).unwrap().as_str()), (ErrorKind::Refused, "mine"));
     fs::remove_file(&into).unwrap();
 
     // it appears while the stream runs
-    let trouble = save(script.clone(), &into, &mut |_| {
+    let error = save(script.clone(), &into, &mut |_| {
         fs::write(&into, "mine").unwrap();
         Flow::Go
     })
     .unwrap_err();
-    assert_eq!((trouble.kind, fs::read_to_string(&into).unwrap().as_str()), (ErrorKind::Refused, "mine"));
+    assert_eq!((error.kind, fs::read_to_string(&into).unwrap().as_str()), (ErrorKind::Refused, "mine"));
     assert_eq!(left_behind(dir.path()), ["snap.db"]);
     fs::remove_file(&into).unwrap();
 
     let part = dir.path().join("snap.db.part");
     fs::write(&part, "another's").unwrap();
-    let trouble = save(script, &into, &mut |_| Flow::Go).unwrap_err();
-    assert_eq!((trouble.kind, fs::read_to_string(&part).unwrap().as_str()), (ErrorKind::Refused, "another's"));
+    let error = save(script, &into, &mut |_| Flow::Go).unwrap_err();
+    assert_eq!((error.kind, fs::read_to_string(&part).unwrap().as_str()), (ErrorKind::Refused, "another's"));
     assert_eq!(left_behind(dir.path()), ["snap.db.part"]);
 }
 
@@ -115,12 +115,12 @@ fn a_stop_works_between_bytes_and_in_silence() {
     for (snapshot, hangs) in [(all.clone(), false), (all.into_iter().take(2).collect(), true)] {
         let dir = tempfile::tempdir().unwrap();
         let mut calls = 0;
-        let trouble = save(Script { snapshot, hangs, ..member(0) }, &dir.path().join("snap.db"), &mut |_| {
+        let error = save(Script { snapshot, hangs, ..member(0) }, &dir.path().join("snap.db"), &mut |_| {
             calls += 1;
             if calls > 1 { Flow::Stop } else { Flow::Go }
         })
         .unwrap_err();
-        assert_eq!(trouble.kind, ErrorKind::Stopped);
+        assert_eq!(error.kind, ErrorKind::Stopped);
         assert_eq!(left_behind(dir.path()), Vec::<String>::new());
     }
 }
@@ -131,9 +131,9 @@ fn a_matching_hash_does_not_make_a_database() {
     for body in [vec![0; 3_000_000], vec![0; 100], (0..3_000_000_u32).map(|i| (i % 251) as u8).collect(), meta_only] {
         let dir = tempfile::tempdir().unwrap();
         let script = Script { snapshot: snapshot_of(&body), ..member(0) };
-        let trouble = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
-        assert_eq!(trouble.kind, ErrorKind::Input, "{trouble}");
-        assert!(trouble.kind == ErrorKind::Input, "{trouble}");
+        let error = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Input, "{error}");
+        assert!(error.kind == ErrorKind::Input, "{error}");
         assert_eq!(left_behind(dir.path()), Vec::<String>::new());
     }
 }
@@ -145,12 +145,12 @@ fn an_announced_size_is_compared_with_free_space() {
         let first = PbSnapshotResponse { remaining_bytes, blob: vec![7; 4096], ..Default::default() };
         // bytes without end: only the announcement can be what ends it
         let script = Script { endless: Some(first), ..member(0) };
-        let trouble = save_by(patient(), script, &dir.path().join("snap.db"), &mut |step| {
+        let error = save_by(patient(), script, &dir.path().join("snap.db"), &mut |step| {
             assert_eq!(step.done, 0, "refused before anything is written");
             Flow::Go
         })
         .unwrap_err();
-        assert_eq!((trouble.kind, trouble.fault), (ErrorKind::Failed, Some(Fault::NoSpace)), "{trouble}");
+        assert_eq!((error.kind, error.fault), (ErrorKind::Failed, Some(Fault::NoSpace)), "{error}");
         assert_eq!(left_behind(dir.path()), Vec::<String>::new());
     }
 }
@@ -178,18 +178,18 @@ fn messages_without_bytes_are_silence() {
         let dir = tempfile::tempdir().unwrap();
         let mut calls = 0;
         let script = Script { endless: Some(message), ..member(0) };
-        let trouble = save_by(patient(), script, &dir.path().join("snap.db"), &mut |_| {
+        let error = save_by(patient(), script, &dir.path().join("snap.db"), &mut |_| {
             calls += 1;
             if calls > 3 { Flow::Stop } else { Flow::Go }
         })
         .unwrap_err();
-        assert_eq!(trouble.kind, ErrorKind::Stopped, "{trouble}");
+        assert_eq!(error.kind, ErrorKind::Stopped, "{error}");
         assert_eq!(left_behind(dir.path()), Vec::<String>::new());
     }
     // and without one they end as silence does
     let dir = tempfile::tempdir().unwrap();
     let script = Script { endless: Some(empty), ..member(0) };
-    let trouble = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
-    assert!(matches!(trouble.kind, ErrorKind::Failed | ErrorKind::NoAnswer), "{trouble}");
+    let error = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Failed | ErrorKind::NoAnswer), "{error}");
     assert_eq!(left_behind(dir.path()), Vec::<String>::new());
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::{
     domain::{
         members::certificates,
-        model::{observations::KnownMember, plan::Plan, source_ref::Download},
-        preflight::{old_cluster::Old, stop::RunningEtcd},
+        model::{observations::KnownMember, old_cluster::Old, plan::Plan, source_ref::Download},
+        preflight::stop::RunningEtcd,
         quorum::hash_pairs::Pair,
     },
     etcd::membership::Id,
@@ -26,7 +26,7 @@ pub struct Orders {
     /// The commands that may be run to stop an etcd, each on its host.
     pub consent: Vec<(String, RunningEtcd)>,
     /// The overrides that were typed.
-    pub lifted: Vec<String>,
+    pub overridden: Vec<String>,
     /// Why, in the operator's words.
     pub reason: String,
     /// What was decided on the way to it, each in a sentence and for programs.

@@ -1,13 +1,13 @@
 //! What is pasted or typed in one go: an `--initial-cluster` value or a member list becomes the
 //! table's rows, a paste only after a question.
 
+use crate::text::join;
 use crate::{
     domain::members::{
         cell::{Origin, Row},
         import,
         table::Column,
     },
-    text::time,
     tui::{
         selectors::members::with_fix,
         state::{
@@ -22,10 +22,10 @@ use crate::{
 
 /// The typed value replaces the table: its Enter was the confirmation.
 pub(in crate::tui) fn set_cluster(model: &mut Model, typed: &str) -> Result<(), String> {
-    let read = import::read(typed).map_err(|p| time::sentence(&with_fix(&p)))?;
+    let read = import::read(typed).map_err(|p| join::sentence(&with_fix(&p)))?;
     replace(model, read.rows);
     if !read.notes.is_empty() {
-        model.say(Tone::Warn, time::sentence(&read.notes.join("; ")));
+        model.say(Tone::Warn, join::sentence(&read.notes.join("; ")));
     }
     Ok(())
 }
@@ -49,7 +49,7 @@ pub(in crate::tui) fn pasted(model: &mut Model, pasted: &str) -> bool {
             model.open(Overlay::Pasted);
         }
         Err(problem) => {
-            let about = time::sentence(&with_fix(&problem));
+            let about = join::sentence(&with_fix(&problem));
             model.say(Tone::Warn, format!("The paste was ignored: {about}"));
         }
     }

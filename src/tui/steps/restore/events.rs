@@ -31,8 +31,8 @@ pub(in crate::tui) fn on_event(model: &mut Model, id: u64, told: ExecutionEvent)
     let Some(plan) = state.plan.as_ref().filter(|_| state.id == Some(id)) else { return };
     let (host, event) = match told {
         ExecutionEvent::Host(host, event) => (host, event),
-        ExecutionEvent::Fences(found) => return on_blockers(model, found),
-        ExecutionEvent::Barrier(text) => return state.barrier = Some(text),
+        ExecutionEvent::Blockers(found) => return on_blockers(model, found),
+        ExecutionEvent::FinalCheck(text) => return state.barrier = Some(text),
     };
     let line = event.line(plan);
     if let Some(here) = state.hosts.iter_mut().find(|known| known.name == host) {
@@ -43,7 +43,7 @@ pub(in crate::tui) fn on_event(model: &mut Model, id: u64, told: ExecutionEvent)
             here.at = at;
         }
         match &event {
-            HostEvent::Standing(..) => here.close = true,
+            HostEvent::MemberState(..) => here.close = true,
             HostEvent::HadIt(path) => here.snapshot = Some(Arrived::Had(path.clone())),
             HostEvent::Sent(sent) => here.snapshot = Some(Arrived::Sent(*sent)),
             _ => {}
@@ -92,7 +92,7 @@ fn whereabouts(before: &At, event: &HostEvent, now_ms: u64) -> Option<At> {
         _ => Meter::new(step, now_ms),
     };
     Some(match event {
-        HostEvent::Unreachable(trouble) | HostEvent::Failed(trouble) => At::Failed(trouble.clone()),
+        HostEvent::Unreachable(error) | HostEvent::Failed(error) => At::Failed(error.clone()),
         HostEvent::Looked(_, problems) => match problems.iter().find(|p| p.severity == Severity::Error) {
             Some(problem) => At::Failed(Error::new(ErrorKind::Refused, problem.text.clone())),
             None => At::Ready,
@@ -110,7 +110,7 @@ fn whereabouts(before: &At, event: &HostEvent, now_ms: u64) -> Option<At> {
 /// What an event means for a member.
 fn stands(model: &mut Model, event: HostEvent, now_ms: u64) {
     let (name, stand) = match event {
-        HostEvent::Standing(name, standing) => {
+        HostEvent::MemberState(name, standing) => {
             let stand = match standing {
                 MemberState::Nothing => RowState::Waits,
                 MemberState::Staged(restored) => RowState::Built(restored),
@@ -133,7 +133,7 @@ fn stands(model: &mut Model, event: HostEvent, now_ms: u64) {
             (name, RowState::Works(meter))
         }
         HostEvent::Row(name, RowEvent::Done(restored)) => (name, RowState::Built(restored)),
-        HostEvent::Row(name, RowEvent::Failed(trouble)) => (name, RowState::Failed(trouble)),
+        HostEvent::Row(name, RowEvent::Failed(error)) => (name, RowState::Failed(error)),
         HostEvent::Discarded(name) => (name, RowState::Discarded),
         HostEvent::Placed(swapped) => (swapped.name.clone(), RowState::Placed(swapped)),
         HostEvent::Undone(name, went) | HostEvent::UndoneBefore(name, went) => (name, RowState::Out(went)),
@@ -155,11 +155,11 @@ pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> 
     }
     hosts::learnt(model);
     let state = &mut model.restore;
-    if let Err(trouble) = &result
+    if let Err(error) = &result
         && !state.acted
-        && matches!(state.until, Some(Goal::InPlace | Goal::Rehearsed))
+        && matches!(state.until, Some(Goal::InPlace | Goal::DryRun))
     {
-        return not_let_through(model, trouble);
+        return not_let_through(model, error);
     }
     state.failed = result.as_ref().err().cloned();
     // Whatever has no result of its own yet shares the whole's fate, a defect of ours included.
@@ -178,21 +178,21 @@ pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> 
             "Every member is installed and was checked again in its place. Press n for the commands that start them, \
              u to roll back.",
         ),
-        (Some(Goal::Undone), Some(trouble)) => {
-            let trouble = trouble.clone();
-            model.say_error(&undo_hint(model, trouble));
+        (Some(Goal::Undone), Some(error)) => {
+            let error = error.clone();
+            model.say_error(&undo_hint(model, error));
         }
         _ => {}
     }
     let state = &mut model.restore;
-    if let Some(at) = state.rows.iter().position(|row| state.trouble(row).is_some()) {
+    if let Some(at) = state.rows.iter().position(|row| state.error(row).is_some()) {
         state.at = at;
     }
     leave_when_safe(model)
 }
 
 /// Nothing was changed by this run: what blocks it is checked again on Review.
-fn not_let_through(model: &mut Model, trouble: &Error) -> Vec<Effect> {
+fn not_let_through(model: &mut Model, error: &Error) -> Vec<Effect> {
     let state = &mut model.restore;
     state.until = None;
     if state.rows.iter().all(|row| matches!(row.stand, RowState::Waits | RowState::Discarded)) {
@@ -201,15 +201,15 @@ fn not_let_through(model: &mut Model, trouble: &Error) -> Vec<Effect> {
     model.step = Step::Review;
     let effects = review::ask(model);
     // Its hint is about the command line; what to do here is shown on Review.
-    model.say_error(&Error { hint: String::new(), ..trouble.clone() });
+    model.say_error(&Error { hint: String::new(), ..error.clone() });
     let leaving = leave_when_safe(model);
     if leaving.is_empty() { effects } else { leaving }
 }
 
 /// Where etcds run that have to be stopped first, the way on is a key.
-fn undo_hint(model: &Model, trouble: Error) -> Error {
+fn undo_hint(model: &Model, error: Error) -> Error {
     match model.restore.runs.is_empty() {
-        true => trouble,
-        false => Error { hint: "u shows what stops it, and asks for your consent".into(), ..trouble },
+        true => error,
+        false => Error { hint: "u shows what stops it, and asks for your consent".into(), ..error },
     }
 }

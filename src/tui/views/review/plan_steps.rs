@@ -2,15 +2,15 @@
 
 use crate::{
     domain::{
-        members::table::Severity,
+        members::{table::Severity, token::Shared},
         model::{
             host_address,
             plan::{Member, Plan},
         },
-        preflight::{host_report::Look, hosts, token::Shared},
+        preflight::{host_report::Look, hosts},
         render::plan_steps,
     },
-    text::{Shown, number, phrase::plural, time},
+    text::{Shown, join, number::plural, size},
     tui::{
         selectors::{
             hosts::{self as hosts_view, size_and_age},
@@ -39,12 +39,12 @@ pub(super) fn of_hosts(model: &Model) -> Vec<(&'static str, String, Tone)> {
             let each = look.members.iter().map(|at| hosts_view::row_words(plan, look, *at, model.now()));
             let bad = each.into_iter().find(|(mark, ..)| *mark == "✖");
             let (_, _, words) = bad.unwrap_or_else(|| hosts_view::row_words(plan, look, at, model.now()));
-            out.push((" ✖ ", time::sentence(&format!("{host} is not ready: {words}")), Tone::Bad));
+            out.push((" ✖ ", join::sentence(&format!("{host} is not ready: {words}")), Tone::Bad));
         }
         let warnings = look.problems.iter().filter(|p| p.severity == Severity::Warning).map(|p| p.text.as_str());
         let warnings: Vec<&str> = warnings.collect();
         if !warnings.is_empty() {
-            out.push((" ! ", time::sentence(&format!("{host}: {}", warnings.join("; "))), Tone::Warn));
+            out.push((" ! ", join::sentence(&format!("{host}: {}", warnings.join("; "))), Tone::Warn));
         }
         for running in &look.runs {
             let halt = &running.halt;
@@ -99,7 +99,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
             out.push(format!(
                 "{host}: the snapshot is sent there once ({}, compressed where that helps) and used only if its \
                  SHA-256 matches",
-                number::size(plan.source.bytes)
+                size::size(plan.source.bytes)
             ));
         }
         for member in members.iter().filter_map(|at| plan.members.get(*at)) {

@@ -64,7 +64,7 @@ impl Odd {
     }
 
     pub(super) fn launch(&self, form: &str) -> Command {
-        let mut command = requorum(["launch", "--form", form, "--image", "the-image", "--plan"]);
+        let mut command = requorum(["launch", "--format", form, "--image", "the-image", "--plan"]);
         command.arg(&self.plan.file).arg("--program").arg(self.server.dir().join("etcd"));
         command.arg("--old").arg(format!("{}={}", self.place.name, self.old.display()));
         command

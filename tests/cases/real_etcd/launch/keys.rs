@@ -4,12 +4,13 @@ use std::{fs, path::Path, process::Command};
 
 use requorum::{
     domain::{
+        members::etcd_flags,
         model::{
             observations::config::{ConfigFacts, ConfigKind, Origin, Setting},
             plan::Plan,
         },
         render::start::{
-            HostKnown, Known, StartFormat, etcd_flags, page,
+            HostKnown, Known, StartFormat, page,
             values::{ValueKind, kind},
         },
     },
@@ -106,8 +107,8 @@ pub fn every_key(server: &Server) {
     let plan = Planned::new(&fixture("3.4.23-small.db"), &places, dir.path(), &["--etcd-version", server.minor]).plan;
     let minor = server.minor.parse().unwrap();
     let early = |flag: &str| {
-        let of = requorum::domain::render::start::patches::of_flag(flag, minor);
-        let key = requorum::domain::render::start::patches::of_key(flag, minor);
+        let of = requorum::domain::members::etcd_flags::patches::of_flag(flag, minor);
+        let key = requorum::domain::members::etcd_flags::patches::of_key(flag, minor);
         of.max(key).is_some_and(|patch| u64::from(server.patch()) < patch)
     };
     // 3.4 takes one of both names for where it logs.
@@ -172,7 +173,7 @@ pub fn config_again(server: &Server) {
     let mut old = dir.path().join("old.yml");
     fs::write(&old, OLD).unwrap();
     for round in ["old.yml", "again.yml"] {
-        let mut launch = requorum(["launch", "-w", "json", "--form", "config", "--plan"]);
+        let mut launch = requorum(["launch", "-w", "json", "--format", "config", "--plan"]);
         launch.arg(&plan.file).arg("--old").arg(format!("m1={}", old.display()));
         let page = json_of(&mut launch)[0].clone();
         let text = page["files"][0]["text"].as_str().unwrap();

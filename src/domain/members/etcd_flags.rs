@@ -3,12 +3,12 @@
 //! Sources: etcd `server/embed/config.go`, `server/etcdmain/config.go` and `server/features/etcd_features.go` of 3.4 to 3.7;
 //! compared with the programs by the case `flags_are_those_of_the_server` of `tests/cases/real_etcd.rs`.
 
+pub mod patches;
+
 use crate::{
     domain::{members::validate::flag_name, model::observations::config::WITHHELD},
     etcd::version::Minor::{self, V3_4, V3_5, V3_6, V3_7},
 };
-
-use super::patches;
 
 /// Flags that every version has.
 #[rustfmt::skip]
@@ -181,7 +181,7 @@ fn stale(name: &str) -> Option<&'static str> {
 }
 
 /// What of an old configuration is left out of a recovery, whatever its version: sentences without a full stop.
-pub(super) fn left_out(old: &[(&str, &str)], place: &str) -> Vec<String> {
+pub(crate) fn left_out(old: &[(&str, &str)], place: &str) -> Vec<String> {
     let mut out = Vec::new();
     for (name, value) in old {
         let off = ["false", "off", ""].contains(value);
@@ -212,14 +212,14 @@ pub(crate) struct Flag {
 }
 
 impl Flag {
-    pub(super) fn new(name: &str, value: &str) -> Flag {
+    pub(crate) fn new(name: &str, value: &str) -> Flag {
         Flag { name: name.into(), value: value.into(), words: vec![format!("--{name}={value}")] }
     }
 }
 
 /// What became of flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Fitted {
+pub(crate) struct Fitted {
     /// Those that etcd is started with.
     pub flags: Vec<Flag>,
     /// What is not as it was, and why: sentences without a full stop.
@@ -248,7 +248,7 @@ pub(crate) fn read(words: &[String]) -> Vec<Flag> {
 }
 
 /// Whether this version has the flag; `None` for one that no version has.
-pub(super) fn has(flag: &str, version: Minor) -> Option<bool> {
+pub(crate) fn has(flag: &str, version: Minor) -> Option<bool> {
     if ALWAYS.contains(&flag) {
         return Some(true);
     }
@@ -267,7 +267,7 @@ pub(crate) fn is_without_effect(flag: &str) -> bool {
 }
 
 /// Fits flags to a version; where that is not known only what no recovery may have is taken out.
-pub(super) fn fit(flags: Vec<Flag>, version: Option<Minor>) -> Fitted {
+pub(crate) fn fit(flags: Vec<Flag>, version: Option<Minor>) -> Fitted {
     let mut fitted = Fitted::default();
     let mut gates: Vec<String> = Vec::new();
     for flag in flags {

@@ -4,11 +4,10 @@
 //! Sources: etcd `server/etcdserver/api/membership/{member,cluster}.go` for the IDs; `rafthttp` refuses a peer only by
 //! its cluster ID, the same in 3.4 to 3.7.
 
-use super::{blocker::Blocker, old_cluster::Old};
 use crate::{
-    domain::model::plan::Plan,
+    domain::model::{old_cluster::Old, plan::Plan},
     etcd::membership::Id,
-    text::phrase::{all, plural},
+    text::{join::all, number::plural},
 };
 
 /// What the IDs of a new cluster have in common with those of the old one.
@@ -82,19 +81,6 @@ impl Shared {
             Shared::Cluster(cluster) | Shared::Members { cluster, .. } => Some(format!("old-token@{cluster}")),
         }
     }
-
-    /// Returns the same as a blocker of a plan.
-    pub fn fence(&self) -> Option<Blocker> {
-        Some(Blocker {
-            what: self.sentence()?,
-            evidence: Vec::new(),
-            lift:
-                "Make the plan with another token: without --initial-cluster-token `requorum plan` makes a new one; in \
-                   the wizard g on Members does."
-                    .into(),
-            typed: self.override_text(),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -161,9 +147,9 @@ mod tests {
         );
         assert_eq!(whole.override_text(), Some(format!("old-token@{cluster}")));
         let part = find(&old[..1], &content(&old, &[]));
-        assert!(part.fence().is_some_and(|fence| fence.typed == part.override_text() && fence.blocks(&[])));
+        assert!(part.sentence().is_some() && part.override_text().is_some());
         for silent in [Shared::Unknown, Shared::None] {
-            assert_eq!((silent.sentence(), silent.override_text(), silent.fence()), (None, None, None));
+            assert_eq!((silent.sentence(), silent.override_text()), (None, None));
         }
     }
 }

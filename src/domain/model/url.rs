@@ -10,7 +10,7 @@ mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::confusables;
+use crate::text::confusables;
 
 /// How a member is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

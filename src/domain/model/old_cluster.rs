@@ -1,15 +1,14 @@
-//! What is known of an old cluster, and the endpoints at which its members may still answer.
+//! What is known of an old cluster, the endpoints at which its members may still answer, and what
+//! probing one showed.
 
 use crate::{
-    domain::{
-        members::url,
-        model::{
-            observations::{
-                Answer, Content, EndpointFacts, KnownMember, MemberStatus, config::ConfigFacts, disk::DataDirState,
-            },
-            plan::Plan,
-            revisions::KnownRevision,
+    domain::model::{
+        observations::{
+            Answer, Content, EndpointFacts, KnownMember, MemberStatus, config::ConfigFacts, disk::DataDirState,
         },
+        plan::Plan,
+        revisions::KnownRevision,
+        url,
     },
     etcd::membership::{Id, cluster_id},
     text::Foreign,
@@ -38,6 +37,30 @@ pub struct Endpoint {
     pub whose: String,
     /// True for a URL of the old cluster; false for one that only the plan has.
     pub old: bool,
+}
+
+/// The result of probing an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeResult {
+    /// The connection was refused: nothing listens.
+    Refused,
+    /// It is unknown from here, for this reason: `no answer in 2 s`.
+    Unclear(String),
+    /// Something other than etcd answers, as described.
+    Stranger(String),
+    /// An etcd answers.
+    Etcd {
+        /// Its cluster, where it reported one.
+        cluster: Option<Id>,
+        /// Its member ID, where it reported one.
+        member: Option<Id>,
+        /// Its version, empty where it reported none.
+        version: String,
+        /// Its store's revision, where it reported one.
+        revision: Option<i64>,
+    },
+    /// The connection is accepted without identification; what was received, in a few words.
+    Unidentified(String),
 }
 
 /// What an old cluster is known by.

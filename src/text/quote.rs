@@ -1,33 +1,8 @@
-//! Parts of sentences: singular and plural, lists as people write them, and text that is safe in a shell's line or
-//! comment.
+//! Text that is safe where something else reads it: words and lines for a POSIX shell, and comments.
 
 use std::borrow::Cow;
 
 use crate::text::escape;
-pub use crate::text::number::{byte_count, count, thousands};
-
-/// Returns one form for 1, the other for every other number.
-pub fn plural<'a>(number: usize, one: &'a str, many: &'a str) -> &'a str {
-    if number == 1 { one } else { many }
-}
-
-/// Returns `m1, m2 or m3`.
-pub fn either(items: &[String]) -> String {
-    list(items, " or ")
-}
-
-/// Returns `m1, m2 and m3`.
-pub fn all(items: &[String]) -> String {
-    list(items, " and ")
-}
-
-fn list(items: &[String], last: &str) -> String {
-    match items.split_last() {
-        None => String::new(),
-        Some((only, [])) => only.clone(),
-        Some((end, rest)) => format!("{}{last}{end}", rest.join(", ")),
-    }
-}
 
 /// Returns a word for a POSIX shell, quoted only where needed: `--name=m1` stays as it is. Control and invisible
 /// characters are written as numbers that the shell decodes: `"$(printf 'a\033b')"`, which every POSIX shell supports
@@ -97,47 +72,10 @@ pub fn comment_lines(out: &mut String, note: &str) {
     out.push_str(".\n");
 }
 
-/// Returns the key of natural order: `m2` before `m10`.
-pub fn natural(a: &str, b: &str) -> std::cmp::Ordering {
-    pieces(a).cmp(&pieces(b)).then_with(|| a.cmp(b))
-}
-
-/// Splits off runs of digits as (length without leading zeros, digits), other characters one by one.
-fn pieces(text: &str) -> Vec<(usize, String)> {
-    let mut out: Vec<(usize, String)> = Vec::new();
-    let mut digits = String::new();
-    for c in text.chars().chain(['\0']) {
-        if c.is_ascii_digit() {
-            digits.push(c);
-            continue;
-        }
-        if !digits.is_empty() {
-            let number = digits.trim_start_matches('0').to_string();
-            out.push((number.len() + 1, number));
-            digits.clear();
-        }
-        if c != '\0' {
-            out.push((usize::from(c.is_alphabetic()) * 1000, c.to_string()));
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn numbers_and_lists() {
-        let shown = [0, 7, 999, 1000, 84_211, 1_000_084_211].map(thousands);
-        assert_eq!(shown, ["0", "7", "999", "1,000", "84,211", "1,000,084,211"]);
-        let names = ["m1".to_string(), "m2".to_string(), "m3".to_string()];
-        assert_eq!(
-            (either(&names[..2]), all(&names), either(&names[..1]), all(&[])),
-            ("m1 or m2".into(), "m1, m2 and m3".into(), "m1".into(), String::new())
-        );
-    }
 
     proptest::proptest! {
         #[test]
@@ -192,12 +130,5 @@ mod tests {
             shell_line(words),
             "etcd --name=m1 --x=http://a:1,http://b:2 'a=b' '' '--d=/a b' '--u=http://[::1]:1'"
         );
-    }
-
-    #[test]
-    fn people_count_m2_before_m10() {
-        let mut names = ["m10", "m2", "b", "m1", "a10b", "a9c", "m02", ""];
-        names.sort_by(|a, b| natural(a, b));
-        assert_eq!(names, ["", "a9c", "a10b", "b", "m1", "m02", "m2", "m10"]);
     }
 }

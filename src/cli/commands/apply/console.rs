@@ -1,0 +1,144 @@
+//! The events of a run as lines on standard output and standard error.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    cli::{Format, output::progress::rate, print, print_json, warn},
+    domain::{
+        members::table::{Problem, Severity},
+        model::plan::Plan,
+        preflight::blockers::Blocker,
+    },
+    engine::progress::Progress,
+    execute::{
+        RowEvent,
+        events::{ExecutionEvent, HostEvent},
+    },
+};
+
+/// The least time between two progress lines of one host.
+const PACE: Duration = Duration::from_secs(2);
+
+/// One phase on one host.
+struct Passing {
+    phase: String,
+    begun: Instant,
+    /// When it was last printed.
+    told: Instant,
+}
+
+/// Prints the events of a run, a line each.
+pub(in crate::cli) struct ConsoleReporter<'a> {
+    plan: &'a Plan,
+    overridden: &'a [String],
+    json: bool,
+    /// Whether blockers were evaluated, and those found that may be overridden.
+    pub(super) found: Mutex<(bool, Vec<Blocker>)>,
+    /// The current phase on each host.
+    told: Mutex<BTreeMap<String, Passing>>,
+}
+
+impl<'a> ConsoleReporter<'a> {
+    pub(in crate::cli) fn new(plan: &'a Plan, overridden: &'a [String], format: Format) -> ConsoleReporter<'a> {
+        let json = format == Format::Json;
+        ConsoleReporter { plan, overridden, json, told: Mutex::default(), found: Mutex::default() }
+    }
+
+    pub(in crate::cli) fn tell(&self, told: ExecutionEvent) {
+        // One at a time: hosts report from threads of their own.
+        let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let ExecutionEvent::Blockers(fences) = &told {
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.0 = true;
+            let known = &mut found.1;
+            for fence in fences.iter().filter(|f| f.typed.is_some()).cloned() {
+                if !known.iter().any(|k| k.typed == fence.typed) {
+                    known.push(fence);
+                }
+            }
+        }
+        match told {
+            ExecutionEvent::Host(host, event) => self.host(&host, &event, &mut last),
+            ExecutionEvent::Blockers(fences) if self.json => {
+                let fences: Vec<_> = fences
+                    .iter()
+                    .map(|f| json!({"what": f.sentence(), "lift": f.lift, "override": f.typed, "blocks": f.blocks(self.overridden)}))
+                    .collect();
+                let _ = print_json(&format!("{}\n", json!({"event": "fences", "fences": fences})));
+            }
+            ExecutionEvent::Blockers(fences) => fences.iter().filter(|f| !f.blocks(self.overridden)).for_each(passed),
+            ExecutionEvent::FinalCheck(text) if self.json => {
+                let _ = print_json(&format!("{}\n", json!({"event": "barrier", "text": text})));
+            }
+            ExecutionEvent::FinalCheck(text) => {
+                let _ = print(&format!("All members are verified. {text}.\n"));
+            }
+        }
+    }
+
+    fn host(&self, host: &str, event: &HostEvent, last: &mut BTreeMap<String, Passing>) {
+        let mut line = event.line(self.plan);
+        if let Some((phase, step)) = passing(event) {
+            let now = Instant::now();
+            let known = last.get(host).filter(|known| known.phase == phase);
+            if known.is_some_and(|known| now - known.told < PACE) {
+                return;
+            }
+            let begun = known.map_or(now, |known| known.begun);
+            line.text += &step.map(|step| rate(step, now - begun)).unwrap_or_default();
+            last.insert(host.into(), Passing { phase, begun, told: now });
+        }
+        if self.json {
+            let mut all = line.on(host);
+            all["event"] = json!(line.event);
+            // A closed pipe is reported at the end.
+            let _ = print_json(&format!("{all}\n"));
+            return;
+        }
+        match event {
+            HostEvent::Unreachable(_) | HostEvent::Failed(_) | HostEvent::Automation(_) | HostEvent::Runs(..) => {
+                line.text.lines().for_each(|text| warn(&format!("{host}: {text}")));
+            }
+            HostEvent::Row(_, RowEvent::Failed(_)) => warn(&format!("{host}: {}", line.text)),
+            HostEvent::MemberState(..) if line.kind.is_none() => {}
+            _ => {
+                let _ = print(&format!("{host}: {}\n", line.text));
+            }
+        }
+        if let HostEvent::Looked(_, problems) = event {
+            problems.iter().for_each(|problem| warn(&format!("{host}: {}", self.placed(problem))));
+        }
+    }
+
+    /// Returns a problem prefixed with its member's name.
+    fn placed(&self, problem: &Problem) -> String {
+        let warning = if problem.severity == Severity::Warning { "Warning: " } else { "" };
+        match problem.row.and_then(|row| self.plan.members.get(row)) {
+            Some(member) => format!("{warning}{}: {problem}", member.name),
+            None => format!("{warning}{problem}"),
+        }
+    }
+}
+
+/// Returns the phase of a progress event, which recurs, and how far it is.
+fn passing(event: &HostEvent) -> Option<(String, Option<Progress>)> {
+    match event {
+        HostEvent::Program(..) => Some(("program".into(), None)),
+        HostEvent::Step(step) => Some((format!("snapshot {:?}", step.phase), Some(*step))),
+        HostEvent::Row(name, RowEvent::Step(step)) => Some((format!("{name} {:?}", step.phase), Some(*step))),
+        _ => None,
+    }
+}
+
+fn passed(fence: &Blocker) {
+    match fence.typed {
+        Some(_) => warn(&format!("Warning: overridden: {}.", fence.sentence())),
+        None => warn(&format!("Warning: {}.\n  {}", fence.sentence(), fence.lift)),
+    }
+}
