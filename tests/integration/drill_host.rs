@@ -167,7 +167,8 @@ fn an_instructor_watches_triggers_and_ends() {
     assert!(!said.contains('\u{1b}'), "{said}");
     let (code, said) = says(home, &[], "dance\nlook\n");
     assert_eq!(code, Some(1), "{said}");
-    messages::hold("cli-drill-host-command", &[("no command", said)]);
+    assert!(said.starts_with("no: \"dance\""), "{said}");
+    messages::hold("cli-drill-host-command", &[("no command", messages::error(&said))]);
 
     master.say("end");
     let over = master.word("over");

@@ -27,3 +27,8 @@ pub fn warnings(said: &str) -> String {
     let lines = said.lines().filter(|line| line.starts_with("Warning: "));
     lines.map(|line| format!("{line}\n")).collect()
 }
+
+/// What was said of the error that ended a run, with its hints.
+pub fn error(said: &str) -> String {
+    said.lines().skip_while(|line| !line.starts_with("Error: ")).map(|line| format!("{line}\n")).collect()
+}
