@@ -6,6 +6,7 @@ pub mod final_check;
 pub(crate) mod host_report;
 pub mod hosts;
 pub(crate) mod old_cluster;
+pub mod programs;
 pub mod second_run;
 pub mod space;
 pub mod start;

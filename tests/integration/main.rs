@@ -15,6 +15,7 @@ mod filetypes;
 mod fuzz_replay;
 mod inspect;
 mod mock_system;
+mod release;
 mod screens;
 mod snapshot_choice;
 mod stops;
