@@ -12,6 +12,7 @@ mod drill_host;
 mod drill_pty;
 mod drill_record;
 mod filetypes;
+mod formats;
 mod fuzz_replay;
 mod inspect;
 mod mock_system;

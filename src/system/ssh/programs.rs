@@ -122,7 +122,8 @@ fn cache_dir() -> Option<PathBuf> {
     Some(set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?.join("requorum"))
 }
 
-/// Opens a build and checks that it is one of this version, whole, static, and written by nobody else.
+/// Opens a build and checks that it is one of this version, complete and static, and that no other user can
+/// write to it.
 ///
 /// # Errors
 /// Why not, as it follows the path.
