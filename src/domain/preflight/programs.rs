@@ -126,7 +126,7 @@ fn remedy(programs: &Programs, facts: &HostFacts) -> String {
     }
     if !RELEASED.contains(&machine.as_str()) {
         return format!(
-            "no release has a build for {machine}: {install}, or build it there and name it with --agent FILE"
+            "no release has a build for {machine}: install requorum {version} there, name one with --agent"
         );
     }
     let dirs: Vec<String> = programs.searched.iter().map(|dir| dir.shown().to_string()).collect();
