@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::support::{ended, names, requorum, succeed};
+use crate::support::{PROGRAM, ended, names, requorum, said, succeed};
 
 #[path = "../../assets/release/version.rs"]
 mod version;
@@ -131,6 +131,36 @@ fn completions_know_every_command() {
         }
         assert!(text.contains("agent"), "{shell}: --agent");
     }
+}
+
+/// A static program would load the modules that nsswitch.conf names, with the glibc of the machine; `getent` is asked
+/// instead. (In a mount namespace of its own; `getent` is made up and knows every name.)
+#[test]
+fn names_are_resolved_without_foreign_modules() {
+    let dir = tempfile::tempdir().unwrap();
+    let (conf, log) = (dir.path().join("nsswitch.conf"), dir.path().join("log"));
+    let getent = dir.path().join("getent");
+    fs::write(&getent, format!("#!/bin/sh\necho \"$*\" >>{}\necho '127.0.0.1 STREAM x'\n", log.display())).unwrap();
+    fs::set_permissions(&getent, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let probe = |services: &str| {
+        fs::write(&conf, format!("hosts: {services}\n")).unwrap();
+        let script = "mount --bind \"$1\" /etc/nsswitch.conf || exit 99; shift; exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", script, "sh"]).arg(&conf).arg(PROGRAM);
+        command.args(["probe", "--endpoints", "http://m1.no-such-zone.invalid:9", "--dial-timeout", "1s"]);
+        command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", dir.path().display()));
+        command.output().ok().filter(|output| output.status.code().is_some_and(|code| code != 99 && code != 1))
+    };
+    let Some(output) = probe("files sss [!UNAVAIL=return] dns") else {
+        eprintln!("no mount namespaces here, or no /etc/nsswitch.conf");
+        return;
+    };
+    assert!(said(&output).contains("connection refused"), "{}", said(&output));
+    let asked = fs::read_to_string(&log).unwrap();
+    assert!(asked.lines().all(|line| line == "ahosts -- m1.no-such-zone.invalid"), "{asked}");
+    let output = probe("files dns").unwrap();
+    assert!(!said(&output).contains("connection refused"), "{}", said(&output));
+    assert_eq!(fs::read_to_string(&log).unwrap(), asked, "not asked again");
 }
 
 fn root() -> PathBuf {
