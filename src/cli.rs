@@ -9,8 +9,8 @@ pub mod output;
 use crate::cli::{
     args::{connection_args, surface},
     commands::{
-        apply, bench, drill, guide, inspect, launch, manual, plan, probe, report, snapshot, start, v2store, verify,
-        wizard,
+        apply, bench, drill, guide, inspect, launch, man, manual, plan, probe, report, snapshot, start, v2store,
+        verify, wizard,
     },
     output::panic,
 };
@@ -28,6 +28,7 @@ use rustix::process::{Resource, getrlimit};
 
 pub use self::output::panic::guarded;
 use crate::{
+    agent::build_note::VERSION,
     domain::members::table::{Column, Problem, Severity},
     error::{Error, ErrorKind, Result},
     system::DataDir,
@@ -70,7 +71,7 @@ const MEMORY: usize = 32 << 20;
 const ADDRESSES: u64 = 2 << 30;
 
 #[derive(Debug, Parser)]
-#[command(name = "requorum", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "requorum", version = VERSION, about = ABOUT, long_about = LONG_ABOUT, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -157,6 +158,8 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages of all commands into a directory
+    Man(man::Args),
 }
 
 /// Runs the command line and returns its exit code; errors are printed to standard error.
@@ -167,7 +170,7 @@ pub fn main() -> ExitCode {
 
 /// Parses the command line and runs it; returns the exit code.
 fn typed() -> u8 {
-    let parsed = quiet(surface::declare(Cli::command()))
+    let parsed = command_line()
         .try_get_matches()
         .and_then(|matches| Ok((surface::check(&matches)?, Cli::from_arg_matches(&matches)?)));
     let (format, cli) = match parsed {
@@ -193,6 +196,11 @@ fn typed() -> u8 {
             error.kind.exit_code()
         }
     }
+}
+
+/// Returns the whole command line, as it is parsed, completed and printed.
+fn command_line() -> clap::Command {
+    quiet(surface::declare(Cli::command()))
 }
 
 /// Makes help name the environment variables without their values.
@@ -286,10 +294,11 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
         Some(Command::Drill(args)) => drill::run(&args, write_out),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Guide(args)) => guide::run(&args),
+        Some(Command::Man(args)) => man::run(&args, command_line()),
         Some(Command::Completions { shell }) => {
             // Into memory first: written straight to a full disk it would panic.
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut surface::declare(Cli::command()), "requorum", &mut text);
+            clap_complete::generate(shell, &mut command_line(), "requorum", &mut text);
             if shell == clap_complete::Shell::Fish {
                 text.extend_from_slice(guide::fish_completions().as_bytes());
             }

@@ -3,4 +3,5 @@
 pub(crate) mod connection_args;
 pub(crate) mod plan_arg;
 pub(crate) mod restore_args;
+pub(crate) mod ssh_args;
 pub(crate) mod surface;

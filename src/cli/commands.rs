@@ -6,6 +6,7 @@ pub(crate) mod drill;
 pub(crate) mod guide;
 pub(crate) mod inspect;
 pub(crate) mod launch;
+pub(crate) mod man;
 pub(crate) mod manual;
 pub(crate) mod plan;
 pub(crate) mod probe;

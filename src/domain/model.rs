@@ -1,5 +1,6 @@
 //! The plan and the observations: the values that every other room shares.
 
+pub mod build_version;
 pub mod host_address;
 pub mod observations;
 pub mod old_cluster;

@@ -5,6 +5,7 @@ pub mod blockers;
 pub mod final_check;
 pub(crate) mod host_report;
 pub mod hosts;
+pub mod programs;
 pub mod second_run;
 pub mod space;
 pub mod start;

@@ -8,14 +8,14 @@ use crate::{
     agent::protocol::{Event, Request},
     domain::{
         model::{observations::MachineFacts, plan::Plan},
-        preflight::hosts::{self, BinarySource},
+        preflight::hosts,
         render::start::HostKnown,
     },
     engine::progress::Flow,
     error::{Error, Result},
     system::{
         Hosts,
-        ssh::{Program, unexpected},
+        ssh::{Programs, unexpected},
     },
 };
 
@@ -34,8 +34,9 @@ pub struct Learned {
 /// When this program's own file cannot be read.
 pub fn known(plan: &Plan, names: &[String], system: &dyn Hosts, cancel: &Cancel) -> Result<Learned> {
     let groups = hosts::groups(plan, names);
-    let program = Program::running()?;
-    let asked = side_by_side(5, groups.len(), |at| groups.get(at).map(|(host, _)| ask(host, system, &program, cancel)));
+    let programs = system.programs()?;
+    let asked =
+        side_by_side(5, groups.len(), |at| groups.get(at).map(|(host, _)| ask(host, system, &programs, cancel)));
     let mut learned = Learned::default();
     for ((host, _), (facts, error)) in groups.into_iter().zip(asked.into_iter().flatten()) {
         learned.troubles.extend(error.map(|error| (host, error)));
@@ -45,8 +46,8 @@ pub fn known(plan: &Plan, names: &[String], system: &dyn Hosts, cancel: &Cancel)
 }
 
 /// Returns what one host reports, and the error if it is not all.
-fn ask(host: &str, system: &dyn Hosts, program: &Program, cancel: &Cancel) -> (Option<HostKnown>, Option<Error>) {
-    let (addresses, around) = match around(host, Vec::new(), system, program, cancel) {
+fn ask(host: &str, system: &dyn Hosts, programs: &Programs, cancel: &Cancel) -> (Option<HostKnown>, Option<Error>) {
+    let (addresses, around) = match around(host, Vec::new(), system, programs, cancel) {
         Ok(told) => told,
         Err(error) => return (None, Some(error)),
     };
@@ -69,15 +70,15 @@ pub(crate) fn around(
     host: &str,
     dirs: Vec<(PathBuf, Option<PathBuf>)>,
     system: &dyn Hosts,
-    program: &Program,
+    programs: &Programs,
     cancel: &Cancel,
 ) -> Result<(Vec<IpAddr>, Result<MachineFacts>)> {
     let stop = || cancel.flow() == Flow::Stop;
     let mut session = system.open_session(host, &[], &stop)?;
     let addresses = session.facts().addresses.clone();
-    let way = hosts::way(&program.own, session.facts()).unwrap_or(BinarySource::Send);
-    let looked = session
-        .start(program, &way, &stop, &mut |_| {})
+    let chosen = programs.choose(host, session.facts());
+    let looked = chosen
+        .and_then(|(program, way)| session.start(program, &way, &stop, &mut |_| {}))
         .and_then(|()| session.ask(&Request::LookAround { dirs }, &stop, &mut |_| {}));
     session.close();
     let around = looked.and_then(|event| match event {

@@ -14,7 +14,7 @@ use crate::{
         },
         preflight::{
             host_report::{Look, Running},
-            hosts::{self, BinarySource, Own},
+            hosts::{self, BinarySource},
             stop,
         },
     },
@@ -24,7 +24,7 @@ use crate::{
     system::{
         Hosts,
         host_session::HostSession,
-        ssh::{Program, unexpected},
+        ssh::{Program, Programs, unexpected},
     },
 };
 
@@ -41,12 +41,12 @@ pub fn preflight(
 ) {
     let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
     let groups = hosts::groups(plan, &names);
-    let program = Program::running();
+    let programs = system.programs();
     side_by_side(limit, groups.len(), |at| {
         let (host, members) = groups.get(at)?;
         let mut look = Look { host: host.clone(), ..Look::new(plan, members) };
-        match &program {
-            Ok(program) => one(plan, &mut look, closer, program, system, cancel),
+        match &programs {
+            Ok(programs) => one(plan, &mut look, closer, programs, system, cancel),
             Err(error) => look.facts = Err(error.clone()),
         }
         hear(look);
@@ -54,15 +54,15 @@ pub fn preflight(
     });
 }
 
-fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, system: &dyn Hosts, cancel: &Cancel) {
+fn one(plan: &Plan, look: &mut Look, closer: bool, programs: &Programs, system: &dyn Hosts, cancel: &Cancel) {
     let stop = || cancel.flow() == Flow::Stop;
     let mut session = match system.open_session(&look.host, &hosts::asked(plan, &look.members), &stop) {
         Ok(session) => session,
         Err(error) => return look.facts = Err(error),
     };
     let facts = session.facts().clone();
-    look.problems = hosts::evaluate(plan, &look.members, &program.own, &facts);
-    if let Some(way) = close_by(look, &program.own, &facts, closer) {
+    look.problems = hosts::evaluate(plan, &look.members, programs.known(), &facts);
+    if let Some((program, way)) = close_by(look, programs, &facts, closer) {
         match around(&look.host, session.as_mut(), look.dirs(plan), program, &way, &stop) {
             Ok(around) => closely(plan, look, around),
             Err(error) => look.problems.push(Problem::error(None, None, error.sentence())),
@@ -73,13 +73,15 @@ fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, system: &d
 }
 
 /// Returns how the program gets to a host, if it may: on this machine, if the same version is there, else on request.
-fn close_by(look: &Look, own: &Own, facts: &HostFacts, closer: bool) -> Option<BinarySource> {
-    match hosts::way(own, facts) {
-        _ if host_address::is_local(&look.host) => Some(BinarySource::Send),
-        Ok(way @ BinarySource::Installed(_)) => Some(way),
-        Ok(BinarySource::Send) if closer && !facts.etcds.is_empty() => Some(BinarySource::Send),
-        _ => None,
-    }
+fn close_by<'p>(
+    look: &Look,
+    programs: &'p Programs,
+    facts: &HostFacts,
+    closer: bool,
+) -> Option<(&'p Program, BinarySource)> {
+    let (program, way) = programs.choose(&look.host, facts).ok()?;
+    let written = way == BinarySource::Send && !host_address::is_local(&look.host);
+    (!written || (closer && !facts.etcds.is_empty())).then_some((program, way))
 }
 
 fn around(

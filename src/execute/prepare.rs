@@ -22,7 +22,7 @@ use crate::{
             plan::Member,
         },
         preflight::{
-            hosts::{self, BinarySource},
+            hosts,
             stop::{self, RunningEtcd},
         },
     },
@@ -32,7 +32,7 @@ use crate::{
     execute::{Cancel, second_run},
     system::{
         host_session::HostSession,
-        ssh::{Program, unexpected},
+        ssh::{Programs, unexpected},
     },
     text::{Foreign, Shown, join::all, number::plural},
 };
@@ -110,7 +110,7 @@ fn connect<'w>(
     let names: Vec<String> = job.names.iter().filter(|name| !job.by_hand.contains_key(*name)).cloned().collect();
     let plan = &*job.located();
     let groups: Vec<Group> = hosts::groups(plan, &names);
-    let own = Program::running()?.own;
+    let programs = job.system.programs()?;
     let stop = || cancel.flow() == Flow::Stop;
     let looked = side_by_side(job.limit, groups.len(), |at| {
         let (host, members) = groups.get(at)?;
@@ -122,11 +122,10 @@ fn connect<'w>(
                     reporter.host(host, HostEvent::Failed(error.clone()));
                     return Some(Err(Some(error)));
                 }
-                let judge = |own, facts| match room {
-                    true => hosts::evaluate(plan, members, own, facts),
-                    false => hosts::judge_program(own, facts),
+                let problems = match room {
+                    true => hosts::evaluate(plan, members, programs.known(), session.facts()),
+                    false => hosts::judge_program(host, programs.known(), session.facts()),
                 };
-                let problems = judge(&own, session.facts());
                 let bad = problems.iter().any(|p| p.severity == Severity::Error);
                 reporter.host(host, HostEvent::Looked(Box::new(session.facts().clone()), problems));
                 if bad { Err(None) } else { Ok(session) }
@@ -175,9 +174,9 @@ pub(crate) fn ready<'w>(
     cancel: &Cancel,
     reporter: &EventReporter<'_>,
 ) -> Result<Vec<PreparedHost<'w>>> {
-    let program = Program::running()?;
+    let programs = job.system.programs()?;
     let outcomes = each(job.limit, &mut looked, |host| {
-        let outcome = prepare(job, host, &program, cancel, reporter);
+        let outcome = prepare(job, host, &programs, cancel, reporter);
         if let Err(error) = &outcome {
             reporter.host(&host.host, HostEvent::Failed(error.clone()));
         }
@@ -191,12 +190,12 @@ pub(crate) fn ready<'w>(
 fn prepare(
     job: &ExecutionSpec<'_>,
     host: &mut PreparedHost<'_>,
-    program: &Program,
+    programs: &Programs,
     cancel: &Cancel,
     reporter: &EventReporter<'_>,
 ) -> Result<()> {
     let stop = || cancel.flow() == Flow::Stop;
-    let way = hosts::way(&program.own, host.session.facts()).unwrap_or(BinarySource::Send);
+    let (program, way) = programs.choose(&host.host, host.session.facts())?;
     let name = host.host.clone();
     host.session.start(program, &way, &stop, &mut |at| reporter.host(&name, HostEvent::Program(at, program.bytes)))?;
     let members: Vec<&Member> = host.members.iter().filter_map(|at| job.plan.members.get(*at)).collect();

@@ -14,7 +14,7 @@ use crate::{
     domain::{
         model::plan::Member,
         preflight::{
-            hosts::{self, BinarySource},
+            hosts,
             start::{self, Start},
             stop::RunningEtcd,
         },
@@ -24,7 +24,7 @@ use crate::{
     execute::RowEvent,
     system::{
         journal::{self, Journal},
-        ssh::{Program, unexpected},
+        ssh::{Programs, unexpected},
     },
 };
 
@@ -35,7 +35,7 @@ pub struct StartOption {
     pub host: String,
     /// Its name.
     pub member: String,
-    /// The commands, or why it has to be started by hand, as a sentence without a full stop.
+    /// The commands, or why it has to be started by session, as a sentence without a full stop.
     pub how: std::result::Result<Start, String>,
 }
 
@@ -46,12 +46,12 @@ pub struct StartOption {
 /// When this program's own file cannot be read; `Stopped`.
 pub fn offers(job: &ExecutionSpec<'_>, cancel: &Cancel) -> Result<Vec<StartOption>> {
     let groups = hosts::groups(job.plan, job.names);
-    let program = Program::running()?;
+    let programs = job.system.programs()?;
     let looked = side_by_side(job.limit, groups.len(), |at| {
         let (host, members) = groups.get(at)?;
         let members: Vec<&Member> = members.iter().filter_map(|at| job.plan.members.get(*at)).collect();
         let dirs = members.iter().map(|m| (m.data_dir.clone(), m.wal_dir.clone())).collect();
-        let around = discover::around(host, dirs, job.system, &program, cancel).and_then(|(_, around)| around);
+        let around = discover::around(host, dirs, job.system, &programs, cancel).and_then(|(_, around)| around);
         let halted = halted(job, host);
         let how = |member: &Member| match &around {
             Ok(around) => start::start(job.plan, member, around, &halted),
@@ -87,7 +87,7 @@ pub fn start(
     reporter.decided()?;
     let names: Vec<String> = orders.iter().map(|(name, _)| name.clone()).collect();
     let groups = hosts::groups(job.plan, &names);
-    let program = Program::running()?;
+    let programs = job.system.programs()?;
     let done = side_by_side(job.limit, groups.len(), |at| {
         let (host, members) = groups.get(at)?;
         let members: Vec<(&Member, &[String])> = members
@@ -98,7 +98,7 @@ pub fn start(
                 Some((member, commands.as_slice()))
             })
             .collect();
-        let outcome = on_host(job, host, &members, &program, cancel, &reporter);
+        let outcome = on_host(job, host, &members, &programs, cancel, &reporter);
         if let Err(Failed::Host(error)) = &outcome {
             reporter.host(host, HostEvent::Failed(error.clone()));
         }
@@ -123,13 +123,13 @@ fn on_host(
     job: &ExecutionSpec<'_>,
     host: &str,
     members: &[(&Member, &[String])],
-    program: &Program,
+    programs: &Programs,
     cancel: &Cancel,
     reporter: &EventReporter<'_>,
 ) -> std::result::Result<(), Failed> {
     let stop = || cancel.flow() == Flow::Stop;
     let mut session = job.system.open_session(host, &[], &stop)?;
-    let way = hosts::way(&program.own, session.facts()).unwrap_or(BinarySource::Send);
+    let (program, way) = programs.choose(host, session.facts())?;
     session.start(program, &way, &stop, &mut |at| reporter.host(host, HostEvent::Program(at, program.bytes)))?;
     let targets = members.iter().flat_map(|(m, _)| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();
     journal_seal::claim(job, (host, &mut *session), targets, reporter, &stop, &mut |_| {})?;

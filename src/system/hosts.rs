@@ -3,7 +3,11 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use super::{host_session::HostSession, member_ops::MemberOps, ssh::Stop};
+use super::{
+    host_session::HostSession,
+    member_ops::MemberOps,
+    ssh::{Programs, Stop},
+};
 use crate::{domain::model::observations::config::ConfigFacts, error::Result};
 
 /// This machine as a host, and the hosts that it can reach. All calls block, and may be made from several threads at once.
@@ -22,6 +26,14 @@ pub trait Hosts: Send + Sync {
 
     /// Returns the acts on members' directories on this machine.
     fn member_ops(&self) -> &dyn MemberOps;
+
+    /// Returns the programs that do the work on hosts.
+    ///
+    /// # Errors
+    /// When the running program cannot be read, or a build that the operator named cannot be used.
+    fn programs(&self) -> Result<Programs> {
+        Programs::find(&[])
+    }
 
     /// Opens a session on a host and inspects it and `dirs` there. Nothing is written.
     ///

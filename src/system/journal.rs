@@ -33,6 +33,9 @@ pub use super::journal_record::{Event, Record};
 /// The largest journal, in bytes.
 pub(super) const MOST_BYTES: u64 = 16 << 20;
 
+/// The format of the lines and their data; the first line of each run records it. Journals without it are of format 1.
+const FORMAT: u32 = 1;
+
 /// The hash that the first line of a journal follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
@@ -100,7 +103,10 @@ impl<'a, S: Files + ?Sized> Journal<'a, S> {
     where
         S: Clock,
     {
-        let data = if let Value::Object(map) = data { map } else { Map::new() };
+        let mut data = if let Value::Object(map) = data { map } else { Map::new() };
+        if kind == Event::Begun {
+            data.insert("format".into(), FORMAT.into());
+        }
         self.system.append_line(&self.path, &mut |before| {
             let first = match &self.start {
                 Start::Seal(seal) => seal.clone(),
@@ -206,6 +212,13 @@ fn sound(line: &str, number: usize, before: Option<&str>, start: &Start) -> std:
     if record.clone().sealed().hash != record.hash {
         return Err(format!("line {number} was changed: its hash does not match"));
     }
+    if let Some(format) = record.data.get("format").filter(|format| record.kind == Event::Begun && **format != FORMAT) {
+        let format = escape::line(&format.to_string());
+        return Err(format!(
+            "line {number} begins a run in journal format {format}, and this requorum reads format {FORMAT}: use the \
+             version that wrote it"
+        ));
+    }
     if number == 1 && !start.fits(&record.prev) && matches!(start, Start::Seal(_)) {
         return Err("its seal does not match this plan's journal: it was replaced".into());
     }
@@ -284,6 +297,24 @@ mod tests {
         assert!(readable(&rest).1.is_some(), "an operator's journal without its first line");
         let other = Journal::on_host(&system, &path, Start::Seal("5f".repeat(32)));
         assert!(other.read().is_err() && other.add(Event::Done, "three", Value::Null).is_err());
+    }
+
+    #[test]
+    fn a_run_in_another_format_is_refused() {
+        let first = |data: Value| {
+            let Value::Object(data) = data else { unreachable!() };
+            let (at, text) = ("2026-11-22T03:12:00Z".to_string(), "x".to_string());
+            let record = Record { at, kind: Event::Begun, text, data, prev: zeros(), hash: String::new() }.sealed();
+            verify(&format!("{}\n", serde_json::to_string(&record).unwrap()))
+        };
+        assert!(first(serde_json::json!({"format": 1})).is_ok() && first(serde_json::json!({})).is_ok());
+        for format in [serde_json::json!(2), serde_json::json!("1"), serde_json::json!(null)] {
+            let why = first(serde_json::json!({"format": format})).unwrap_err();
+            assert!(why.contains("this requorum reads format 1"), "{why}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (_, _, text) = written(dir.path());
+        assert_eq!(verify(&text).unwrap()[0].data["format"], FORMAT);
     }
 
     #[test]

@@ -25,7 +25,8 @@ use super::{
     etcd_client::Members,
     host_session::{HostSession, LocalHost},
     member_ops::MemberOps,
-    ssh::{Ssh, Stop},
+    net::resolve::lookup,
+    ssh::{Programs, Ssh, Stop},
 };
 use crate::{
     domain::{
@@ -157,7 +158,7 @@ impl Hosts for Local {
 
     fn is_this_machine(&self, host: &str) -> bool {
         // Only this machine's own addresses can be bound.
-        TcpListener::bind((host, 0)).is_ok()
+        lookup(host, 0).is_ok_and(|addresses| TcpListener::bind(addresses.as_slice()).is_ok())
     }
 
     fn discover_configs(&self) -> Vec<ConfigFacts> {
@@ -166,6 +167,10 @@ impl Hosts for Local {
 
     fn member_ops(&self) -> &dyn MemberOps {
         self
+    }
+
+    fn programs(&self) -> Result<Programs> {
+        Programs::find(&self.ssh.agents)
     }
 
     fn open_session(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn HostSession + '_>> {

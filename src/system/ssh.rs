@@ -6,8 +6,10 @@
 //! point and cleans up. It never prompts on a terminal, and never accepts an unknown host key (`BatchMode`).
 
 mod bootstrap_output;
+mod elf;
 mod errors;
 mod pipe;
+mod programs;
 mod self_binary;
 mod session;
 
@@ -19,6 +21,7 @@ use std::{
 use std::os::unix::process::CommandExt;
 
 pub use bootstrap_output::read as read_look;
+pub use programs::Programs;
 pub use self_binary::Program;
 pub use session::{Sent, Session, unexpected};
 
@@ -32,6 +35,8 @@ pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 pub struct Ssh {
     /// `ssh -F`; its usual files if absent.
     pub config: Option<PathBuf>,
+    /// Builds of the program for hosts of another processor, named by the operator.
+    pub agents: Vec<PathBuf>,
 }
 
 impl Ssh {

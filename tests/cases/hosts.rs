@@ -28,13 +28,14 @@ use requorum::domain::model::plan::Plan;
 use sha2::{Digest, Sha256};
 use sshd::{Gate, Net, Sshd, keygen, program};
 
-const CASES: [(&str, fn()); 26] = [
+const CASES: [(&str, fn()); 27] = [
     ("the_whole_road_over_three_hosts", the_whole_road),
     ("every_host_that_is_not_ready_is_named", not_ready),
     ("a_cut_connection_goes_on_where_it_ended", cut),
     ("a_stop_is_a_stop_at_a_safe_point", stopped),
     ("a_wrong_snapshot_is_never_taken", wrong),
     ("sudo_and_hosts_that_do_not_take_the_program", sudo),
+    ("a_host_of_another_processor_gets_its_build", another_processor),
     ("launch_asks_the_hosts", launching::asks_the_hosts),
     ("members_are_started_by_their_units", starting::by_their_units),
     ("members_that_share_a_host_share_its_snapshot", shared),
@@ -432,7 +433,15 @@ fn sudo() {
     let snapshot = planned.dir.join("of-this-machine.db");
     let planned = Planned::of(&again, &snapshot, &[("other", &data(&other))]);
     let output = planned.apply(&net, &[]).output().unwrap();
-    ended(&output, 3, &["processor is s390x; install requorum", "Warning: its clock is ", "s behind"]);
+    ended(
+        &output,
+        3,
+        &[
+            "processor is s390x; no release has a build for s390x: install requorum",
+            "Warning: its clock is ",
+            "s behind",
+        ],
+    );
 
     let full = net.host("full");
     full.script("mktemp", "exit 1");
@@ -442,6 +451,79 @@ fn sudo() {
     let output = planned.apply(&net, &[]).output().unwrap();
     ended(&output, 4, &["full: the host does not accept the program", "no directory takes the program"]);
     assert!(!data(&other).exists() && !data(&full).exists());
+}
+
+/// A build for another processor: its headers, and after them the note of this version.
+fn build_for(machine: u16, version: &str) -> Vec<u8> {
+    let note = format!("requorum build note 1\nversion={version}\ncommit=\n.\n");
+    let mut out = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0];
+    out.extend(machine.to_le_bytes());
+    // version, entry, program headers at 64, section headers, flags, sizes and counts
+    for (value, bytes) in
+        [(1_u64, 4), (0, 8), (64, 8), (0, 8), (0, 4), (64, 2), (56, 2), (1, 2), (0, 2), (0, 2), (0, 2)]
+    {
+        out.extend(&value.to_le_bytes()[..bytes]);
+    }
+    let length = 64 + 56 + note.len() as u64;
+    for (value, bytes) in [(1_u64, 4), (5, 4), (0, 8), (0, 8), (0, 8), (length, 8), (length, 8), (4096, 8)] {
+        out.extend(&value.to_le_bytes()[..bytes]);
+    }
+    out.extend(note.as_bytes());
+    out
+}
+
+/// A host whose `uname` names another processor: without a build for it nothing is written on any host; a build that is
+/// not of this version is refused before a host is asked; the right one is what arrives there. (It cannot run here, so a
+/// `chmod` on that host puts this program in its place when the bytes are those of the build.)
+fn another_processor() {
+    let net = Net::new();
+    let (good, other) = (net.host("good"), net.host("other"));
+    let (name, number) = if cfg!(target_arch = "x86_64") { ("aarch64", 183) } else { ("x86_64", 62) };
+    other.script("uname", &format!("case $1 in -m) echo {name} ;; *) echo Linux ;; esac"));
+    let rows: [(&str, &Path); 2] = [("good", &data(&good)), ("other", &data(&other))];
+    let planned = Planned::new(&net, &fixture("3.5.16-small.db"), &rows);
+    let build = planned.dir.join("build");
+    let cache = planned.dir.join("cache");
+    let apply = |args: &[&str]| planned.apply(&net, args).env("XDG_CACHE_HOME", &cache).output().unwrap();
+    let untouched = || {
+        assert!(!data(&good).exists() && !data(&other).exists());
+        assert_eq!((good.temporary(), other.temporary()), (Vec::new(), Vec::new()));
+    };
+
+    let output = apply(&[]);
+    ended(
+        &output,
+        3,
+        &[&format!("processor is {name}; requorum-{name}-linux was not found"), "--agent FILE", "other is not ready"],
+    );
+    untouched();
+    for (bytes, words) in [
+        (b"not found".to_vec(), "is not a Linux program"),
+        (build_for(number, "9.9.9"), "is requorum 9.9.9, and this one is"),
+        (build_for(number, env!("CARGO_PKG_VERSION"))[..130].to_vec(), "is truncated"),
+    ] {
+        fs::write(&build, bytes).unwrap();
+        ended(&apply(&["--agent", build.to_str().unwrap()]), 1, &[words]);
+        fs::create_dir_all(cache.join("requorum")).unwrap();
+        let found = cache.join(format!("requorum/requorum-{name}-linux"));
+        fs::rename(&build, &found).unwrap();
+        ended(&apply(&[]), 3, &[words, "other is not ready"]);
+        fs::remove_file(found).unwrap();
+        untouched();
+    }
+
+    fs::write(&build, build_for(number, env!("CARGO_PKG_VERSION"))).unwrap();
+    other.script(
+        "chmod",
+        &format!(
+            "/bin/chmod \"$@\" || exit 1\ncase $2 in */requorum) cmp \"$2\" {} || exit 1; cp {PROGRAM} \"$2\" ;; esac",
+            build.display()
+        ),
+    );
+    let output = apply(&["--agent", build.to_str().unwrap()]);
+    ended(&output, 0, &[&format!("other: Linux {name}")]);
+    assert_eq!((names(&data(&good)), names(&data(&other))), (vec!["member".into()], vec!["member".to_string()]));
+    assert_eq!((good.temporary(), other.temporary()), (Vec::new(), Vec::new()));
 }
 
 /// Two members on one host, one on this machine: the snapshot is sent once; where it lies already, not at all.

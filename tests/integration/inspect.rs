@@ -98,7 +98,12 @@ fn what_a_file_is_comes_first() {
             0,
             vec!["a gzip archive; its content is a saved snapshot with a matching SHA-256 trailer", "5cf3503d, 12"],
         ),
-        ("b.gz", [gzip(&good[..9000]), gzip(&good[9000..])].concat(), 0, vec!["a gzip archive; its content", "5cf3503d, 12"]),
+        (
+            "b.gz",
+            [gzip(&good[..9000]), gzip(&good[9000..])].concat(),
+            0,
+            vec!["a gzip archive; its content", "5cf3503d, 12"],
+        ),
         ("f.gz", [&gzip(&good)[..], b"\x1a\x1a\n"].concat(), 0, vec!["a matching SHA-256 trailer", "5cf3503d, 12"]),
         ("g.gz", gzip(&[&good[..], b"\n"].concat()), 0, vec!["1 further byte (a line end)", "5cf3503d, 12"]),
         ("c.gz", cut_gzip, 1, vec!["gzip archive, but it is truncated"]),

@@ -14,7 +14,7 @@ use std::{
 use super::plan;
 use crate::cli::{
     Format,
-    args::{connection_args, plan_arg},
+    args::{connection_args, plan_arg, ssh_args::SshArgs},
     output::progress::interruptible,
     print, print_done, warn,
 };
@@ -34,7 +34,7 @@ use crate::{
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
         resume::{self, Unfinished},
     },
-    system::{Clock, Files, agent_server, etcd_client::Members, journal, local::Local, ssh::Ssh},
+    system::{Clock, Files, agent_server, etcd_client::Members, journal, local::Local},
     text::{Foreign, Shown, stdio},
 };
 
@@ -97,7 +97,8 @@ pub(in crate::cli) fn restore(args: RestoreArgs, outer: &connection_args::Connec
     .map_err(|error| Error { kind: ErrorKind::Refused, ..error })?;
     let journal = writable(plan::journal_of(args.plan.path())?, &made);
     let RestoreArgs { plan: path, member, overrides, reason, connect } = args;
-    let how = How { member, limit: 1, by_hand: Vec::new(), stop: false, ssh_config: None, overrides, reason, connect };
+    let how =
+        How { member, limit: 1, by_hand: Vec::new(), stop: false, ssh: SshArgs::default(), overrides, reason, connect };
     let until = Goal::InPlace;
     carry(
         &What { made: &made, file: path.path(), journal: &journal, until, placement: Placement::Here },
@@ -233,7 +234,7 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     let names = plan::chosen(made, &how.member)?;
     let by_hand = by_hand(made, &how.by_hand)?;
     let connect = how.connect.clone().or(outer);
-    let ssh = Ssh { config: how.ssh_config.as_deref().map(crate::cli::absolute).transpose()? };
+    let ssh = how.ssh.ssh()?;
     let system = Local::new(connect.members()?).by(ssh);
     let old = blocker_checks::of_snapshot(made, &connect.endpoints(), &system);
     let run = executor::run(made, &system);

@@ -48,6 +48,7 @@ pages! {
     "wal" "formats/wal.md" "the write-ahead log, byte by byte, and what a restore writes into it";
     "snap" "formats/snap.md" "the .snap file, byte by byte, and saved snapshots";
     "contributing" "contributing.md" "build, test, add a scenario, a start format or a verification";
+    "releasing" "releasing.md" "what a release consists of, how it is made, builds for other processors";
     "security" "SECURITY.md" "who is trusted with what, how to report a vulnerability";
     "changelog" "CHANGELOG.md" "what changed in each version";
 }

@@ -7,8 +7,10 @@ use serde_json::json;
 
 use super::plan::{chosen, read_without, timestamp};
 use crate::cli::{
-    Format, absolute, args::plan_arg::PlanArg, output::progress::interruptible, print, print_json, refuse_problems,
-    warn,
+    Format, absolute,
+    args::{plan_arg::PlanArg, ssh_args::SshArgs},
+    output::progress::interruptible,
+    print, print_json, refuse_problems, warn,
 };
 use crate::{
     domain::{
@@ -23,11 +25,12 @@ use crate::{
     error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     execute,
-    system::{Clock, Files, Hosts, discovery, etcd_client::Members, local::Local, ssh::Ssh},
+    system::{Clock, Files, Hosts, discovery, etcd_client::Members, local::Local},
     text::Shown,
 };
 
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("ssh_config", |arg| arg.requires("discover")), mut_arg("agent", |arg| arg.requires("discover")))]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     plan: PlanArg,
@@ -58,9 +61,8 @@ pub(in crate::cli) struct Args {
     /// Over SSH, or on this machine.
     #[arg(long)]
     discover: bool,
-    /// Configuration file for ssh, as its -F
-    #[arg(long, value_name = "FILE", requires = "discover")]
-    ssh_config: Option<PathBuf>,
+    #[command(flatten)]
+    ssh: SshArgs,
     /// etcd version that will run, if not in the plan: 3.4 to 3.7
     #[arg(long, value_name = "VERSION")]
     etcd_version: Option<Minor>,
@@ -75,7 +77,7 @@ pub(in crate::cli) struct Args {
 pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     // certificates are checked later, with the flags that are printed
     let plan = read_without(args.plan.path(), Some(About::Certificates))?;
-    let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
+    let ssh = args.ssh.ssh()?;
     let system = Local::new(Members::new(Default::default())?).by(ssh);
     let known = known(args, &plan, &system)?;
     uncertified(&plan, &known)?;

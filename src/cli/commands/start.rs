@@ -4,15 +4,14 @@ use crate::execute::start;
 use std::{
     collections::BTreeMap,
     io::{self, IsTerminal},
-    path::PathBuf,
 };
 
 use serde_json::{Value, json};
 
 use super::{apply::ConsoleReporter, plan};
 use crate::cli::{
-    Format, absolute,
-    args::plan_arg::PlanArg,
+    Format,
+    args::{plan_arg::PlanArg, ssh_args::SshArgs},
     output::progress::{answered, interruptible},
     print, print_done, print_json, warn,
 };
@@ -23,7 +22,7 @@ use crate::{
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
         start::StartOption,
     },
-    system::{etcd_client::Members, local::Local, ssh::Ssh},
+    system::{etcd_client::Members, local::Local},
     text::stdio,
 };
 
@@ -44,16 +43,15 @@ pub(in crate::cli) struct Args {
     /// Number of hosts worked on in parallel
     #[arg(long, default_value_t = 5, value_name = "N")]
     limit: usize,
-    /// Configuration file for ssh, as its -F
-    #[arg(long, value_name = "FILE")]
-    ssh_config: Option<PathBuf>,
+    #[command(flatten)]
+    ssh: SshArgs,
 }
 
 /// Shows how each member is started, and starts those that were agreed to.
 pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     let made = plan::read(args.plan.path())?;
     let names = plan::chosen(&made, &args.member)?;
-    let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
+    let ssh = args.ssh.ssh()?;
     let system = Local::new(Members::new(Default::default())?).by(ssh);
     let run = executor::run(&made, &system);
     let job = ExecutionSpec {

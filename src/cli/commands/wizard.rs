@@ -7,12 +7,16 @@ use std::{
 };
 
 use super::plan;
-use crate::cli::{absolute, args::connection_args, typed_dirs};
+use crate::cli::{
+    absolute,
+    args::{connection_args, ssh_args::SshArgs},
+    typed_dirs,
+};
 use crate::{
     domain::model::source_ref::is_object,
     error::{Error, ErrorKind, Result},
     etcd::version::Minor,
-    system::{DataDir, local::Local, ssh::Ssh},
+    system::{DataDir, local::Local},
     tui::{self, Options, Step},
 };
 
@@ -47,11 +51,8 @@ pub(in crate::cli) struct WizardArgs {
     /// with a group etcd.
     #[arg(long, value_name = "FILE")]
     inventory: Option<PathBuf>,
-    /// Configuration file for ssh, as its -F
-    ///
-    /// Used where members are on other hosts.
-    #[arg(long, value_name = "FILE")]
-    ssh_config: Option<PathBuf>,
+    #[command(flatten)]
+    ssh: SshArgs,
     #[command(flatten)]
     look: Look,
 }
@@ -104,7 +105,7 @@ pub(in crate::cli) fn real(args: WizardArgs, connect: &connection_args::ConnectA
         notes: connect.standing_warning().map_or_else(Vec::new, |w| Step::ALL.map(|step| (step, w.into())).to_vec()),
         ..args.look.options()
     };
-    let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
+    let ssh = args.ssh.ssh()?;
     let ending = tui::run(options, Arc::new(Local::new(connect.members()?).by(ssh)))?;
     match ending.exit_code() {
         0 => Ok(()),

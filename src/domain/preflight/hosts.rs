@@ -3,16 +3,20 @@
 
 use std::path::{Path, PathBuf};
 
+pub use super::programs::{BinarySource, Own, Programs};
 pub use crate::domain::preflight::host_report::{Look, Running, is_members};
 
-use super::space::{Needed, shortage};
+use super::{
+    programs,
+    space::{Needed, shortage},
+};
 use crate::domain::{
     members::table::{About, Column, Problem},
     model::{
         host_address,
         observations::{
             config::ConfigFacts,
-            host::{HostFacts, Installed, Place, PlaceState, Root},
+            host::{HostFacts, Place, PlaceState, Root},
         },
         plan::{Member, Plan},
     },
@@ -35,59 +39,12 @@ pub fn groups(plan: &Plan, names: &[String]) -> Vec<(String, Vec<usize>)> {
     out
 }
 
-/// The program that runs here, for hosts that have none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Own {
-    /// SHA-256 of its file, hex.
-    pub sha256: String,
-    /// Its `--version`.
-    pub version: String,
-    /// Its processor as `uname -m` prints it.
-    pub machine: String,
-    /// Why it cannot run elsewhere, where it cannot: it is linked dynamically, or is not a Linux program.
-    pub stays: Option<String>,
-}
-
-/// Which program does the work on a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BinarySource {
-    /// One that is installed there.
-    Installed(String),
-    /// This one, sent.
-    Send,
-}
-
-/// Chooses the program: the very same file where it is there already, else this one, else one that reports the same
-/// version.
-///
-/// # Errors
-/// A sentence, when none fits.
-pub fn way(own: &Own, facts: &HostFacts) -> Result<BinarySource, String> {
-    if let Some(Installed { path, .. }) = facts.installed.as_ref().filter(|i| i.sha256 == own.sha256) {
-        return Ok(BinarySource::Installed(path.clone()));
-    }
-    let stays = match &own.stays {
-        Some(why) => why.clone(),
-        None if facts.system != "Linux" => format!("this requorum is for Linux, and the host runs {}", facts.system),
-        None if facts.machine != own.machine => {
-            format!("this requorum is for {}, and the host's processor is {}", own.machine, facts.machine)
-        }
-        None => return Ok(BinarySource::Send),
-    };
-    match &facts.installed {
-        Some(there) if there.version == own.version => Ok(BinarySource::Installed(there.path.clone())),
-        Some(there) => Err(format!(
-            "{stays}; the one there ({}) is {}, and this one is {}: install the same on both",
-            there.path, there.version, own.version
-        )),
-        None => Err(format!("{stays}; install {} on the host", own.version)),
-    }
-}
-
-/// The problem with the program of a host, and with its clock.
-pub fn judge_program(own: &Own, facts: &HostFacts) -> Vec<Problem> {
+/// The problem with the program of a host, and with its clock. On this machine no program is needed but the running one.
+pub fn judge_program(host: &str, programs: &Programs, facts: &HostFacts) -> Vec<Problem> {
     let mut out = Vec::new();
-    if let Err(why) = way(own, facts) {
+    if !host_address::is_local(host)
+        && let Err(why) = programs::choose(programs, facts)
+    {
         out.push(Problem::error(None, None, format!("{why}, or restore its members by hand (`requorum sheet`)")));
     }
     if facts.skew.abs() > SKEW {
@@ -98,8 +55,9 @@ pub fn judge_program(own: &Own, facts: &HostFacts) -> Vec<Problem> {
 }
 
 /// Returns every problem with one host: its program, its directories, its space; warnings where it can continue.
-pub fn evaluate(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Vec<Problem> {
-    let mut out = judge_program(own, facts);
+pub fn evaluate(plan: &Plan, members: &[usize], programs: &Programs, facts: &HostFacts) -> Vec<Problem> {
+    let host = members.first().and_then(|at| plan.members.get(*at)).map_or("", |member| member.host.as_str());
+    let mut out = judge_program(host, programs, facts);
     let pids: Vec<String> = facts.etcds.iter().map(|(pid, _)| pid.to_string()).collect();
     match pids.as_slice() {
         [] => {}

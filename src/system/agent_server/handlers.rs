@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{super::DataDir, other_version};
 use crate::{
     agent::{
+        build_note,
         protocol::{Event, Have, MemberRequest, PROTOCOL, Request},
         snapshot_upload::{self, Incoming},
     },
@@ -121,7 +122,7 @@ impl<'a> AgentHandler<'a> {
         let site = self.system.member_ops();
         Ok(match request {
             Request::Hello { protocol: PROTOCOL } => {
-                Event::Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").into() }
+                Event::Hello { protocol: PROTOCOL, version: build_note::VERSION.into() }
             }
             Request::Hello { protocol } => return Err(other_version(protocol, PROTOCOL)),
             Request::LookAround { dirs } => {

@@ -12,7 +12,7 @@ use std::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::{
@@ -28,7 +28,10 @@ use super::{
     errors::{self, ConnectError},
     target::WireObservations,
 };
-use crate::{domain::model::url::CLIENT_PORT, system::net::tls};
+use crate::{
+    domain::model::url::CLIENT_PORT,
+    system::net::{resolve::lookup_host, tls},
+};
 
 /// How long the other side may take to show which protocol it speaks, once it is known that it
 /// is not ours.
@@ -210,7 +213,7 @@ pub(in crate::system) enum Failure {
 
 /// Connects to `target`, by TLS with `config` if needed.
 pub(in crate::system) async fn wire(target: &Target, config: &Arc<ClientConfig>) -> Result<Box<dyn Wire>, Failure> {
-    let addresses: Vec<_> = lookup_host((target.host.as_str(), target.port)).await.map_err(Failure::Resolve)?.collect();
+    let addresses = lookup_host(&target.host, target.port).await.map_err(Failure::Resolve)?;
     let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(Failure::Tcp)?;
     // small questions and answers: Nagle's algorithm would only delay them
     let _ = tcp.set_nodelay(true);
@@ -246,7 +249,8 @@ async fn tls_refused(error: &io::Error, target: &Target) -> ConnectError {
 /// Returns true if a plain HTTP/2 preface is answered with HTTP (a SETTINGS frame, or HTTP/1 text).
 async fn speaks_plain(target: &Target) -> bool {
     let probe = async {
-        let mut tcp = TcpStream::connect((target.host.as_str(), target.port)).await.ok()?;
+        let addresses = lookup_host(&target.host, target.port).await.ok()?;
+        let mut tcp = TcpStream::connect(addresses.as_slice()).await.ok()?;
         // the client preface of RFC 9113, 3.4, with empty SETTINGS
         tcp.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.ok()?;
         let mut head = [0_u8; 9];
@@ -260,7 +264,8 @@ async fn speaks_plain(target: &Target) -> bool {
 pub(super) async fn speaks_tls(target: &Target) -> bool {
     let probe = async {
         let name = ServerName::try_from(target.host.clone()).ok()?;
-        let tcp = TcpStream::connect((target.host.as_str(), target.port)).await.ok()?;
+        let addresses = lookup_host(&target.host, target.port).await.ok()?;
+        let tcp = TcpStream::connect(addresses.as_slice()).await.ok()?;
         Some(match TlsConnector::from(tls::probe()?).connect(name, tcp).await {
             Ok(_) => true,
             Err(error) => error

@@ -8,18 +8,14 @@
 mod tests;
 
 use std::{
-    io,
-    net::{self, ToSocketAddrs},
+    io, net,
     sync::mpsc::channel,
     thread,
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
-use tokio::{
-    net::{TcpStream, lookup_host},
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::rustls;
 
 use super::{
@@ -31,7 +27,10 @@ use super::{
 use crate::{
     domain::model::old_cluster::{Endpoint, EndpointKind, ProbeResult},
     etcd::membership::Id,
-    system::net::http::HttpError,
+    system::net::{
+        http::HttpError,
+        resolve::{lookup, lookup_host},
+    },
 };
 
 impl Members {
@@ -44,8 +43,8 @@ impl Members {
             let Ok(Target { host, port, .. }) = Target::parse(&door.url, &Connect::default()) else { continue };
             let tell = tell.clone();
             let connect = move || {
-                let accepts = |address| net::TcpStream::connect_timeout(&address, limit).is_ok();
-                let _ = tell.send((at, (host.as_str(), port).to_socket_addrs().is_ok_and(|mut all| all.any(accepts))));
+                let accepts = |address: &net::SocketAddr| net::TcpStream::connect_timeout(address, limit).is_ok();
+                let _ = tell.send((at, lookup(&host, port).is_ok_and(|all| all.iter().any(accepts))));
             };
             // Without a thread it is unknown, and left to `probe_endpoints`.
             *open = thread::Builder::new().spawn(connect).is_err();
@@ -95,9 +94,8 @@ impl Members {
     async fn listened(&self, target: &Target) -> Result<(), ProbeResult> {
         let limit = self.connect.dial_timeout;
         let connect = async {
-            let found = lookup_host((target.host.as_str(), target.port)).await;
-            let addresses: Vec<_> =
-                found.map_err(|e| ProbeResult::Unclear(errors::resolve(&e, target).why.into()))?.collect();
+            let found = lookup_host(&target.host, target.port).await;
+            let addresses = found.map_err(|e| ProbeResult::Unclear(errors::resolve(&e, target).why.into()))?;
             match TcpStream::connect(addresses.as_slice()).await {
                 Ok(_) => Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Err(ProbeResult::Refused),

@@ -1,4 +1,4 @@
-//! The running program: its hash, and whether it can run on another machine.
+//! The running program as a file: its hash, and whether it can run on another machine.
 
 use std::{
     fs::File,
@@ -6,20 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::elf;
 use crate::{
-    agent::snapshot_upload::sha256,
+    agent::{build_note, snapshot_upload::sha256},
     domain::preflight::hosts::Own,
     engine::{progress::Flow, source::io_trouble},
     error::Result,
 };
 
-/// How much of a program's beginning has its program headers.
-const HEAD: u64 = 1 << 16;
-
-/// The running program as a file.
+/// A program that can be sent, as an open file: what is hashed is what is sent, whatever happens to its name meanwhile.
 #[derive(Debug)]
 pub struct Program {
-    file: File,
+    pub(super) file: File,
     /// Its path, as far as the system reports it.
     pub path: PathBuf,
     /// Its length.
@@ -40,11 +38,10 @@ impl Program {
         let from = if kept.exists() { kept } else { &path };
         let mut file = File::open(from).map_err(|e| io_trouble("read", &path, &e))?;
         let bytes = file.metadata().map_err(|e| io_trouble("read", &path, &e))?.len();
-        let mut head = Vec::new();
-        (&mut file).take(HEAD).read_to_end(&mut head).map_err(|e| io_trouble("read", &path, &e))?;
+        let head = head(&mut file).map_err(|e| io_trouble("read", &path, &e))?;
         let own = Own {
             sha256: sha256(&file, &path, bytes, &mut |_| Flow::Go)?,
-            version: concat!("requorum ", env!("CARGO_PKG_VERSION")).into(),
+            version: build_note::running(),
             machine: std::env::consts::ARCH.into(),
             stays: stays(&head),
         };
@@ -60,26 +57,18 @@ impl Program {
     }
 }
 
-/// Returns why a program cannot run on another Linux of the same architecture: it needs a loader (`PT_INTERP`), so
-/// shared libraries. Source: elf(5).
+/// Reads as much of a file's beginning as has its program headers.
+pub(super) fn head(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    file.take(elf::HEAD as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// Returns why the running program cannot run on another Linux of the same architecture.
 fn stays(head: &[u8]) -> Option<String> {
-    let foreign = || Some("this requorum is not a Linux program".to_string());
-    if head.get(..4) != Some(b"\x7fELF") {
-        return foreign();
-    }
-    let number = |at: usize, length: usize| -> Option<u64> {
-        let bytes = head.get(at..at.checked_add(length)?)?;
-        Some(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
-    };
-    // 64 bits, little-endian, as everything that requorum is built for.
-    let headers = || -> Option<Vec<u64>> {
-        let (start, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
-        let at = |n: u64| usize::try_from(start.checked_add(n.checked_mul(size)?)?).ok();
-        (0..count).map(|n| number(at(n)?, 4)).collect()
-    };
-    match (head.get(4..6), headers()) {
-        (Some([2, 1]), Some(kinds)) => kinds.contains(&3).then(|| "this requorum is linked dynamically".to_string()),
-        _ => foreign(),
+    match elf::read(head) {
+        None => Some("this requorum is not a Linux program".into()),
+        Some(elf) => elf.dynamic.then(|| "this requorum is linked dynamically".into()),
     }
 }
 

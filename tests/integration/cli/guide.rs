@@ -9,13 +9,14 @@ use std::{
 use crate::support::{PROGRAM, ended, requorum, succeed};
 
 /// The pages by the name that is asked for.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("glossary", "glossary.md"),
     ("architecture", "architecture.md"),
     ("bbolt", "formats/bbolt.md"),
     ("wal", "formats/wal.md"),
     ("snap", "formats/snap.md"),
     ("contributing", "contributing.md"),
+    ("releasing", "releasing.md"),
     ("security", "SECURITY.md"),
     ("changelog", "CHANGELOG.md"),
 ];

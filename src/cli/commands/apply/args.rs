@@ -1,8 +1,6 @@
 //! The arguments of `apply`, `restore`, `resume` and `undo`.
 
-use std::path::PathBuf;
-
-use crate::cli::args::{connection_args, plan_arg::PlanArg};
+use crate::cli::args::{connection_args, plan_arg::PlanArg, ssh_args::SshArgs};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -95,9 +93,8 @@ pub(super) struct How {
     /// Without it the commands are only shown.
     #[arg(long)]
     pub(super) stop: bool,
-    /// Configuration file for ssh, as its -F
-    #[arg(long, value_name = "FILE")]
-    pub(super) ssh_config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) ssh: SshArgs,
     /// Override a blocker by the text that the refusal names; repeatable
     ///
     /// The override is recorded in the journal.

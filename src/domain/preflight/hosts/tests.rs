@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::domain::members::{build_plan, cell::Origin, table::Severity};
+use crate::domain::{
+    members::{build_plan, cell::Origin, table::Severity},
+    model::build_version::BuildVersion,
+};
 
 fn plan() -> Plan {
     let mut draft = build_plan::tests::draft();
@@ -12,8 +15,9 @@ fn plan() -> Plan {
     build_plan::build(&draft).unwrap().plan
 }
 
-fn own() -> Own {
-    Own { sha256: "5a".repeat(32), version: "requorum 0.1.0".into(), machine: "x86_64".into(), stays: None }
+fn own() -> Programs {
+    let version = BuildVersion { number: "0.1.0".into(), commit: None };
+    Programs::only(Own { sha256: "5a".repeat(32), version, machine: "x86_64".into(), stays: None })
 }
 
 fn place(path: &Path) -> Place {
@@ -63,33 +67,11 @@ fn the_same_directory_on_two_hosts_is_valid() {
 }
 
 #[test]
-fn which_program_does_the_work() {
+fn this_machine_needs_no_program() {
     let plan = plan();
-    let installed = |sha256: &str, version: &str| {
-        Some(Installed { path: "/usr/bin/requorum".into(), sha256: sha256.into(), version: version.into() })
-    };
-    let same = installed(&own().sha256, "whatever");
-    let version = installed("00", "requorum 0.1.0");
-    let other = installed("00", "requorum 0.0.9");
-    let there = Ok(BinarySource::Installed("/usr/bin/requorum".into()));
-    let dynamic = Own { stays: Some("this requorum is linked dynamically".into()), ..own() };
-    let err = |words: &str| Err(words.to_string());
-    for (own, machine, installed, wanted) in [
-        (own(), "x86_64", None, Ok(BinarySource::Send)),
-        (own(), "x86_64", same.clone(), there.clone()),
-        (own(), "x86_64", version.clone(), Ok(BinarySource::Send)),
-        (own(), "aarch64", version.clone(), there.clone()),
-        (own(), "aarch64", None, err("processor is aarch64")),
-        (own(), "aarch64", other, err("is requorum 0.0.9, and this one is requorum 0.1.0")),
-        (dynamic.clone(), "x86_64", None, err("linked dynamically; install requorum 0.1.0")),
-        (dynamic, "x86_64", version, there),
-    ] {
-        let facts = HostFacts { machine: machine.into(), installed, ..facts(&plan, &[0]) };
-        match (way(&own, &facts), wanted) {
-            (Err(told), Err(words)) => assert!(told.contains(&words), "{told}"),
-            (got, wanted) => assert_eq!(got, wanted),
-        }
-    }
+    let facts = HostFacts { machine: "riscv64".into(), ..facts(&plan, &[0]) };
+    assert_eq!(judge_program("local", &own(), &facts), []);
+    assert_eq!(judge_program("b", &own(), &facts).len(), 1);
 }
 
 #[test]
