@@ -47,7 +47,7 @@ use super::{
 };
 use crate::text::number::{byte_count, thousands};
 use crate::{
-    bbolt::{self, View},
+    bbolt::{self, PageBuffer, View},
     error::{Error, ErrorKind, Fault, Result},
     text::Shown,
 };
@@ -457,7 +457,7 @@ impl Source {
     /// Whether a transfer in text mode changed it, or nothing is in it: for a file that was found damaged.
     pub fn altered(&self) -> Option<Identified> {
         let mut ends = LineEnds::default();
-        let mut buffer = vec![0; PIECE_BYTES];
+        let mut buffer = PageBuffer::new(PIECE_BYTES);
         let (mut offset, until) = (0u64, self.bytes.min(ALTERED_BYTES));
         if self.bytes < 4096 {
             return None;
@@ -481,7 +481,7 @@ impl Source {
         let body = self.body_bytes();
         let mut sealer = Sealer::new(self);
         let mut blocks = Sums::default();
-        let mut buffer = vec![0; PIECE_BYTES];
+        let mut buffer = PageBuffer::new(PIECE_BYTES);
         let mut offset = 0u64;
         while offset < body {
             let length = body.saturating_sub(offset).min(PIECE_BYTES as u64);

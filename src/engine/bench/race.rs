@@ -13,6 +13,7 @@ use wait4::Wait4;
 
 use super::failed;
 use crate::{
+    bbolt::PageBuffer,
     engine::{
         durable_fs::Disk,
         progress::{Phase, ProgressFn},
@@ -107,7 +108,7 @@ impl Race {
                 file.sync_all()?;
                 return Ok(fadvise(&file, 0, None, Advice::DontNeed)?);
             }
-            let mut buffer = vec![0; 1 << 20];
+            let mut buffer = PageBuffer::new(1 << 20);
             while file.read(&mut buffer)? > 0 {}
             Ok(())
         })();

@@ -24,6 +24,7 @@ use crate::{
         codec,
         protocol::{CHUNK_BYTES, Event, Have, PROTOCOL, Request, Wanted},
     },
+    bbolt::PageBuffer,
     domain::{
         model::{host_address, observations::host::HostFacts},
         preflight::hosts::BinarySource,
@@ -202,7 +203,7 @@ impl Session {
             BinarySource::Send => {
                 self.write(format!("send {} {}\n", program.bytes, program.own.sha256).as_bytes(), stop)?;
                 self.expect("go", stop)?;
-                let (mut at, mut buffer) = (0, vec![0; CHUNK_BYTES]);
+                let (mut at, mut buffer) = (0, PageBuffer::new(CHUNK_BYTES));
                 while at < program.bytes && !stop() {
                     let n = program.read_at(&mut buffer, at).map_err(|e| io_trouble("read", &program.path, &e))?;
                     let bytes = buffer
@@ -272,7 +273,7 @@ impl Session {
             Event::Snapshot(have @ (Have::All(_) | Have::Wrong(_))) => return Ok((have, sent)),
             other => return Err(self.odd(&other)),
         }
-        let (mut at, mut buffer, mut packing) = (from, vec![0; CHUNK_BYTES], true);
+        let (mut at, mut buffer, mut packing) = (from, PageBuffer::new(CHUNK_BYTES), true);
         while at < wanted.bytes {
             if stop() {
                 return Err(stopped(&self.host));
