@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::protocol::{CHUNK_BYTES, Have, Wanted};
 use crate::{
+    bbolt::PageBuffer,
     domain::preflight::space,
     engine::{
         durable_fs::{self, Dir, Disk, Locked, Trusted},
@@ -232,7 +233,7 @@ fn length(file: &File, path: &Path) -> Result<u64> {
 pub fn sha256(mut file: &File, path: &Path, total: u64, watch: &mut ProgressFn<'_>) -> Result<String> {
     let fail = |e: io::Error| io_trouble("read", path, &e);
     file.seek(SeekFrom::Start(0)).map_err(fail)?;
-    let (mut sha, mut buffer, mut done) = (Sha256::new(), vec![0; CHUNK_BYTES], 0u64);
+    let (mut sha, mut buffer, mut done) = (Sha256::new(), PageBuffer::new(CHUNK_BYTES), 0u64);
     loop {
         let n = match file.read(&mut buffer) {
             Ok(0) => return Ok(hex(&sha.finalize())),

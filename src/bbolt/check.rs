@@ -7,6 +7,7 @@ use super::ReadAt;
 use super::error::{Error, Fault, Place};
 use super::meta::{Meta, NO_FREELIST};
 use super::page::{self, Header, IS_BUCKET, Row, Shape, wide};
+use super::page_buffer::PageBuffer;
 use super::page_set::PageSet;
 use super::read_tx::{Bucket, MAX_DEPTH, Rows, View, Window};
 
@@ -229,7 +230,7 @@ impl<R: ReadAt> Checker<'_, R> {
         }
         self.report.free_list = FreeList::Damaged;
         self.report.list_harms = true;
-        let mut bytes = Vec::new();
+        let mut bytes = PageBuffer::default();
         let header = match self.view.load_raw(id, b"", &mut bytes) {
             Ok(header) => header,
             Err(error) => {
@@ -290,7 +291,7 @@ impl<R: ReadAt> Checker<'_, R> {
     /// looks like part of a tree, it is unknown which of the two.
     fn lost(&mut self, wrong: u64) {
         let (mut lost, mut of_trees) = (0u64, false);
-        let mut bytes = Vec::new();
+        let mut bytes = PageBuffer::default();
         let mut unaccounted = Bits::new(self.report.pages);
         for page in 0..self.report.pages {
             if self.seen.has(page) || self.freed.has(page) {

@@ -6,6 +6,7 @@
 use super::ReadAt;
 use super::error::{Error, Fault};
 use super::page::{self, Row, Shape};
+use super::page_buffer::PageBuffer;
 use super::read_tx::{Bucket, KeyValue, MAX_DEPTH, Rows, View};
 
 /// A position among the rows of a bucket, forwards only. Keys are strictly increasing; otherwise an error names the element.
@@ -14,7 +15,7 @@ pub struct Cursor<'v, R> {
     view: &'v View<R>,
     bucket: Bucket,
     branches: Vec<Branch>,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<PageBuffer>,
     leaf: Leaf,
     state: State,
     /// The last key of the previous leaf, when the rows continue from it.
@@ -26,7 +27,7 @@ pub struct Cursor<'v, R> {
 #[derive(Debug)]
 struct Branch {
     page: u64,
-    bytes: Vec<u8>,
+    bytes: PageBuffer,
     count: usize,
     at: usize,
 }
@@ -34,7 +35,7 @@ struct Branch {
 #[derive(Debug, Default)]
 struct Leaf {
     page: Option<u64>,
-    bytes: Vec<u8>,
+    bytes: PageBuffer,
     count: usize,
     at: usize,
 }
@@ -164,7 +165,8 @@ impl<'v, R: ReadAt> Cursor<'v, R> {
         match &self.bucket.rows {
             Rows::Tree(page) => self.descend(*page, way),
             Rows::Inline(image) => {
-                image.clone_into(&mut self.leaf.bytes);
+                self.leaf.bytes.reset(image.len());
+                self.leaf.bytes.copy_from_slice(image);
                 let shape = page::shape(image).map_err(|fault| Error::in_bucket(&self.bucket.name, fault))?;
                 self.leaf.page = None;
                 self.enter_leaf(shape, way)

@@ -7,6 +7,7 @@ use super::ReadAt;
 use super::error::{Error, Fault};
 use super::meta::{META_LEN, Meta, NO_FREELIST};
 use super::page::{self, Header, Shape};
+use super::page_buffer::PageBuffer;
 
 /// The smallest file that bbolt opens.
 const SMALLEST: u64 = 4096;
@@ -29,14 +30,14 @@ pub struct View<R> {
 /// Most bytes that a window reads at a time.
 const WINDOW: u64 = 256 << 10;
 /// Memory above which a window shrinks again after a large page.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 4 << 20;
 /// Most pages that a walk may skip and still count as sequential.
 const GAP: u64 = 32;
 
 /// Pages that were read together, since one often follows the other.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    bytes: Vec<u8>,
+    bytes: PageBuffer,
     /// The first page in it, and how many there are.
     first: u64,
     pages: u64,
@@ -190,7 +191,7 @@ impl<R: ReadAt> View<R> {
         if id == NO_FREELIST {
             return Ok(());
         }
-        match self.load_raw(id, b"", &mut Vec::new())?.flags {
+        match self.load_raw(id, b"", &mut PageBuffer::default())?.flags {
             page::FREELIST => Ok(()),
             flags => Err(Error::at(id, b"", Fault::WrongType { flags, wanted: "a freelist" })),
         }
@@ -213,25 +214,20 @@ impl<R: ReadAt> View<R> {
 
     /// Reads page `id` with its overflow pages into `bytes`, whose memory is reused. `bucket` is for messages.
     /// Checks bounds, id, type and every element.
-    pub(super) fn load(&self, id: u64, bucket: &[u8], bytes: &mut Vec<u8>) -> Result<Shape, Error> {
+    pub(super) fn load(&self, id: u64, bucket: &[u8], bytes: &mut PageBuffer) -> Result<Shape, Error> {
         self.load_raw(id, bucket, bytes)?;
         page::file_shape(bytes, self.page_size).map_err(|fault| Error::at(id, bucket, fault))
     }
 
     /// As [`Self::load`], for pages of any type.
-    pub(super) fn load_raw(&self, id: u64, bucket: &[u8], bytes: &mut Vec<u8>) -> Result<Header, Error> {
+    pub(super) fn load_raw(&self, id: u64, bucket: &[u8], bytes: &mut PageBuffer) -> Result<Header, Error> {
         let hwm = self.meta.hwm;
         let fail = |fault| Error::at(id, bucket, fault);
         if id < 2 || id >= hwm {
             return Err(fail(Fault::OutOfBounds { hwm }));
         }
         let size = page::narrow(self.page_size);
-        if bytes.is_empty() {
-            // Zeroed by the allocator: a lookup starts with a new buffer, and filling it here would be half its work.
-            *bytes = vec![0; size];
-        } else {
-            bytes.resize(size, 0);
-        }
+        bytes.reset(size);
         let offset = id.saturating_mul(u64::from(self.page_size));
         self.read(bytes, offset)?;
         let header = Header::parse(bytes).ok_or_else(|| fail(Fault::OutOfBounds { hwm }))?;
@@ -245,8 +241,7 @@ impl<R: ReadAt> View<R> {
             }
             // No more than the file's length, by the line above.
             let more = page::narrow(overflow).saturating_mul(size);
-            bytes.try_reserve_exact(more).map_err(|_| fail(Fault::Memory(page::wide(more))))?;
-            bytes.resize(size.saturating_add(more), 0);
+            bytes.try_resize(size.saturating_add(more)).map_err(|_| fail(Fault::Memory(page::wide(more))))?;
             let rest = bytes.get_mut(size..).unwrap_or_default();
             self.read(rest, offset.saturating_add(u64::from(self.page_size)))?;
         }
@@ -271,7 +266,7 @@ impl<R: ReadAt> View<R> {
                 self.load_raw(id, bucket, &mut window.bytes)?;
                 let pages = window.bytes.len().checked_div(size).unwrap_or(1);
                 window.next = id.saturating_add(page::wide(pages));
-                Ok(window.bytes.as_slice())
+                Ok(&window.bytes)
             }
         }
     }
@@ -293,9 +288,10 @@ impl<R: ReadAt> View<R> {
         window.ahead = if near { window.ahead.saturating_mul(2).max(4).min(most) } else { 1 };
         let count = window.ahead.max(pages).min(left);
         let Ok(length) = usize::try_from(count.saturating_mul(size)) else { return false };
-        if window.bytes.len() < length || window.bytes.len() > LARGE {
-            window.bytes = vec![0; length];
+        if window.bytes.capacity() > LARGE {
+            window.bytes = PageBuffer::default();
         }
+        window.bytes.reset(length.max(window.bytes.len()));
         (window.first, window.pages) = (id, 0);
         let bytes = window.bytes.get_mut(..length).unwrap_or_default();
         if self.read(bytes, id.saturating_mul(size)).is_ok() {

@@ -120,7 +120,7 @@ pub fn sound<R: ReadAt>(view: &View<R>) {
 /// bbolt updates a parent's entry by looking for the child's first key, and panics when it deletes below a branch
 /// with one child: neither is in its own check.
 fn sound_branch<R: ReadAt>(view: &View<R>, page: u64, bucket: &[u8], key: Option<&[u8]>) -> usize {
-    let mut bytes = Vec::new();
+    let mut bytes = PageBuffer::default();
     let shape = view.load(page, bucket, &mut bytes).unwrap();
     let row = |at| {
         if shape.leaf { (page::leaf_row(&bytes, at).unwrap().key, 0) } else { page::branch_row(&bytes, at).unwrap() }

@@ -5,6 +5,7 @@
 use super::error::Error;
 use super::page::IS_BUCKET;
 use super::page::{self, BRANCH, Header};
+use super::page_buffer::PageBuffer;
 use super::page_set::PageSet;
 use super::read_tx::{Bucket, MAX_DEPTH, Rows, View};
 use super::{ReadAt, page::wide};
@@ -17,7 +18,7 @@ const BLOCK: u64 = 256 << 10;
 /// # Errors
 /// Fails if one of them cannot be read.
 pub fn right_edge<R: ReadAt>(view: &View<R>, bucket: &Bucket) -> Result<Vec<u64>, Error> {
-    let (mut pages, mut bytes) = (Vec::new(), Vec::new());
+    let (mut pages, mut bytes) = (Vec::new(), PageBuffer::default());
     let Rows::Tree(mut id) = bucket.rows else { return Ok(pages) };
     while pages.len() < MAX_DEPTH {
         let shape = view.load(id, &bucket.name, &mut bytes)?;
@@ -41,13 +42,13 @@ pub fn stray_branches<R: ReadAt>(
     in_use: &PageSet,
     visit: &mut dyn FnMut(u64, &Children<'_>) -> bool,
 ) -> Result<(), Error> {
-    let (size, mut block) = (u64::from(view.page_size()), Vec::new());
+    let (size, mut block) = (u64::from(view.page_size()), PageBuffer::default());
     let most = BLOCK.checked_div(size).unwrap_or(1).max(1);
     for (first, behind) in in_use.runs(2, view.meta().hwm, false) {
         let mut at = first;
         while at < behind {
             let pages = behind.saturating_sub(at).min(most);
-            block.resize(usize::try_from(pages.saturating_mul(size)).unwrap_or(0), 0);
+            block.reset(usize::try_from(pages.saturating_mul(size)).unwrap_or(0));
             let offset = at.saturating_mul(size);
             let read = view.source().read_exact_at(&mut block, offset);
             read.map_err(|source| Error::Read { offset, size: wide(block.len()), source })?;
@@ -77,7 +78,7 @@ pub type VisitRow<'v> = dyn FnMut(u64, Option<&[u8]>, &[u8], &[u8]) -> bool + 'v
 /// # Errors
 /// When the file cannot be read.
 pub fn stray_rows<R: ReadAt>(view: &View<R>, pages: &PageSet, visit: &mut VisitRow<'_>) -> Result<(), Error> {
-    let mut bytes = Vec::new();
+    let mut bytes = PageBuffer::default();
     for (first, behind) in pages.runs(2, view.meta().hwm, true) {
         let mut id = first;
         while id < behind {

@@ -8,6 +8,7 @@
 use super::error::{Error, Fault};
 use super::meta::{Meta, NO_FREELIST};
 use super::page::{self, ELEMENT, HEADER, IS_BUCKET, wide};
+use super::page_buffer::PageBuffer;
 use super::page_writer::{ChildRef, Pack, Pages, bucket_header, check_row, fits_inline};
 use super::read_tx::{Bucket, MAX_DEPTH, Rows, View};
 use super::{ReadAt, WriteAt};
@@ -219,7 +220,7 @@ fn open_leaf<'n, F: ReadAt>(
     for _ in 0..MAX_DEPTH {
         if let Node::Page(id) = node {
             page = *id;
-            let mut bytes = Vec::new();
+            let mut bytes = PageBuffer::default();
             let shape = view.load(page, bucket, &mut bytes)?;
             let fail = |fault| Error::at(page, bucket, fault);
             budget = budget.checked_sub(wide(bytes.len())).ok_or_else(|| fail(Fault::Endless))?;
@@ -370,7 +371,7 @@ impl<F: ReadAt + WriteAt> Spill<'_, F> {
                     return Err(fail(Fault::Depth(MAX_DEPTH)));
                 }
                 self.budget = self.budget.checked_sub(1).ok_or_else(|| fail(Fault::Endless))?;
-                let mut bytes = Vec::new();
+                let mut bytes = PageBuffer::default();
                 let shape = self.view.load(id, bucket, &mut bytes)?;
                 if shape.leaf {
                     found.push((key, id));

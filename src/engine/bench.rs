@@ -6,9 +6,9 @@
 pub mod generate;
 pub mod probe;
 mod race;
+pub mod report;
 
 use std::{
-    fmt::Write as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,16 +16,14 @@ use std::{
 use generate::Shape;
 use probe::Probe;
 use race::{Entrant, Race};
+use report::{RaceReport, Role, heading, lines};
 
 use super::{
     durable_fs::Disk,
     progress::{Phase, ProgressFn},
     source::io_trouble,
 };
-use crate::{
-    error::{Error, ErrorKind, Result},
-    text::size::size,
-};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The plan file for restoring several members.
 const PLAN: &str = "plan.yaml";
@@ -39,64 +37,86 @@ pub struct Options {
     pub etcdutl: Option<PathBuf>,
     /// A directory for the snapshots and the restored members; the caller removes it.
     pub dir: PathBuf,
-    /// Size of the snapshots in bytes.
-    pub size: u64,
+    /// Sizes of the snapshots in bytes.
+    pub sizes: Vec<u64>,
     /// The most rounds of each race.
     pub rounds: usize,
     /// The time for each race: no round starts that would end later.
     pub patience: Duration,
 }
 
-/// Generates the snapshots, runs the races, and returns the table.
+/// Generates the snapshots and runs the races. Passes each part of the table to `show` as soon as it is known.
 ///
 /// # Errors
 /// If something cannot be written or run. `Stopped`, between two runs, if `watch` returns stop.
-pub fn bench(options: &Options, watch: &mut ProgressFn<'_>) -> Result<String> {
-    let mut table = format!(
-        "{:<38} {:<28} {:>3} {:>28} {:>8} {:>8} {:>11}\n",
-        "", "", "n", "seconds, median [min..max]", "/etcdutl", "/floor", "peak memory"
-    );
-    let mut done = 0;
-    for shape in Shape::ALL {
+pub fn bench(
+    options: &Options,
+    show: &mut dyn FnMut(&str) -> Result<()>,
+    watch: &mut ProgressFn<'_>,
+) -> Result<Vec<RaceReport>> {
+    show(&heading())?;
+    let mut reports = Vec::new();
+    for (shape, size) in Shape::ALL.into_iter().flat_map(|shape| options.sizes.iter().map(move |size| (shape, *size))) {
         let file = options.dir.join(shape.as_str());
-        generate::generate(shape, options.size, &file, watch)?;
+        generate::generate(shape, size, &file, watch)?;
         for race in races(options, shape, &file) {
-            table += &race
-                .run(options, &mut |_| watch(super::progress::Progress { phase: Phase::Check, done, total: 0 }))?;
-            done = done.saturating_add(1);
+            let done = reports.len() as u64;
+            let mut watch = |_| watch(super::progress::Progress { phase: Phase::Check, done, total: 0 });
+            let rounds = race.rounds(options.rounds, options.patience, &mut watch)?;
+            let entrants: Vec<(String, Role)> = race.entrants.iter().map(|e| (e.name.clone(), e.role)).collect();
+            let report = RaceReport::new((race.work, shape.as_str(), size, race.cold), &entrants, &rounds);
+            show(&lines(&report))?;
+            reports.push(report);
         }
         for file in [&file, &options.dir.join(PLAN)].into_iter().filter(|file| file.exists()) {
             Disk::default().remove_file(file).map_err(|e| io_trouble("remove", file, &e))?;
         }
     }
-    Ok(table)
+    Ok(reports)
 }
 
 fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let ours = |name: &str, args: Vec<String>| Entrant::new(name, &options.requorum, vec![args]);
-    let probe = |name: &str, probe: Probe, more: &[String]| {
+    let ours = |args: Vec<String>| Entrant::new("requorum", Role::Requorum, &options.requorum, vec![args]);
+    let probe = |name: &str, role: Role, probe: Probe, more: &[String]| {
         let args = ["bench".into(), "--probe".into(), probe.as_str().into(), text(file)];
-        ours(name, args.into_iter().chain(more.iter().cloned()).collect())
+        Entrant::new(name, role, &options.requorum, vec![args.into_iter().chain(more.iter().cloned()).collect()])
     };
     let theirs = |commands: Vec<Vec<String>>| {
-        options.etcdutl.iter().map(move |path| Entrant::new("etcdutl", path, commands.clone()))
+        options.etcdutl.iter().map(move |path| Entrant::new("etcdutl", Role::Etcdutl, path, commands.clone()))
     };
+    let read_once = || probe("floor: read it once", Role::Floor, Probe::Read, &[]);
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<String>>();
 
     let status = words(&["snapshot", "status", &text(file), "-w", "json"]);
     let status_race = |cold: bool| Race {
-        name: format!("status, {}, {}", shape.as_str(), if cold { "cold" } else { "warm" }),
+        work: "status",
         file: file.into(),
         cold,
         before: None,
-        entrants: [ours("requorum", status.clone()), probe("requorum, no SHA-256", Probe::Walk, &[])]
+        entrants: [ours(status.clone()), probe("requorum, no SHA-256", Role::Part, Probe::Walk, &[])]
             .into_iter()
             .chain(theirs(vec![status.clone()]))
-            .chain([probe("floor: read it once", Probe::Read, &[])])
+            .chain([read_once()])
             .collect(),
         made: Vec::new(),
     };
+    // What else reads the whole file; etcdutl has only one of them.
+    let reads = |work: &'static str, own: &[&str], other: Option<&[&str]>| Race {
+        work,
+        file: file.into(),
+        cold: false,
+        before: None,
+        entrants: [ours(words(own))]
+            .into_iter()
+            .chain(other.into_iter().flat_map(|args| theirs(vec![words(args)])))
+            .chain([read_once()])
+            .collect(),
+        made: Vec::new(),
+    };
+    let path = text(file);
+    let inspect = || reads("inspect", &["snapshot", "inspect", &path, "-w", "json"], None);
+    let hashkv = || reads("hashkv", &["hashkv", &path, "-w", "json"], Some(&["hashkv", &path, "-w", "json"]));
     let made: Vec<PathBuf> = (1..=3).map(|n| options.dir.join(format!("m{n}.etcd"))).collect();
     let one = |n: usize, dir: &Path| {
         let url = format!("http://10.0.0.{n}:2380");
@@ -118,63 +138,27 @@ fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
                 let cluster: Vec<String> = (1..=count).map(|n| format!("m{n}=http://10.0.0.{n}:2380")).collect();
                 let mut args = words(&["plan", "--snapshot", &text(file), "--data-root", &text(&options.dir)]);
                 args.extend(words(&["--initial-cluster", &cluster.join(","), "--label", "bench", "-o", &plan]));
-                (Some(ours("requorum plan", args)), vec![words(&["restore", &plan])])
+                (Some(ours(args)), vec![words(&["restore", &plan])])
             }
         };
         Race {
-            name: format!("restore x{count}, {}, warm", shape.as_str()),
+            work: if count == 1 { "restore x1" } else { "restore x3" },
             file: file.into(),
             cold: false,
             before,
-            entrants: [Entrant::new("requorum", &options.requorum, own)]
+            entrants: [Entrant::new("requorum", Role::Requorum, &options.requorum, own)]
                 .into_iter()
                 .chain(theirs(commands))
-                .chain([probe("floor: hash, copy, fsync", Probe::Copy, &copies)])
+                .chain([probe("floor: hash, copy, fsync", Role::Floor, Probe::Copy, &copies)])
                 .collect(),
             made: made.clone(),
         }
     };
     match shape {
-        Shape::BigValues => vec![status_race(false), status_race(true), restores(1), restores(3)],
-        Shape::SmallKeys => vec![status_race(false), status_race(true), restores(1)],
+        Shape::BigValues => vec![status_race(false), status_race(true), inspect(), hashkv(), restores(1), restores(3)],
+        Shape::SmallKeys => vec![status_race(false), status_race(true), inspect(), hashkv(), restores(1)],
         Shape::HalfFree => vec![status_race(false), restores(1)],
     }
-}
-
-impl Race {
-    /// Runs it and returns its lines of the table.
-    fn run(&self, options: &Options, watch: &mut ProgressFn<'_>) -> Result<String> {
-        let runs = self.rounds(options.rounds, options.patience, watch)?;
-        let column = |prefix: &str| self.entrants.iter().position(|entrant| entrant.name.starts_with(prefix));
-        let mut lines = String::new();
-        for (at, entrant) in self.entrants.iter().enumerate() {
-            let seconds = |at: usize| runs.iter().filter_map(move |round| Some(round.get(at)?.wall.as_secs_f64()));
-            let ratio = |to: Option<usize>| match to.filter(|to| *to != at) {
-                Some(to) => format!("{:.2}", median(seconds(at).zip(seconds(to)).map(|(a, b)| a / b).collect())),
-                None => String::new(),
-            };
-            let (least, most) = seconds(at).fold((f64::MAX, 0f64), |(least, most), s| (least.min(s), most.max(s)));
-            let peak = runs.iter().filter_map(|round| round.get(at)).map(|run| run.peak).max().unwrap_or_default();
-            let time = format!("{:.2} [{least:.2}..{most:.2}]", median(seconds(at).collect()));
-            let (first, n) = (if at == 0 { self.name.as_str() } else { "" }, runs.len());
-            let _ = writeln!(
-                lines,
-                "{first:<38} {:<28} {n:>3} {time:>28} {:>8} {:>8} {:>11}",
-                entrant.name,
-                ratio(column("etcdutl")),
-                ratio(column("floor")),
-                size(peak),
-            );
-        }
-        Ok(lines)
-    }
-}
-
-/// Returns the median; of an even number of values, the mean of the middle two.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let at = |at: usize| values.get(at).copied().unwrap_or_default();
-    f64::midpoint(at(values.len().saturating_sub(1) / 2), at(values.len() / 2))
 }
 
 /// Returns the error for a command that failed.
@@ -188,13 +172,6 @@ mod tests {
     use super::*;
     use crate::engine::progress::Flow;
 
-    #[test]
-    fn medians() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0]), 2.5);
-        assert_eq!(median(vec![]), 0.0);
-    }
-
     /// With `true` in place of both programs: the races, their order and the table.
     #[test]
     fn the_table_is_complete_and_files_are_removed() {
@@ -203,23 +180,33 @@ mod tests {
             requorum: "/bin/true".into(),
             etcdutl: Some("/bin/true".into()),
             dir: dir.path().into(),
-            size: 1 << 20,
+            sizes: vec![1 << 20],
             rounds: 2,
             patience: Duration::from_secs(5),
         };
-        let table = bench(&options, &mut |_| Flow::Go).unwrap();
-        for line in [
-            "status, big-values, cold",
-            "restore x3, big-values, warm",
-            "status, small-keys, warm",
-            "restore x1, half-free",
+        let mut table = String::new();
+        let mut show = |part: &str| {
+            table += part;
+            Ok(())
+        };
+        let reports = bench(&options, &mut show, &mut |_| Flow::Go).unwrap();
+        let done: Vec<(&str, &str, bool)> =
+            reports.iter().map(|race| (race.work.as_str(), race.shape.as_str(), race.cold)).collect();
+        for race in [
+            ("status", "big-values", true),
+            ("restore x3", "big-values", false),
+            ("status", "small-keys", false),
+            ("restore x1", "half-free", false),
         ] {
-            assert!(table.contains(line), "{line} is not in\n{table}");
+            assert!(done.contains(&race), "{race:?} is not in {done:?}");
         }
-        assert_eq!(table.lines().filter(|line| line.contains(" etcdutl ")).count(), 9, "{table}");
+        let with = |role| reports.iter().filter(|race| race.entrants.iter().any(|e| e.role == role)).count();
+        assert_eq!((with(Role::Requorum), with(Role::Etcdutl), with(Role::Floor)), (13, 11, 13));
+        let lines = reports.iter().map(|race| race.entrants.len()).sum::<usize>();
+        assert_eq!(table.lines().count(), lines + 1, "{table}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         let wrong = Options { requorum: "/bin/false".into(), ..options };
-        let trouble = bench(&wrong, &mut |_| Flow::Go).unwrap_err();
+        let trouble = bench(&wrong, &mut |_| Ok(()), &mut |_| Flow::Go).unwrap_err();
         assert!(trouble.kind == ErrorKind::Failed, "{trouble}");
     }
 }

@@ -46,7 +46,7 @@ use super::{
 };
 use crate::text::{number::thousands, size::byte_count};
 use crate::{
-    bbolt::{self, View},
+    bbolt::{self, PageBuffer, View},
     error::{Error, ErrorKind, Fault, Result},
     text::Shown,
 };
@@ -459,7 +459,7 @@ impl Source {
     /// Detects, in a file that was found damaged, whether a transfer in text mode changed it or it has only zeros.
     pub fn altered(&self) -> Option<Identified> {
         let mut ends = LineEnds::default();
-        let mut buffer = vec![0; PIECE_BYTES];
+        let mut buffer = PageBuffer::new(PIECE_BYTES);
         let (mut offset, until) = (0u64, self.bytes.min(ALTERED_BYTES));
         if self.bytes < 4096 {
             return None;
@@ -483,7 +483,7 @@ impl Source {
         let body = self.body_bytes();
         let mut sealer = Sealer::new(self);
         let mut blocks = Sums::default();
-        let mut buffer = vec![0; PIECE_BYTES];
+        let mut buffer = PageBuffer::new(PIECE_BYTES);
         let mut offset = 0u64;
         while offset < body {
             let length = body.saturating_sub(offset).min(PIECE_BYTES as u64);

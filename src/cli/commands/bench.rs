@@ -1,6 +1,13 @@
 //! `requorum bench`: measures status and restore on this machine, compared with etcdutl.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{
+    env,
+    fs::{self, OpenOptions},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, SystemTime},
+};
 
 use crate::cli::{
     absolute,
@@ -13,10 +20,12 @@ use crate::{
             Options, bench,
             generate::{Shape, generate},
             probe::{Probe, fits},
+            report::{Report, regressions},
         },
         source::io_trouble,
     },
     error::{Error, ErrorKind, Result},
+    text::{Shown, number::count},
 };
 
 #[derive(Debug, clap::Args)]
@@ -24,12 +33,12 @@ use crate::{
     after_help = "Runs alternate; ratios are medians over adjacent runs. All files made for it are removed at the end."
 )]
 pub(in crate::cli) struct BenchArgs {
-    /// Size of the generated snapshots: bytes, or with suffix K, M or G
+    /// Size of the generated snapshots: bytes, or with suffix K, M or G; several with commas
     ///
-    /// 1G is 10^9 bytes.
-    #[arg(long, default_value = "1G", value_name = "BYTES", value_parser = size)]
-    size: u64,
-    /// Working directory; needs six times the size in free space
+    /// 1G is 10^9 bytes. With several, everything is measured at each of them in turn.
+    #[arg(long, default_value = "1G", value_name = "BYTES", value_parser = size, value_delimiter = ',')]
+    size: Vec<u64>,
+    /// Working directory; needs six times the largest size in free space
     #[arg(long, default_value = ".")]
     dir: PathBuf,
     /// The etcdutl to compare with [default: the one in PATH, if any]
@@ -41,6 +50,15 @@ pub(in crate::cli) struct BenchArgs {
     /// Seconds after which a comparison ends with fewer runs
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     patience: u64,
+    /// Print the report as one JSON value instead of the table
+    #[arg(long)]
+    json: bool,
+    /// Append the report to FILE, and name what was faster or smaller in the reports that it holds
+    ///
+    /// One JSON value a line. Only reports of the same machine are compared, by the ratio to etcdutl where there is one. What
+    /// is more than a tenth above the median of the earlier reports is a regression.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    history: Option<PathBuf>,
     /// Only write one snapshot to FILE: big-values, small-keys, half-free
     #[arg(long, value_name = "SHAPE", requires = "files")]
     generate: Option<Shape>,
@@ -58,7 +76,8 @@ pub(in crate::cli) fn run(args: &BenchArgs) -> Result<()> {
     match (args.generate, args.probe, args.files.as_slice()) {
         (Some(shape), _, [file]) => interruptible(|cancel| {
             let mut meter = Meter::new(cancel.clone());
-            let made = generate(shape, args.size, file, &mut |step| meter.step("", step));
+            let size = args.size.first().copied().unwrap_or_default();
+            let made = generate(shape, size, file, &mut |step| meter.step("", step));
             meter.done();
             made
         }),
@@ -87,12 +106,69 @@ fn race(args: &BenchArgs) -> Result<()> {
             .map_err(|e| Error::new(ErrorKind::Failed, "requorum: cannot find its own executable").why(e))?,
         etcdutl: etcdutl.map(|path| absolute(&path)).transpose()?,
         dir: dir.path().into(),
-        size: args.size,
+        sizes: args.size.clone(),
         rounds: args.runs,
         patience: Duration::from_secs(args.patience),
     };
-    let table = interruptible(|cancel| bench(&options, &mut |_| cancel.flow()))?;
-    print(&table)
+    // Read first: a history that cannot be read or written is known before minutes of measuring.
+    let earlier = args.history.as_deref().map(read_history).transpose()?.unwrap_or_default();
+    let mut show = |part: &str| if args.json { Ok(()) } else { print(part) };
+    let races = interruptible(|cancel| bench(&options, &mut show, &mut |_| cancel.flow()))?;
+    let report = Report {
+        version: 1,
+        time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        requorum: env!("CARGO_PKG_VERSION").into(),
+        etcdutl: options.etcdutl.as_deref().and_then(etcdutl_version),
+        machine: machine(),
+        races,
+    };
+    let line = serde_json::to_string(&report).map_err(|e| Error::new(ErrorKind::Bug, "the report").why(e))?;
+    if args.json {
+        print(&format!("{line}\n"))?;
+    }
+    if let Some(path) = &args.history {
+        append(path, &line)?;
+        regressions(&report, &earlier).iter().for_each(|found| warn(&found.line()));
+    }
+    Ok(())
+}
+
+/// The reports of earlier runs; none where the file does not exist yet, which is created then.
+fn read_history(path: &Path) -> Result<Vec<Report>> {
+    let mut text = String::new();
+    let open = OpenOptions::new().read(true).append(true).create(true).open(path);
+    open.and_then(|mut file| file.read_to_string(&mut text)).map_err(|e| io_trouble("read", path, &e))?;
+    let wrong = |number: usize, why: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::Input, format!("{}: line {number} is not a report of bench", path.shown())).why(why)
+    };
+    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    lines
+        .map(|(line, number)| match serde_json::from_str::<Report>(line) {
+            Ok(report) if report.version == 1 => Ok(report),
+            Ok(report) => Err(wrong(number, &format!("its format is version {}", report.version))),
+            Err(e) => Err(wrong(number, &e)),
+        })
+        .collect()
+}
+
+fn append(path: &Path, line: &str) -> Result<()> {
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    file.and_then(|mut file| writeln!(file, "{line}")).map_err(|e| io_trouble("write to", path, &e))
+}
+
+/// The first line of `etcdutl version`.
+fn etcdutl_version(etcdutl: &Path) -> Option<String> {
+    let output = Command::new(etcdutl).arg("version").output().ok()?;
+    String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_string)
+}
+
+/// The processor and the number of its cores that this process may use.
+fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = model.map_or("unknown processor", |(_, name)| name.trim());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{model}, {}", count(cores as u64, "core", "cores"))
 }
 
 /// Parses a size: `1G`, `300M`, `64K` or plain bytes.

@@ -11,6 +11,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
+    bbolt::PageBuffer,
     engine::{
         durable_fs::Disk,
         progress::Flow,
@@ -80,7 +81,7 @@ impl FromStr for Probe {
 
 /// Reads in pieces of 128 KiB, as `cat` does.
 fn read(path: &Path, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
-    let (mut file, mut buffer) = (File::open(path)?, vec![0; 128 << 10]);
+    let (mut file, mut buffer) = (File::open(path)?, PageBuffer::new(128 << 10));
     loop {
         match file.read(&mut buffer)? {
             0 => return Ok(()),

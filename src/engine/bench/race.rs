@@ -11,8 +11,12 @@ use std::{
 use rustix::fs::{Advice, fadvise};
 use wait4::Wait4;
 
-use super::failed;
+use super::{
+    failed,
+    report::{Role, Run},
+};
 use crate::{
+    bbolt::PageBuffer,
     engine::{
         durable_fs::Disk,
         progress::{Phase, ProgressFn},
@@ -26,6 +30,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct Entrant {
     pub name: String,
+    pub role: Role,
     program: PathBuf,
     calls: Vec<Vec<String>>,
 }
@@ -33,7 +38,8 @@ pub(super) struct Entrant {
 /// Programs that do the same work on the same file.
 #[derive(Debug, Clone)]
 pub(super) struct Race {
-    pub name: String,
+    /// The work, in a word or two.
+    pub work: &'static str,
     /// The snapshot.
     pub file: PathBuf,
     /// Whether the file is dropped from the page cache before each run.
@@ -45,17 +51,9 @@ pub(super) struct Race {
     pub made: Vec<PathBuf>,
 }
 
-/// One run.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Run {
-    pub wall: Duration,
-    /// Peak resident memory in bytes.
-    pub peak: u64,
-}
-
 impl Entrant {
-    pub fn new(name: &str, program: &Path, calls: Vec<Vec<String>>) -> Self {
-        Self { name: name.into(), program: program.into(), calls }
+    pub fn new(name: &str, role: Role, program: &Path, calls: Vec<Vec<String>>) -> Self {
+        Self { name: name.into(), role, program: program.into(), calls }
     }
 
     fn run(&self) -> Result<Run> {
@@ -65,8 +63,9 @@ impl Entrant {
             command.args(call).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             let start = Instant::now();
             let ended = command.spawn().and_then(|mut child| child.wait4()).map_err(|e| failed(&self.name, e))?;
-            run.wall = run.wall.saturating_add(start.elapsed());
-            run.peak = run.peak.max(ended.rusage.maxrss);
+            run.seconds += start.elapsed().as_secs_f64();
+            run.cpu_seconds += ended.rusage.utime.saturating_add(ended.rusage.stime).as_secs_f64();
+            run.peak_bytes = run.peak_bytes.max(ended.rusage.maxrss);
             if !ended.status.success() {
                 let call = call.join(" ");
                 return Err(failed(&self.name, format!("{} {call}: {}", self.program.shown(), ended.status)));
@@ -107,7 +106,7 @@ impl Race {
                 file.sync_all()?;
                 return Ok(fadvise(&file, 0, None, Advice::DontNeed)?);
             }
-            let mut buffer = vec![0; 1 << 20];
+            let mut buffer = PageBuffer::new(1 << 20);
             while file.read(&mut buffer)? > 0 {}
             Ok(())
         })();

@@ -13,7 +13,7 @@ use rustix::{
 };
 
 use super::{Act, Disk, Identity, try_lock};
-use crate::bbolt::{ReadAt, WriteAt};
+use crate::bbolt::{PageBuffer, ReadAt, WriteAt};
 
 /// Bytes copied at a time if the kernel cannot copy.
 const BUFFER: usize = 256 << 10;
@@ -112,7 +112,7 @@ impl DiskFile {
 }
 
 fn copy_buffered(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = PageBuffer::new(BUFFER);
     while at < end {
         let length = end.saturating_sub(at).min(BUFFER as u64);
         let bytes = buffer.split_at_mut(length as usize).0;

@@ -16,7 +16,7 @@ use crate::engine::{
     },
 };
 use crate::{
-    bbolt::{Build, Error, ReadAt, WriteAt},
+    bbolt::{Build, Error, PageBuffer, ReadAt, WriteAt},
     error::Result,
 };
 
@@ -72,7 +72,7 @@ pub fn verify(prepared: &VerifiedSource, db: &DiskFile, watch: &mut ProgressFn<'
     let (page, used) = (u64::from(view.page_size()), view.used_bytes());
     // A piece is a multiple of the page size (at most 64 KiB); pages after the high-water mark are not in use.
     let pages = |from: u64, to: u64| (from.checked_div(page).unwrap_or(0), to.div_ceil(page));
-    let mut buffer = vec![0; PIECE_BYTES];
+    let mut buffer = PageBuffer::new(PIECE_BYTES);
     for (number, expected) in (0u64..).zip(&prepared.digest.blocks) {
         let start = number.saturating_mul(BLOCK_BYTES as u64);
         let end = start.saturating_add(BLOCK_BYTES as u64).min(source.body_bytes());

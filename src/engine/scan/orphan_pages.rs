@@ -9,7 +9,7 @@
 //! the tree is lost.
 
 use crate::{
-    bbolt::{self, PageSet, ReadAt, View, right_edge, stray_branches},
+    bbolt::{self, PageBuffer, PageSet, ReadAt, View, right_edge, stray_branches},
     error::Error,
     etcd::{
         proto::KeyValueRef,
@@ -75,7 +75,7 @@ pub fn lost_end<R: ReadAt>(
 /// See [`Ended`].
 pub fn newest<R: ReadAt>(view: &View<R>, watch: &mut ProgressFn<'_>) -> Result<Option<i64>, Ended> {
     let (size, total) = (view.page_size() as usize, view.used_bytes());
-    let mut block = vec![0; BLOCK_BYTES.max(size)];
+    let mut block = PageBuffer::new(BLOCK_BYTES.max(size));
     let (mut offset, mut newest) = ((size as u64).saturating_mul(2), None);
     while offset < total {
         let length = total.saturating_sub(offset).min(block.len() as u64) as usize;

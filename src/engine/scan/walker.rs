@@ -20,7 +20,7 @@ use crate::engine::{
     source::{Body, Digest, PIECE_BYTES, Source, Sums, io_trouble, step, trailer::Sealer},
 };
 use crate::{
-    bbolt::{ReadAt, View},
+    bbolt::{PageBuffer, ReadAt, View},
     error::{Error, ErrorKind, Result},
 };
 
@@ -98,15 +98,15 @@ fn follow(source: &Source, progress: &Receiver<u64>, watch: &mut ProgressFn<'_>)
 }
 
 /// A piece of the file, or why it cannot be read.
-type Piece = io::Result<Vec<u8>>;
+type Piece = io::Result<PageBuffer>;
 
 /// Reads the file from start to end.
 struct Reader<'s> {
     source: &'s Source,
     blocks: bool,
     front: &'s Front,
-    /// Channels for empty buffers and filled ones; `None` if reading is enough.
-    to: Option<(Receiver<Vec<u8>>, SyncSender<Piece>)>,
+    /// Where memory comes from and where it goes, filled; none if it is enough to have read it.
+    to: Option<(Receiver<PageBuffer>, SyncSender<Piece>)>,
 }
 
 impl Reader<'_> {
@@ -124,8 +124,8 @@ impl Reader<'_> {
                 Some((empty, _)) => empty.recv().ok(),
             };
             made = made.saturating_add(used.is_none().into());
-            let mut piece: Vec<u8> = used.unwrap_or_default();
-            piece.resize(total.saturating_sub(offset).min(size) as usize, 0);
+            let mut piece: PageBuffer = used.unwrap_or_default();
+            piece.reset(total.saturating_sub(offset).min(size) as usize);
             body.will_need(offset.saturating_add(size.saturating_mul(AHEAD)), size);
             let read = body.read_exact_at(&mut piece, offset);
             let (failed, from) = (read.is_err(), offset);
@@ -146,8 +146,8 @@ impl Reader<'_> {
     }
 }
 
-/// Hashes what the reader sends, and returns the buffers to it.
-fn hash(source: &Source, full: &Receiver<Piece>, empty: &Sender<Vec<u8>>, hashed: &Sender<u64>) -> Result<Digest> {
+/// Hashes what the reader sends, and hands the memory back to it.
+fn hash(source: &Source, full: &Receiver<Piece>, empty: &Sender<PageBuffer>, hashed: &Sender<u64>) -> Result<Digest> {
     let mut sealer = Sealer::new(source);
     let mut done = 0u64;
     while let Ok(piece) = full.recv() {

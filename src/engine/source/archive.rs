@@ -4,6 +4,7 @@
 mod bound;
 mod decode;
 
+use crate::bbolt::PageBuffer;
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom, Write},
@@ -278,7 +279,7 @@ fn decompress(
     let no_room = |e: &dyn std::fmt::Display| no_room(path, place, archive, e);
     let memory = rustix::fs::memfd_create("requorum-unpacked", rustix::fs::MemfdFlags::CLOEXEC);
     let (mut file, mut on_disk) = (File::from(memory.map_err(|e| no_room(&io::Error::from(e)))?), false);
-    let mut buffer = vec![0; BLOCK_BYTES];
+    let mut buffer = PageBuffer::new(BLOCK_BYTES);
     let (mut bytes, mut looked) = (0u64, None);
     loop {
         let filled = fill(from, &mut buffer).map_err(|e| broken(&e))?;

@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use sha2::{Digest as _, Sha256};
 
 use super::{Digest, Shape, Source, TRAILER_BYTES, hex, io_trouble};
+use crate::bbolt::PageBuffer;
 use crate::error::{Error, Result};
 use crate::text::{number::count, value::brief};
 
@@ -111,7 +112,7 @@ impl Extra {
 
 /// Returns the value of all bytes from `from` to the end of the file if they are equal.
 fn filling(source: &Source, from: u64) -> Result<Option<u8>> {
-    let (mut block, mut at, mut all) = (vec![0; EXTRA_BYTES as usize], from, None);
+    let (mut block, mut at, mut all) = (PageBuffer::new(EXTRA_BYTES as usize), from, None);
     while at < source.bytes {
         let part = block.split_at_mut(source.bytes.saturating_sub(at).min(EXTRA_BYTES) as usize).0;
         source.file().read_exact_at(part, at).map_err(|e| io_trouble("read", &source.path, &e))?;

@@ -27,6 +27,7 @@ use crate::{
         codec,
         protocol::{CHUNK_BYTES, Event, PROTOCOL, Request},
     },
+    bbolt::PageBuffer,
     domain::{
         model::{host_address, observations::host::HostFacts},
         preflight::hosts::BinarySource,
@@ -195,7 +196,7 @@ impl Session {
             BinarySource::Send => {
                 self.write(format!("send {} {}\n", program.bytes, program.own.sha256).as_bytes(), stop)?;
                 self.expect("go", stop)?;
-                let (mut at, mut buffer) = (0, vec![0; CHUNK_BYTES]);
+                let (mut at, mut buffer) = (0, PageBuffer::new(CHUNK_BYTES));
                 while at < program.bytes && !stop() {
                     let n = program.read_at(&mut buffer, at).map_err(|e| io_trouble("read", &program.path, &e))?;
                     let bytes = buffer

@@ -8,6 +8,7 @@ use crate::{
         codec,
         protocol::{CHUNK_BYTES, Event, Have, Request, Wanted},
     },
+    bbolt::PageBuffer,
     engine::progress::{Phase, Progress},
     error::{Error, ErrorKind, Result},
     system::ssh::Stop,
@@ -54,7 +55,7 @@ impl Session {
             Event::Snapshot(have @ (Have::All(_) | Have::Wrong(_))) => return Ok((have, sent)),
             other => return Err(self.unexpected_response(&other)),
         }
-        let (mut at, mut buffer, mut packing) = (from, vec![0; CHUNK_BYTES], true);
+        let (mut at, mut buffer, mut packing) = (from, PageBuffer::new(CHUNK_BYTES), true);
         while at < wanted.bytes {
             if stop() {
                 return Err(stopped(&self.host));
