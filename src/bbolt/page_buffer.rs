@@ -66,7 +66,10 @@ impl PageBuffer {
 
     fn over(memory: Vec<u8>, len: usize) -> PageBuffer {
         // The memory does not move with its vector, which never grows.
-        let start = if memory.len() > len { memory.as_ptr().align_offset(ALIGN).min(memory.len() - len) } else { 0 };
+        let start = match memory.len().saturating_sub(len) {
+            0 => 0,
+            room => memory.as_ptr().align_offset(ALIGN).min(room),
+        };
         PageBuffer { memory, start, len }
     }
 }
