@@ -1,11 +1,6 @@
 //! What a release is made of: the version with its commit, manual pages, completions, and the lists of packages.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use crate::support::{PROGRAM, ended, names, requorum, said, succeed};
 
@@ -176,16 +171,16 @@ fn lists_name_files_and_versions_that_are() {
         assert!(manifest.contains(&format!("\"{file}\"")) && root().join(file).is_file(), "{file}");
     }
     for installed in ["usr/bin/", "man1/", "bash-completion", "_requorum", "requorum.fish", "guide/formats/"] {
-        assert_eq!(lists.matches(installed).count() >= 2, true, "{installed} is in both lists");
+        assert!(lists.matches(installed).count() >= 2, "{installed} is in both lists");
     }
     for workflow in ["ci.yml", "release.yml"] {
         let text = fs::read_to_string(root().join(".github/workflows").join(workflow)).unwrap();
         for action in text.lines().filter_map(|line| line.split_once("uses: ")).map(|(_, action)| action) {
             let version = action.rsplit_once("@v").unwrap().1;
-            assert!(version.split('.').filter(|n| n.parse::<u32>().is_ok()).count() == 3, "{workflow}: {action}");
+            assert_eq!(version.split('.').filter(|n| n.parse::<u32>().is_ok()).count(), 3, "{workflow}: {action}");
         }
     }
     for script in ["build", "check"] {
-        assert!(Path::new(&root()).join("assets/release").join(script).is_file(), "{script}");
+        assert!(root().join("assets/release").join(script).is_file(), "{script}");
     }
 }
