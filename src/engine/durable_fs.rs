@@ -50,7 +50,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     dir::Dir,
-    file::DiskFile,
+    file::{DiskFile, Flusher, SyncedLater},
     trust::{Trusted, Untrusted, is_private},
 };
 

@@ -51,13 +51,14 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     datadir::file_locks,
-    durable_fs::{Dir, Disk, DiskFile},
+    durable_fs::{Dir, Disk, DiskFile, Flusher, SyncedLater},
     install::staging::{self, StagingDir},
     progress::{Phase, ProgressFn},
     restore::{initial_log::InitialLog, ownership::Owner, restore_edits::Change},
@@ -193,6 +194,7 @@ struct StagedFiles {
     snap_dir: Dir,
     wal_dir: Dir,
     db: DiskFile,
+    flusher: Option<Flusher>,
     bump: Option<Revision>,
 }
 
@@ -223,11 +225,11 @@ impl StagedFiles {
             snap_dir.create("db", 0o600).map_err(|e| creation_trouble("write", &snap_dir.path().join("db"), &e))?;
         // Locked as etcd does it; without working locks there is no etcd to keep out.
         let _ = db.flock();
-        match rewritten(job, &checked.walk) {
-            true => db_copy::compact(checked, &db, watch)?,
-            false => db_copy::copy(checked, &db, watch)?,
-        }
-        Ok(StagedFiles { data, wal, member, snap_dir, wal_dir, db, bump })
+        let flusher = match rewritten(job, &checked.walk) {
+            true => db_copy::compact(checked, &db, watch).map(|()| None)?,
+            false => Some(db_copy::copy(checked, &db, watch)?),
+        };
+        Ok(StagedFiles { data, wal, member, snap_dir, wal_dir, db, flusher, bump })
     }
 
     /// Edits the database, writes the log and verifies all of it.
@@ -240,13 +242,13 @@ impl StagedFiles {
         prepared: &VerifiedSource,
         watch: &mut ProgressFn<'_>,
     ) -> Result<Built> {
-        let StagedFiles { data, wal, member: member_dir, snap_dir, wal_dir, db, bump } = self;
+        let StagedFiles { data, wal, member: member_dir, snap_dir, wal_dir, db, flusher, bump } = self;
         let disk = &tools.disk;
         step(watch, Phase::Write, 0, 0)?;
         let view = &prepared.checked.view;
         let list = restore_edits::changes(view, job.genesis, job.options, job.target, bump);
         let list: Vec<Change> = list.map_err(|e| prepared.checked.source.damaged(&e))?;
-        restore_edits::apply(&list, &db).map_err(|e| {
+        restore_edits::apply(&list, SyncedLater(&db)).map_err(|e| {
             Error::new(ErrorKind::Failed, format!("{}: cannot write the new members", db.path().shown())).why(e)
         })?;
         let (snap_name, snap_bytes) = job.genesis.snap(job.target);
@@ -254,19 +256,33 @@ impl StagedFiles {
             .write_new(&snap_name, &snap_bytes, 0o666)
             .map_err(|e| creation_trouble("write", &snap_dir.path().join(&snap_name), &e))?;
         let segment = wal::file_name(0, 0);
-        write_wal(&wal_dir, &segment, &job.genesis.wal(member, job.target))
+        let log = write_wal(&wal_dir, &segment, &job.genesis.wal(member, job.target))
             .map_err(|e| creation_trouble("write", &wal_dir.path().join(&segment), &e))?;
         for stage in wal.iter().chain([&data]) {
             owner.apply(disk, stage)?;
         }
-        db.sync().map_err(|e| creation_trouble("write", db.path(), &e))?;
-        for dir in [&wal_dir, &snap_dir, &member_dir] {
-            dir.sync().map_err(|e| io_trouble("sync", dir.path(), &e))?;
-        }
-
+        let sync = || {
+            flusher.map_or(Ok(()), Flusher::finish).map_err(|e| creation_trouble("write", db.path(), &e))?;
+            for file in [&log, &db] {
+                file.sync().map_err(|e| creation_trouble("write", file.path(), &e))?;
+            }
+            for dir in [&wal_dir, &snap_dir, &member_dir] {
+                dir.sync().map_err(|e| io_trouble("sync", dir.path(), &e))?;
+            }
+            Ok(())
+        };
         let made =
             readback::BuiltMember { db: &db, snap_dir: &snap_dir, wal_dir: &wal_dir, member, bump, changes: &list };
-        let mut restored = readback::verify(job, &made, prepared, tools.skip_proof, watch)?;
+        // While the disk writes, the processor compares: nothing changes the files any more.
+        let (synced, restored) = thread::scope(|scope| {
+            let syncing = thread::Builder::new().spawn_scoped(scope, sync);
+            let restored = readback::verify(job, &made, prepared, tools.skip_proof, watch);
+            let synced = syncing.map_err(|e| Error::new(ErrorKind::Failed, "cannot start a thread").why(e));
+            let panicked = |_| Err(Error::new(ErrorKind::Bug, "the sync ended in a panic"));
+            (synced.and_then(|syncing| syncing.join().unwrap_or_else(panicked)), restored)
+        });
+        synced?;
+        let mut restored = restored?;
         restored.data_dir = job.data_dir.into();
         Ok(Built { data, wal, wal_dir, segment: segment.into(), restored, _db: db })
     }
@@ -355,12 +371,12 @@ fn enough_space(data: &StagingDir, live: u64, compact: bool, wal: Option<&Stagin
     })
 }
 
-/// Writes the WAL segment with the size that etcd preallocates.
-fn write_wal(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+/// Writes the WAL segment with the size that etcd preallocates; it is not synced yet.
+fn write_wal(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<DiskFile> {
     let file = dir.create(name, 0o600)?;
     file.reserve(wal::SEGMENT_BYTES)?;
     file.write_all_at(bytes, 0)?;
-    file.sync()
+    Ok(file)
 }
 
 /// Returns the paths of the `.snap` files in a directory, sorted.

@@ -5,6 +5,8 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::mpsc::{Sender, channel},
+    thread::{self, JoinHandle},
 };
 
 use rustix::{
@@ -108,6 +110,85 @@ impl DiskFile {
             }
             Ok(())
         })
+    }
+}
+
+/// A file under construction for a writer that would sync it between its own steps: whoever has the file syncs it once, at
+/// its end, and nothing reads it after a crash before that.
+#[derive(Debug)]
+pub struct SyncedLater<'f>(pub &'f DiskFile);
+
+impl ReadAt for SyncedLater<'_> {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buf, offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+}
+
+impl WriteAt for SyncedLater<'_> {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(buf, offset)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes a file to the disk while it is still being copied: the system would begin only when it is synced, and the disk
+/// is what takes longest.
+#[derive(Debug)]
+pub struct Flusher {
+    more: Option<Sender<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Flusher {
+    /// Starts it for a file.
+    ///
+    /// # Errors
+    /// When there is no descriptor or no thread.
+    pub fn start(file: &DiskFile) -> io::Result<Flusher> {
+        let file = file.file.try_clone()?;
+        let (more, wanted) = channel();
+        let run = move || {
+            while let Ok(()) = wanted.recv() {
+                // One sync for all that was written since.
+                wanted.try_iter().for_each(drop);
+                file.sync_data()?;
+            }
+            Ok(())
+        };
+        let thread = thread::Builder::new().name("requorum-flush".into()).spawn(run)?;
+        Ok(Flusher { more: Some(more), thread: Some(thread) })
+    }
+
+    /// Has it write what the file holds by now. Returns at once.
+    pub fn flush(&self) {
+        // One that failed has ended; `finish` says why.
+        let _ = self.more.as_ref().map(|more| more.send(()));
+    }
+
+    /// Waits until all of that is written.
+    ///
+    /// # Errors
+    /// System errors: the system reports each only once for an open file, so a later sync would not.
+    pub fn finish(mut self) -> io::Result<()> {
+        drop(self.more.take());
+        let joined = self.thread.take().map_or(Ok(Ok(())), JoinHandle::join);
+        joined.unwrap_or_else(|_| Err(io::Error::other("the thread that writes the file ended in a panic")))
+    }
+}
+
+impl Drop for Flusher {
+    /// Its copy of the descriptor would keep the file locked.
+    fn drop(&mut self) {
+        drop(self.more.take());
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 

@@ -367,3 +367,20 @@ fn a_lock_ends_with_its_owner_despite_copies() {
     assert!(open().try_take().unwrap());
     drop(copy);
 }
+
+/// The system reports an error of writing once for each open file, so it must not be lost in the thread.
+#[test]
+fn a_flushers_error_reaches_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = Disk::default().create(&dir.path().join("db"), 0o600).unwrap();
+    let flusher = Flusher::start(&file).unwrap();
+    crate::bbolt::WriteAt::write_all_at(&file, &[7; 4096], 0).unwrap();
+    flusher.flush();
+    assert!(flusher.finish().is_ok());
+    // A device that cannot be synced.
+    let device = File::options().write(true).open("/dev/full").unwrap();
+    let device = super::file::DiskFile::new(Disk::default(), device, "/dev/full".into());
+    let flusher = Flusher::start(&device).unwrap();
+    flusher.flush();
+    assert!(flusher.finish().is_err());
+}

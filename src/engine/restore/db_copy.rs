@@ -7,7 +7,7 @@
 use std::{io, os::unix::fs::FileExt};
 
 use crate::engine::{
-    durable_fs::DiskFile,
+    durable_fs::{DiskFile, Flusher},
     progress::{Phase, ProgressFn},
     scan::row_scan::RowScan,
     source::{
@@ -28,11 +28,12 @@ pub fn live_bytes(checked: &Checked) -> u64 {
     checked.walk.in_use.count().saturating_mul(u64::from(checked.view.page_size())).min(checked.view.used_bytes())
 }
 
-/// Copies the pages in use to the same offsets; the rest are holes.
+/// Copies the pages in use to the same offsets; the rest are holes. Returns what writes them to the disk meanwhile, and
+/// goes on when this returns: the copy is durable when that is finished.
 ///
 /// # Errors
 /// If reading or writing fails, the source is shorter than before, or `watch` requests a stop.
-pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Result<()> {
+pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Result<Flusher> {
     let (view, source) = (&checked.view, &checked.source);
     let fail = |e: io::Error| match e.kind() {
         io::ErrorKind::UnexpectedEof => changed(&source.path),
@@ -45,12 +46,14 @@ pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Res
     // If the filesystem can share blocks, the copy costs nothing, free pages or not.
     let shared = db.share(source.file(), source.bytes).map_err(fail)?;
     db.set_len(used).map_err(fail)?;
+    let flusher = Flusher::start(db).map_err(fail)?;
     let (mut done, mut reported) = (0u64, 0u64);
     for (first, end_page) in checked.walk.in_use.runs(0, view.meta().hwm, true).filter(|_| !shared) {
         let (mut at, end) = (place(first), place(end_page));
         while at < end {
             let length = end.saturating_sub(at).min(STRIDE);
             db.copy(source.file(), at, length).map_err(fail)?;
+            flusher.flush();
             (at, done) = (at.saturating_add(length), done.saturating_add(length));
             if done.saturating_sub(reported) >= STRIDE / 4 {
                 reported = done;
@@ -58,9 +61,8 @@ pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Res
             }
         }
     }
-    // Written to the disk while the hash is still running.
-    db.sync_data().map_err(fail)?;
-    step(watch, Phase::Copy, total, total)
+    step(watch, Phase::Copy, total, total)?;
+    Ok(flusher)
 }
 
 /// Compares the copy's live pages, except the two meta pages, with what was hashed.

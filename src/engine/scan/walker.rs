@@ -105,7 +105,7 @@ struct Reader<'s> {
     source: &'s Source,
     blocks: bool,
     front: &'s Front,
-    /// Where memory comes from and where it goes, filled; none if it is enough to have read it.
+    /// Where memory comes from and where it goes, filled; none if it is enough that the file is in the page cache.
     to: Option<(Receiver<PageBuffer>, SyncSender<Piece>)>,
 }
 
@@ -116,17 +116,23 @@ impl Reader<'_> {
         let (body, total, size) = (self.source.body(), self.source.body_bytes(), PIECE_BYTES as u64);
         let mut sums = Sums::default();
         body.will_need(0, size.saturating_mul(AHEAD));
-        let (mut made, mut offset, mut spare) = (0usize, 0u64, None);
+        let (mut made, mut offset) = (0usize, 0u64);
         while offset < total && !self.front.stopped.load(Ordering::Relaxed) {
-            let used = match &self.to {
-                None => spare.take(),
-                Some((empty, _)) if made < BUFFERS => empty.try_recv().ok(),
-                Some((empty, _)) => empty.recv().ok(),
+            body.will_need(offset.saturating_add(size.saturating_mul(AHEAD)), size);
+            let Some((empty, full)) = &self.to else {
+                // Only for the walk, which reads the pages itself: once the last byte is in the page cache, all are on their way.
+                offset = offset.saturating_add(size).min(total);
+                let read = body.read_exact_at(&mut [0], offset.saturating_sub(1));
+                self.front.advance(offset);
+                if read.is_err() {
+                    break;
+                }
+                continue;
             };
+            let used = if made < BUFFERS { empty.try_recv().ok() } else { empty.recv().ok() };
             made = made.saturating_add(used.is_none().into());
             let mut piece: PageBuffer = used.unwrap_or_default();
             piece.reset(total.saturating_sub(offset).min(size) as usize);
-            body.will_need(offset.saturating_add(size.saturating_mul(AHEAD)), size);
             let read = body.read_exact_at(&mut piece, offset);
             let (failed, from) = (read.is_err(), offset);
             offset = offset.saturating_add(piece.len() as u64);
@@ -134,11 +140,7 @@ impl Reader<'_> {
             if self.blocks {
                 sums.add(from, &piece);
             }
-            let gone = match &self.to {
-                Some((_, full)) => full.send(read.map(|()| piece)).is_err(),
-                None => spare.replace(piece).is_some(),
-            };
-            if gone || failed {
+            if full.send(read.map(|()| piece)).is_err() || failed {
                 break;
             }
         }
