@@ -22,6 +22,8 @@ use crate::{
 
 /// Bytes that are copied in one call, between two progress steps.
 const STRIDE: u64 = 16 << 20;
+/// Bytes after which the disk is told to begin: enough that what a sync costs besides the writing does not count.
+const FLUSH: u64 = 64 << 20;
 
 /// Returns the size of a copy of the live pages in bytes, at most.
 pub fn live_bytes(checked: &Checked) -> u64 {
@@ -47,20 +49,24 @@ pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Res
     let shared = db.share(source.file(), source.bytes).map_err(fail)?;
     db.set_len(used).map_err(fail)?;
     let flusher = Flusher::start(db).map_err(fail)?;
-    let (mut done, mut reported) = (0u64, 0u64);
+    let (mut done, mut reported, mut flushed) = (0u64, 0u64, 0u64);
     for (first, end_page) in checked.walk.in_use.runs(0, view.meta().hwm, true).filter(|_| !shared) {
         let (mut at, end) = (place(first), place(end_page));
         while at < end {
             let length = end.saturating_sub(at).min(STRIDE);
             db.copy(source.file(), at, length).map_err(fail)?;
-            flusher.flush();
             (at, done) = (at.saturating_add(length), done.saturating_add(length));
+            if done.saturating_sub(flushed) >= FLUSH {
+                flushed = done;
+                flusher.flush();
+            }
             if done.saturating_sub(reported) >= STRIDE / 4 {
                 reported = done;
                 step(watch, Phase::Copy, done, total)?;
             }
         }
     }
+    flusher.flush();
     step(watch, Phase::Copy, total, total)?;
     Ok(flusher)
 }
