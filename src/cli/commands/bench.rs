@@ -33,9 +33,9 @@ use crate::{
     after_help = "Runs alternate; ratios are medians over adjacent runs. All files made for it are removed at the end."
 )]
 pub(in crate::cli) struct BenchArgs {
-    /// Size of the generated snapshots: bytes, or with suffix K, M or G; several with commas
+    /// Size of the generated snapshots: bytes, or with suffix K, M or G
     ///
-    /// 1G is 10^9 bytes. With several, everything is measured at each of them in turn.
+    /// 1G is 10^9 bytes. With several, separated by commas, everything is measured at each of them in turn.
     #[arg(long, default_value = "1G", value_name = "BYTES", value_parser = size, value_delimiter = ',')]
     size: Vec<u64>,
     /// Working directory; needs six times the largest size in free space
@@ -53,9 +53,9 @@ pub(in crate::cli) struct BenchArgs {
     /// Print the report as one JSON value instead of the table
     #[arg(long)]
     json: bool,
-    /// Append the report to FILE, and name what was faster or smaller in the reports that it holds
+    /// Append the report to FILE and show regressions against earlier ones
     ///
-    /// One JSON value a line. Only reports of the same machine are compared, by the ratio to etcdutl where there is one. What
+    /// FILE has one JSON value a line. Only reports of the same machine are compared, by the ratio to etcdutl where there is one. What
     /// is more than a tenth above the median of the earlier reports is a regression.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     history: Option<PathBuf>,

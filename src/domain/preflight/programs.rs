@@ -118,7 +118,7 @@ fn unfit(running: &Own, facts: &HostFacts) -> String {
 fn remedy(programs: &Programs, facts: &HostFacts) -> String {
     let (version, machine) = (&programs.running.version, &facts.machine);
     if facts.system != "Linux" {
-        return "no build fits".into();
+        return "choose a Linux host for its members".into();
     }
     let install = format!("install requorum {version} on the host");
     if let Some(Unusable { path, why, .. }) = programs.unusable.iter().find(|build| build.machine == *machine) {
@@ -245,6 +245,6 @@ mod tests {
         assert!(why.contains("(searched: /usr/bin, /root/.cache/requorum)") && why.contains("--agent FILE"), "{why}");
         let bsd = HostFacts { system: "FreeBSD".into(), ..host("x86_64", None) };
         let why = choose(&programs, &bsd).unwrap_err();
-        assert!(why.contains("the host runs FreeBSD; no build fits"), "{why}");
+        assert!(why.contains("the host runs FreeBSD; choose"), "{why}");
     }
 }

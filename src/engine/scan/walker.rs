@@ -29,7 +29,7 @@ const BUFFERS: usize = 4;
 /// Pieces that are requested from the disk ahead of the reader.
 const AHEAD: u64 = 32;
 
-/// Reads `source` once and returns its checksums and the result of [`check_and_walk`]'s scan. The checksums of its
+/// Reads `source` once and returns its checksums and the result of its scan. The checksums of its
 /// blocks are left out unless `blocks` is set.
 ///
 /// # Errors
