@@ -8,7 +8,7 @@ use std::{
 /// Where a large buffer begins: at a multiple of this many bytes, the size of a page of memory.
 ///
 /// glibc places large allocations 16 bytes into a page. Copying to there is the one case that AMD's Zen processors do at a
-/// fifth of their speed (`rep movsb` whose destination begins just behind a page's start), and the kernel's copy is most
+/// fifth of their speed (`rep movsb` whose destination begins just after a page's start), and the kernel's copy is most
 /// of the work of reading a file that is in the page cache.
 const ALIGN: usize = 4096;
 /// Buffers from this size on are aligned; smaller ones come from elsewhere in the heap.

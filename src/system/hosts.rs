@@ -27,12 +27,12 @@ pub trait Hosts: Send + Sync {
     /// Returns the acts on members' directories on this machine.
     fn member_ops(&self) -> &dyn MemberOps;
 
-    /// Returns the programs that do the work on hosts.
+    /// Returns the programs that do the work on hosts: the running one, unless a system has others.
     ///
     /// # Errors
     /// When the running program cannot be read, or a build that the operator named cannot be used.
     fn programs(&self) -> Result<Programs> {
-        Programs::find(&[])
+        Programs::running_only()
     }
 
     /// Opens a session on a host and inspects it and `dirs` there. Nothing is written.

@@ -42,6 +42,14 @@ macro_rules! pages {
 }
 
 pages! {
+    "incident" "incident.md" "the wizard, step by step, and what its figures mean";
+    "commands" "commands.md" "everything without the wizard: probe, snapshots, plans, options, exit codes";
+    "hosts" "hosts.md" "members on other hosts: ssh, preflight, rollback, hosts that take no program";
+    "launch" "launch.md" "start commands: systemd, static pods, containers, shell";
+    "verify" "verify.md" "what is compared once the cluster runs";
+    "files" "files.md" "what is in a file, and whether it can be trusted";
+    "drills" "drills.md" "practice, game days, scenarios of your own";
+    "evidence" "evidence.md" "how it is shown to be right, and how fast it is";
     "glossary" "glossary.md" "the words of the screens, flags and code, and how sentences are written";
     "architecture" "architecture.md" "the rooms of the code, the way of the data, what must stay true";
     "bbolt" "formats/bbolt.md" "the database file, byte by byte, and the buckets that etcd keeps in it";

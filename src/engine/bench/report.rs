@@ -181,7 +181,7 @@ pub struct Regression {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// The ratio to etcdutl: what the machine does beside it counts on both sides.
+    /// The ratio to etcdutl: other work of the machine slows both.
     ToEtcdutl,
     /// Seconds, where there was no etcdutl.
     Seconds,

@@ -22,7 +22,7 @@ use crate::{
 
 /// Bytes that are copied in one call, between two progress steps.
 const STRIDE: u64 = 16 << 20;
-/// Bytes after which the disk is told to begin: enough that what a sync costs besides the writing does not count.
+/// Bytes between two flushes: enough that what a sync costs besides the writing does not count.
 const FLUSH: u64 = 64 << 20;
 
 /// Returns the size of a copy of the live pages in bytes, at most.

@@ -54,6 +54,14 @@ impl Programs {
         Programs::find_in(running, named, places)
     }
 
+    /// Returns the running program alone; nothing is searched for.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn running_only() -> Result<Programs> {
+        Programs::find_in(Program::running()?, &[], Vec::new())
+    }
+
     fn find_in(running: Program, named: &[PathBuf], searched: Vec<PathBuf>) -> Result<Programs> {
         let (mut known, mut builds) =
             (hosts::Programs { searched, ..hosts::Programs::only(running.own.clone()) }, vec![]);

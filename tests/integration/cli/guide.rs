@@ -9,7 +9,15 @@ use std::{
 use crate::support::{PROGRAM, ended, requorum, succeed};
 
 /// The pages by the name that is asked for.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 17] = [
+    ("incident", "incident.md"),
+    ("commands", "commands.md"),
+    ("hosts", "hosts.md"),
+    ("launch", "launch.md"),
+    ("verify", "verify.md"),
+    ("files", "files.md"),
+    ("drills", "drills.md"),
+    ("evidence", "evidence.md"),
     ("glossary", "glossary.md"),
     ("architecture", "architecture.md"),
     ("bbolt", "formats/bbolt.md"),
