@@ -94,6 +94,13 @@ fn completions_and_help_know_the_pages() {
     assert!(succeed(&mut requorum(["--help"])).lines().any(|line| line.trim_start().starts_with("guide ")));
 }
 
+/// The first page is read at night: what is not needed then is in the guide.
+#[test]
+fn the_readme_is_at_most_8_kb() {
+    let bytes = read(&root().join("README.md")).len();
+    assert!(bytes <= 8000, "{bytes}");
+}
+
 #[test]
 fn links_lead_to_pages() {
     let from_readme = [(root(), "README.md")];
