@@ -47,7 +47,6 @@ pub mod restore_edits;
 
 use std::{
     ffi::OsString,
-    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -57,7 +56,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    datadir::file_locks,
+    datadir::file_locks::HeldLog,
     durable_fs::{Dir, Disk, DiskFile, Flusher, SyncedLater},
     install::staging::{self, StagingDir},
     progress::{Phase, ProgressFn},
@@ -310,15 +309,14 @@ impl Built {
         self.wal.into_iter().for_each(StagingDir::leave);
     }
 
-    /// Locks its log as etcd does while the file is open: an etcd that is started too early waits or fails.
+    /// Locks its log as etcd does until the result is dropped: an etcd that is started too early waits or fails.
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub fn hold_log(&self) -> Result<File> {
+    pub fn hold_log(&self) -> Result<HeldLog> {
         let log = self.wal_dir.write(&self.segment);
         let log = log.map_err(|e| io_trouble("lock", &self.wal_dir.path().join(&self.segment), &e))?;
-        let _ = file_locks::hold(&log);
-        Ok(log)
+        Ok(HeldLog::new(log))
     }
 }
 

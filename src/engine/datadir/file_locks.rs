@@ -79,9 +79,32 @@ pub fn in_use_by_etcd(db: &Path) -> bool {
 /// # Errors
 /// If it is already locked, or the filesystem has no locks.
 pub fn hold(log: &fs::File) -> std::io::Result<()> {
-    let whole =
-        libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
+    set(log, libc::F_WRLCK)
+}
+
+fn set(log: &fs::File, kind: libc::c_int) -> std::io::Result<()> {
+    let whole = libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
     fcntl(log, FcntlArg::F_OFD_SETLK(&whole)).map(|_| ()).map_err(std::io::Error::from)
+}
+
+/// A WAL segment that is locked as etcd locks it, until this is dropped.
+#[derive(Debug)]
+pub struct HeldLog(fs::File);
+
+impl HeldLog {
+    /// Locks it, if the filesystem has locks and no other process holds one.
+    pub fn new(log: fs::File) -> HeldLog {
+        let _ = hold(&log);
+        HeldLog(log)
+    }
+}
+
+impl Drop for HeldLog {
+    /// Closing it would not be enough: a process that is being started has a copy until its `exec`, and an etcd does not
+    /// wait for this lock.
+    fn drop(&mut self) {
+        let _ = set(&self.0, libc::F_UNLCK);
+    }
 }
 
 /// Returns the process that holds a lock on one of `paths`, or has one open for writing as etcd does with its database
@@ -218,6 +241,20 @@ mod tests {
             assert!(std::time::Instant::now() < end, "the lock is given back");
             std::thread::yield_now();
         }
+    }
+
+    /// Another process may have a copy of its descriptor.
+    #[test]
+    fn a_held_log_is_free_once_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("0.wal");
+        fs::write(&path, b"x").unwrap();
+        let open = || fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let log = HeldLog::new(open());
+        let _copy = log.0.try_clone().unwrap();
+        assert!(hold(&open()).is_err());
+        drop(log);
+        hold(&open()).unwrap();
     }
 
     #[test]
