@@ -91,7 +91,7 @@ fn every_old_and_planned_url_is_probed_once() {
 fn what_is_heard_blocks_warns_or_is_nothing() {
     let (plan, old) = (plan(), old());
     let new = plan.cluster_id;
-    let somebody = || ProbeResult::Unidentified("but gives no answer in 3 s".into());
+    let unidentified = || ProbeResult::Unidentified("but gives no answer in 3 s".into());
     let unclear = || ProbeResult::Unclear("no answer in 2 s".into());
     // what is heard at m2's client URL and at its peer URL; what must be typed, or only said
     let cases: [(ProbeResult, ProbeResult, Option<Option<&str>>); 12] = [
@@ -99,7 +99,7 @@ fn what_is_heard_blocks_warns_or_is_nothing() {
         (etcd(OLD), etcd(OLD), Some(Some("m2@127.0.0.32"))),
         (etcd(OLD), ProbeResult::Refused, Some(Some("m2@127.0.0.32"))),
         (ProbeResult::Refused, etcd(OLD), Some(Some("m2@127.0.0.32"))),
-        (ProbeResult::Refused, somebody(), Some(Some("m2@127.0.0.32"))),
+        (ProbeResult::Refused, unidentified(), Some(Some("m2@127.0.0.32"))),
         (etcd(Id(0x777)), ProbeResult::Refused, Some(Some("m2@127.0.0.32"))),
         (
             ProbeResult::Etcd { cluster: None, member: None, version: "3.5.1".into(), revision: None },
@@ -109,7 +109,7 @@ fn what_is_heard_blocks_warns_or_is_nothing() {
         (unclear(), ProbeResult::Refused, Some(None)),
         (ProbeResult::Refused, ProbeResult::Stranger("an HTTP server (404)".into()), Some(None)),
         (etcd(new), etcd(new), None),
-        (etcd(new), somebody(), None),
+        (etcd(new), unidentified(), None),
         (etcd(new), etcd(OLD), Some(Some("m2@127.0.0.32"))),
     ];
     for (client, peer, expected) in cases {
@@ -136,7 +136,7 @@ fn an_id_proves_nothing_under_the_old_token() {
         let found = fences(&plan, &old, &heard(&plan, &old, &[("32:", etcd(plan.cluster_id))]));
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found.iter().all(|fence| fence.blocks(&[])));
-        // The old token is in the way by itself, whether or not somebody answers.
+        // The old token is in the way by itself, whether or not unidentified answers.
         let quiet = fences(&plan, &old, &heard(&plan, &old, &[]));
         assert_eq!(quiet.len(), 1, "{quiet:?}");
         assert_eq!(quiet[0].typed, Some(format!("old-token@{}", plan.cluster_id)));

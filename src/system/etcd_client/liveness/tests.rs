@@ -71,18 +71,18 @@ fn who_answers_is_told_from_who_does_not() {
     let connect = Connect { dial_timeout: Duration::from_secs(2), command_timeout: quick, ..Connect::default() };
     let members = Members::new(connect).unwrap();
     let cases = [
-        (nobody(), EndpointKind::Peer, "nobody"),
-        (nobody(), EndpointKind::Client, "nobody"),
-        (listener(None), EndpointKind::Peer, "somebody"),
-        (listener(None), EndpointKind::Client, "somebody"),
+        (nobody(), EndpointKind::Peer, "refused"),
+        (nobody(), EndpointKind::Client, "refused"),
+        (listener(None), EndpointKind::Peer, "unidentified"),
+        (listener(None), EndpointKind::Client, "unidentified"),
         (listener(Some("")), EndpointKind::Peer, "unclear"),
         (listener(Some("")), EndpointKind::Client, "unclear"),
         (listener(Some(STRANGER)), EndpointKind::Peer, "stranger"),
         (listener(Some(STRANGER)), EndpointKind::Client, "stranger"),
         (listener(Some(MEMBERS)), EndpointKind::Peer, "etcd 4f1c"),
         (listener(Some(VERSION)), EndpointKind::Client, "etcd 3.5.30"),
-        (listener(Some(TLS)), EndpointKind::Peer, "somebody"),
-        (listener(Some("SSH-2.0-OpenSSH\r\n")), EndpointKind::Peer, "somebody"),
+        (listener(Some(TLS)), EndpointKind::Peer, "unidentified"),
+        (listener(Some("SSH-2.0-OpenSSH\r\n")), EndpointKind::Peer, "unidentified"),
         ("http://no.such.name.invalid:2380".into(), EndpointKind::Peer, "unclear"),
         ("unix:///run/etcd.sock".into(), EndpointKind::Peer, "unclear"),
     ];
@@ -92,10 +92,10 @@ fn who_answers_is_told_from_who_does_not() {
         .collect();
     for ((url, kind, expected), heard) in cases.iter().zip(members.probe_endpoints(&doors)) {
         let told = match &heard {
-            ProbeResult::Refused => "nobody".to_string(),
+            ProbeResult::Refused => "refused".to_string(),
             ProbeResult::Unclear(_) => "unclear".into(),
             ProbeResult::Stranger(_) => "stranger".into(),
-            ProbeResult::Unidentified(_) => "somebody".into(),
+            ProbeResult::Unidentified(_) => "unidentified".into(),
             ProbeResult::Etcd { cluster: Some(id), .. } => format!("etcd {id}"),
             ProbeResult::Etcd { version, .. } => format!("etcd {version}"),
         };

@@ -62,7 +62,7 @@ fn a_host_that_falls_silent_is_called_dead() {
         session.silence = Duration::from_millis(200);
         let error = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {}).unwrap_err();
         assert_eq!(error.kind, ErrorKind::NoAnswer, "{end}: {error}");
-        assert!(pipe::hold(&session.input).is_none() && !session.working, "{end}: nothing more is said to it");
+        assert!(pipe::hold(&session.input).is_none() && !session.working, "{end}: nothing more is sent");
         let error = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {}).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Stopped, "{end}: {error}");
     }
