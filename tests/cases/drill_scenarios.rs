@@ -51,9 +51,8 @@ pub fn trials(every: bool) -> Vec<Trial> {
             let scenario = parse(name, text).map_err(|e| Failed::from(e.to_string()))?;
             autoplay::prove(&scenario, None).map_err(|e| Failed::from(e.to_string()))
         }));
-        // every day those in which something is started or stopped while the wizard runs
-        let acts = |s: &Scenario| s.injects.iter().any(|inject| !inject.acts.is_empty());
-        let today = every || parse(name, text).is_ok_and(|scenario| acts(&scenario));
+        // every day the plainest, and one in which something is started while the wizard runs
+        let today = every || ["first-night", "dead-man-answers"].contains(&name);
         let by_keys = move || {
             by_keys(name);
             Ok(())

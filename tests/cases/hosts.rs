@@ -59,8 +59,13 @@ const CASES: [(&str, fn()); 27] = [
 ];
 
 /// Those that take long and of which a shorter one shows the most: only where everything is asked for.
-const LONG: [&str; 13] = [
+const LONG: [&str; 18] = [
     "the_whole_road_over_three_hosts",
+    "a_cut_connection_goes_on_where_it_ended",
+    "launch_asks_the_hosts",
+    "members_that_share_a_host_share_its_snapshot",
+    "a_log_that_lies_elsewhere",
+    "a_data_directory_that_is_a_mount_point",
     "a_stop_is_a_stop_at_a_safe_point",
     "two_operators_at_once",
     "the_old_cluster_comes_back",

@@ -72,6 +72,5 @@ fn main() -> ExitCode {
 /// Whether all cases run, each on every version: in tests/run, in CI, and where more than a group is named.
 fn every_case(args: &Arguments) -> bool {
     let group = |filter: &str| GROUPS.iter().any(|(name, ..)| *name == filter.trim_end_matches("::"));
-    let asked = |name| std::env::var_os(name).is_some();
-    args.filter.as_deref().is_some_and(|filter| !group(filter)) || asked("REQUORUM_EVERY_SERVER") || asked("CI")
+    args.filter.as_deref().is_some_and(|filter| !group(filter)) || support::every_case()
 }

@@ -3,7 +3,7 @@
 //!
 //! The damages are made by the test (see `damage_kit`), the trailer is made to fit, so that it is not the hash that
 
-//! tells. The everyday run takes a seeded sample; `REQUORUM_LONG=1 cargo test --release --test integration damage::` takes all.
+//! tells. tests/run takes a seeded sample, an everyday run a quarter of it; `REQUORUM_LONG=1 cargo test --release --test integration damage::` takes all.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -12,6 +12,7 @@ use crate::damage_kit::{
     oracle::{Restores, Truth, Verdict, judge, rows},
     structure,
 };
+use crate::support::every_case;
 
 /// Classes with cases of which nothing in the file can tell: no reader could know.
 const BEYOND_PROOF: &[&str] = &[
@@ -37,6 +38,7 @@ fn family(name: &str, most: usize, make: fn(&Fixture) -> Vec<Damage>) {
         if !long() {
             // A debug build reads the large files slowly.
             let most = if fixture.body.len() > 60_000 { most / 4 } else { most };
+            let most = if every_case() { most } else { most / 4 };
             damages = Dice::of(&fixture.name).sample(damages, most);
         }
         for (n, mut damage) in damages.into_iter().enumerate() {

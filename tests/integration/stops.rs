@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{PROGRAM, apart, fixture, names, pty::Pty, requorum, wait_until};
+use crate::support::{PROGRAM, apart, everyday, fixture, names, pty::Pty, requorum, wait_until};
 use requorum::{
     drill::{
         mvcc_store::{Identity, Store},
@@ -339,7 +339,7 @@ fn commands_under_limits_end_with_their_codes() {
     let limits = limits.iter().map(|limit| format!("{limit}; exec \"$@\""));
     let streams = streams.iter().map(|stream| format!("exec \"$@\" {stream}"));
     let mut wrong = Vec::new();
-    for script in limits.chain(streams) {
+    for script in everyday(limits.chain(streams), 4) {
         for args in COMMANDS {
             let dir = tempfile::tempdir().unwrap();
             for name in ["plan.yaml", "backup.db"] {

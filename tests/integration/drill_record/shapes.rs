@@ -12,6 +12,7 @@ use requorum::{
 use serde_json::{Value, json};
 
 use super::secrets::leaks;
+use crate::support::every_case;
 
 /// A journal that is told line by line, with names that nobody else has.
 #[derive(Clone)]
@@ -408,7 +409,7 @@ fn what_happens_together_is_a_scenario_too() {
         unsound
     };
     let clusters = [(3, 0), (1, 0), (2, 1), (5, 2), (5, 5)];
-    let clusters = if long || every() { &clusters[..] } else { &clusters[..1] };
+    let clusters = if long || every_case() { &clusters[..] } else { &clusters[..1] };
     let unsound: Vec<String> = std::thread::scope(|scope| {
         let work: Vec<_> = clusters.iter().map(|(members, answer)| scope.spawn(|| pairs(*members, *answer))).collect();
         work.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
@@ -419,7 +420,7 @@ fn what_happens_together_is_a_scenario_too() {
 #[test]
 fn shapes_are_proven_by_keys() {
     for (name, tale, proven, _) in shapes() {
-        if !(proven && (every() || EVERY_DAY.contains(&name))) {
+        if !(proven && (every_case() || EVERY_DAY.contains(&name))) {
             continue;
         }
         let (read, text) = made(name, &tale);
@@ -431,11 +432,6 @@ fn shapes_are_proven_by_keys() {
 
 /// Those that are proven every day; tests/run proves the others, too.
 const EVERY_DAY: [&str; 1] = ["survivor"];
-
-/// True in tests/run.
-fn every() -> bool {
-    std::env::var_os("REQUORUM_EVERY_SERVER").is_some()
-}
 
 #[test]
 fn journals_without_recovery_are_refused() {
