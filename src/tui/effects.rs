@@ -69,8 +69,17 @@ impl Thin {
 /// Where messages go; from several threads where one effect works on several hosts.
 type Say<'a> = &'a mut (dyn FnMut(Msg) + Send);
 
-/// Carries out one effect here and now; every message goes to `send`, the last one settles it.
-pub fn perform(effect: &Effect, system: &dyn System, cancel: &Cancel, send: Say<'_>) {
+/// Carries out one effect here and now; every message goes to `send`, the last one settles it. With `look_only` none that
+/// writes is carried out: it is answered by that refusal.
+pub fn perform(effect: &Effect, look_only: bool, system: &dyn System, cancel: &Cancel, send: Say<'_>) {
+    if look_only && effect.writes() {
+        let refused = Error::new(ErrorKind::Refused, "look only: not done, since it writes")
+            .hint("requorum was started with --look. Start it without, to do this.");
+        if let Some(msg) = failed(effect, refused) {
+            send(msg);
+        }
+        return;
+    }
     let caught = catch_unwind(AssertUnwindSafe(|| work(effect, system, cancel, &mut *send)));
     if let Err(panic) = caught {
         let text = panic
@@ -167,15 +176,17 @@ fn work(effect: &Effect, system: &dyn System, cancel: &Cancel, send: Say<'_>) {
             );
             send(Msg::ApplyEnded { id: *id, result });
         }
-        Effect::Verify { id, plan, old, canary, journal } => {
+        Effect::Verify { id, plan, old, canary, journal, records } => {
             let mut old = known(old, plan, system);
-            let records = Journal::at(system, journal).read().unwrap_or_default();
-            old.newest = resume::newest_seen(&records, plan);
+            let earlier = Journal::at(system, journal).read().unwrap_or_default();
+            old.newest = resume::newest_seen(&earlier, plan);
             let job = verify::VerifySpec { plan, old: &old, timeout: WATCHED, canary: *canary, deep: false };
             let result = verify::verify(&job, system, cancel, &mut |proof| {
                 send(Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
             });
-            if let Ok(proof) = &result {
+            if let Ok(proof) = result.as_ref()
+                && *records
+            {
                 // What was seen holds whether or not it can be recorded.
                 let _ = verify::record(proof, system, journal);
             }
@@ -363,15 +374,16 @@ pub(super) fn cancellable(effect: &Effect) -> Option<u64> {
 
 /// Effects under way on threads.
 pub(super) struct Workers<F> {
+    look_only: bool,
     system: Arc<dyn System>,
     send: F,
     cancels: HashMap<u64, Cancel>,
 }
 
 impl<F: Fn(Msg) + Clone + Send + 'static> Workers<F> {
-    /// Workers on `world` whose messages go to `send`.
-    pub(super) fn new(system: Arc<dyn System>, send: F) -> Self {
-        Workers { system, send, cancels: HashMap::new() }
+    /// Workers on `system` whose messages go to `send`.
+    pub(super) fn new(look_only: bool, system: Arc<dyn System>, send: F) -> Self {
+        Workers { look_only, system, send, cancels: HashMap::new() }
     }
 
     /// Begins an effect, or stops one.
@@ -386,11 +398,11 @@ impl<F: Fn(Msg) + Clone + Send + 'static> Workers<F> {
         if let Some(id) = cancellable(&effect) {
             self.cancels.insert(id, cancel.clone());
         }
-        let (system, send) = (self.system.clone(), self.send.clone());
+        let (look_only, system, send) = (self.look_only, self.system.clone(), self.send.clone());
         let job = effect.clone();
         let spawned = std::thread::Builder::new()
             .name(THREAD.into())
-            .spawn(move || perform(&job, system.as_ref(), &cancel, &mut move |msg| send(msg)));
+            .spawn(move || perform(&job, look_only, system.as_ref(), &cancel, &mut move |msg| send(msg)));
         if let Err(error) = spawned {
             let no_thread = Error::new(ErrorKind::Failed, "failed to start a thread").why(error);
             if let Some(msg) = failed(&effect, no_thread) {

@@ -14,7 +14,7 @@ use crate::tui::{
     app::update,
     headless::screen,
     state::{
-        messages::{Effect, Msg},
+        messages::{Clipboard, Effect, Msg},
         model::Overlay,
         prompt::Ask,
         step::Step,
@@ -192,7 +192,10 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         Effect::Start { id, name, .. } => {
             vec![Msg::Started { id: *id, result: if good { Ok(format!("{name}: started")) } else { Err(error()) } }]
         }
-        Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Note | Effect::Suspend | Effect::Quit => Vec::new(),
+        Effect::Copy { id, .. } => {
+            vec![Msg::Copied { id: *id, to: if good { Clipboard::Terminal } else { Clipboard::Tmux } }]
+        }
+        Effect::Cancel { .. } | Effect::Note | Effect::Suspend | Effect::Quit => Vec::new(),
     }
 }
 
