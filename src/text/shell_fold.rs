@@ -3,8 +3,7 @@
 //!
 //! A line that is too wide is broken by a backslash at its end: between two words where there is a blank, else within the
 //! word. Within single quotes, where a backslash is a character like any other, the
-//! quotes end before it and begin again after it. Each backslash is in the screen's last column, so that no blanks are
-//! selected after it, which would end the command there.
+//! quotes end before it and begin again after it.
 
 use super::columns;
 
@@ -20,8 +19,9 @@ pub struct Folded {
 /// The least width at which lines are broken.
 const NARROWEST: usize = 16;
 
-/// Breaks the lines of a script for a screen of `width` columns.
-pub fn fold(script: &str, width: usize) -> Folded {
+/// Breaks the lines of a script for a screen of `width` columns. With `aligned` each backslash is in its last column where
+/// the line allows it, so that no blanks are selected after it, which would end the command there.
+pub fn fold(script: &str, width: usize, aligned: bool) -> Folded {
     let width = width.max(NARROWEST);
     let mut out = Folded { lines: Vec::new(), selectable: true };
     let mut document: Option<String> = None;
@@ -42,7 +42,7 @@ pub fn fold(script: &str, width: usize) -> Folded {
                 quote = places(&line.chars().collect::<Vec<_>>(), before).1;
                 if (before, quote) == (Quote::None, Quote::None) {
                     document = here_document(line);
-                    out.lines.extend(command(line, width));
+                    out.lines.extend(command(line, width, aligned));
                 } else {
                     // a word with a line feed in it
                     out.lines.push(line.to_string());
@@ -92,7 +92,7 @@ struct Place {
 /// What follows a backslash between words.
 const INDENT: &str = "  ";
 
-fn command(line: &str, width: usize) -> Vec<String> {
+fn command(line: &str, width: usize, aligned: bool) -> Vec<String> {
     let (text, continues) = match line.strip_suffix('\\') {
         Some(text) if !text.ends_with('\\') => (text.trim_end(), true),
         _ => (line, false),
@@ -102,7 +102,7 @@ fn command(line: &str, width: usize) -> Vec<String> {
     let ends = |n: usize, (piece, between_words): (String, bool)| match n < last || continues {
         false => piece,
         // a piece that cannot be broken may be wider
-        true if between_words && columns::width(&piece) < width - 1 => {
+        true if between_words && aligned && columns::width(&piece) < width - 1 => {
             format!("{}\\", columns::pad(&piece, width - 1, columns::Align::Left))
         }
         true if between_words => format!("{piece} \\"),
@@ -227,12 +227,13 @@ mod tests {
             words in prop::collection::vec("--[a-z]{1,8}=[a-z0-9:/.,]{0,60}|\\PC{0,30}|[ '\"\\\\$`!#~{},]{0,30}|[\u{1b}a'\n]{1,9}", 1..7),
             width in 16usize..90,
             lines in any::<bool>(),
+            aligned in any::<bool>(),
         ) {
             let script = match lines {
                 true => words.iter().map(|word| shell_word(word)).fold("printf '%s\\0'".to_string(), |all, word| format!("{all} \\\n  {word}")),
                 false => format!("printf '%s\\0' {}", shell_line(&words)),
             };
-            let folded = fold(&script, width).lines.join("\n");
+            let folded = fold(&script, width, aligned).lines.join("\n");
             let wanted: Vec<u8> = words.iter().flat_map(|word| word.bytes().chain([0])).collect();
             for shell in ["sh", "bash"] {
                 prop_assert_eq!(run(shell, &folded), wanted.clone(), "{} at {}:\n{}", shell, width, folded);
@@ -243,7 +244,7 @@ mod tests {
     #[test]
     fn lines_break_between_words_or_at_the_edge() {
         let script = "etcd \\\n  --name=m1 \\\n  --initial-cluster=m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380";
-        let folded = fold(script, 40);
+        let folded = fold(script, 40, true);
         let bar = |text: &str| format!("{text:<39}\\");
         let wanted = [
             bar("etcd"),
@@ -252,12 +253,12 @@ mod tests {
             "2380,m2=http://10.0.0.2:2380".into(),
         ];
         assert_eq!((folded.lines.as_slice(), folded.selectable), (&wanted[..], true));
-        assert_eq!(fold(script, 200).lines.len(), 3);
+        assert_eq!(fold(script, 200, false).lines.join("\n"), script);
     }
 
     #[test]
     fn comments_stay_comments() {
-        let folded = fold("# one two three four five six\n  # rm -rf / of everything that is there", 20);
+        let folded = fold("# one two three four five six\n  # rm -rf / of everything that is there", 20, true);
         assert!(folded.lines.len() > 3 && folded.lines.iter().all(|line| line.trim_start().starts_with('#')));
         assert!(folded.selectable);
     }
@@ -265,7 +266,7 @@ mod tests {
     #[test]
     fn a_file_is_left_as_it_is() {
         let script = "cat >/etc/x <<'END-1'\nkey: a value that is wider than the screen\n# one more that is much too wide\nEND-1\necho a b c d e f g h i j k l m";
-        let folded = fold(script, 24);
+        let folded = fold(script, 24, true);
         assert!(!folded.selectable);
         assert_eq!(folded.lines[1..4].join("\n"), script.lines().skip(1).take(3).collect::<Vec<_>>().join("\n"));
         assert_eq!(folded.lines.len(), 6);

@@ -411,3 +411,73 @@ impl<F: Fn(Msg) + Clone + Send + 'static> Workers<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::{
+        system::{etcd_client::Members, local::Local},
+        tui::tests::at_review,
+    };
+
+    /// Each of the effects that write, on real files: nothing is there afterwards, and each is answered.
+    #[test]
+    fn who_only_looks_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let local = Local::new(Members::new(Default::default()).unwrap());
+        let mut plan = at_review().review.plan.unwrap();
+        for member in &mut plan.members {
+            member.data_dir = dir.path().join(&member.name);
+        }
+        let (id, plan) = (1, Box::new(plan));
+        let (old, journal, path) = (Old::default(), dir.path().join("journal"), dir.path().join("file"));
+        let name = plan.members.first().unwrap().name.clone();
+        let orders = Box::new(Orders {
+            until: Goal::DryRun,
+            old: old.clone(),
+            consent: Vec::new(),
+            overridden: Vec::new(),
+            reason: String::new(),
+            decisions: Vec::new(),
+            journal: journal.clone(),
+        });
+        let verify = |canary, records| Effect::Verify {
+            id,
+            plan: plan.clone(),
+            old: old.clone(),
+            canary,
+            journal: journal.clone(),
+            records,
+        };
+        let touch = vec![format!("touch {}", path.display())];
+        let effects = [
+            Effect::Write { id, path: path.clone(), text: "text".into() },
+            Effect::Save {
+                id,
+                from: Download::Member("http://127.0.0.1:1".into()),
+                into: dir.path().join("new/file.db"),
+                makes_dir: true,
+            },
+            Effect::Apply { id, plan: plan.clone(), orders },
+            Effect::Start { id, plan: plan.clone(), name: name.clone(), commands: touch, journal: journal.clone() },
+            Effect::Offer { id, plan: plan.clone(), name: name.clone(), journal: journal.clone() },
+            Effect::KnowHosts { id, plan: plan.clone(), names: vec![name] },
+            Effect::LookAtHosts { id, plan: plan.clone(), closer: true },
+            verify(true, false),
+            verify(false, true),
+        ];
+        for effect in effects {
+            assert!(effect.writes(), "{effect:?}");
+            let mut answers = Vec::new();
+            perform(&effect, true, &local, &Cancel::default(), &mut |msg| answers.push(msg));
+            let [answer] = answers.as_slice() else { panic!("{answers:?}") };
+            assert_eq!(answer.settles(), Some(id), "{effect:?}");
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{effect:?}");
+        }
+        let mut answers = Vec::new();
+        let write = Effect::Write { id, path, text: "text".into() };
+        perform(&write, false, &local, &Cancel::default(), &mut |msg| answers.push(msg));
+        assert!(matches!(answers[..], [Msg::Written { result: Ok(()), .. }]));
+    }
+}

@@ -27,7 +27,7 @@ const fn ctrl(c: char) -> Chord {
 
 impl Chord {
     /// The press of this key.
-    pub(in crate::tui) fn event(self) -> KeyEvent {
+    pub fn event(self) -> KeyEvent {
         KeyEvent::new(self.code, if self.ctrl { KeyModifiers::CONTROL } else { KeyModifiers::NONE })
     }
 

@@ -121,6 +121,10 @@ pub(super) fn run(
         quit: false,
         unread: false,
     };
+    // a serial line may not know its size; a pipe has none, and no mouse either
+    let size = crossterm::terminal::size().ok().filter(|(columns, _)| *columns > 0).unwrap_or((80, 24));
+    let (wide, high) = if terminal { size } else { (page::WIDE, page::HIGH) };
+    session.take(Msg::Resized(wide, high));
     session.take(first);
     let mut ended = false;
     // what is not printed yet, and why it will be
@@ -253,7 +257,8 @@ impl Session<'_, '_> {
         let to = match in_tmux && terminal::into_tmux(text) {
             true => Clipboard::Tmux,
             false => {
-                let lines = self.transcript.say(&format!("\n{}\n", text.trim_end()));
+                let folded = page::folded(self.model, text);
+                let lines = self.transcript.say(&format!("\n{}\n", folded.join("\n")));
                 self.put(&lines);
                 Clipboard::Lines
             }
@@ -276,7 +281,7 @@ impl Session<'_, '_> {
                 self.transcript.forget();
                 None
             }
-            Answer::Unknown => Some("That is none of the choices. Nothing was done."),
+            Answer::Unknown => Some("That is not one of the choices. Nothing was done."),
             Answer::Gone => Some("That choice is not there any more. Nothing was done; these are the choices now:"),
         };
         if let Some(words) = words {

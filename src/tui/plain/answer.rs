@@ -14,7 +14,7 @@ use crate::{
 
 /// What leaves a text field as it was.
 pub(super) const LEAVE: &str = "<";
-/// What stands for a text of no characters.
+/// What is typed for a text of no characters.
 pub(super) const EMPTY: &str = "\"\"";
 
 /// What a line asks for.

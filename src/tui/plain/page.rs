@@ -3,7 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    text::{columns, join},
+    text::{columns, join, shell_fold},
     tui::{
         dialogs, frame,
         selectors::launch,
@@ -21,8 +21,8 @@ use crate::{
 };
 
 /// The page that views draw on.
-const WIDE: u16 = 600;
-const HIGH: u16 = 300;
+pub(super) const WIDE: u16 = 600;
+pub(super) const HIGH: u16 = 300;
 
 /// Everything that is shown at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,7 +81,15 @@ fn script(model: &Model) -> Vec<String> {
     let shown = if model.step == Step::Launch { launch::shown(model) } else { None };
     let Some(shown) = shown else { return Vec::new() };
     let gap = String::new();
-    [gap.clone()].into_iter().chain(shown.text.lines().map(str::to_string)).chain([gap]).collect()
+    [gap.clone()].into_iter().chain(folded(model, &shown.text)).chain([gap]).collect()
+}
+
+/// A script as it can be selected on the terminal.
+pub(super) fn folded(model: &Model, script: &str) -> Vec<String> {
+    match model.size.0 {
+        WIDE => script.lines().map(str::to_string).collect(),
+        columns => shell_fold::fold(script, usize::from(columns), false).lines,
+    }
 }
 
 /// The step's own lines.

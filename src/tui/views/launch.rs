@@ -48,7 +48,7 @@ pub(in crate::tui) fn draw(model: &Model, page: &mut Page<'_>) {
     page.gap();
     let Some(shown) = shown(model) else { return };
     // from the first column to the last: what is selected here with a mouse is the command and nothing else
-    let folded = shell_fold::fold(&shown.text, page.width());
+    let folded = shell_fold::fold(&shown.text, page.width(), true);
     let mut lines = Vec::new();
     // as lines it is printed as it is
     if !page.is_plain() {
