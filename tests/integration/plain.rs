@@ -87,7 +87,7 @@ fn the_first_drill_by_numbers_on_a_dumb_terminal() {
     choose(&mut pty, "next: Members", "Step 3 of 7");
     choose(&mut pty, "next: Review", "Step 4 of 7");
     choose(&mut pty, "ask again", "none answers");
-    choose(&mut pty, "type label", "type the cluster label: prod-eu");
+    choose(&mut pty, "next: Restore", "type the cluster label: prod-eu");
     pty.send("prod-eu\n");
     pty.wait("Right. Enter starts writing.");
     pty.send("\n");
@@ -100,6 +100,27 @@ fn the_first_drill_by_numbers_on_a_dumb_terminal() {
     assert!(pty.given_back());
     let progress = fs::read_to_string(home.path().join("requorum/drills.json")).unwrap();
     assert!(progress.contains("\"passed\": 1"), "{progress}");
+}
+
+/// What ends programs of lines ends this one: Ctrl-C asks once, the end of the input and a signal do not.
+#[test]
+fn it_ends_as_programs_of_lines_do() {
+    for (ends, code) in [("\x03", 0), ("\x04", 0), ("", 0)] {
+        let mut pty = Pty::spawn(&[PROGRAM, "--plain", "--label", "x", "--snapshots", "/nowhere"], &[], 120, 60);
+        pty.wait("Enter reads again:");
+        assert!(pty.given_back(), "it takes nothing of the terminal");
+        match ends {
+            "" => pty.signal(rustix::process::Signal::TERM),
+            keys => pty.send(keys),
+        }
+        if ends == "\x03" {
+            pty.wait("Quit?");
+            pty.wait("yes, quit");
+            pty.send(ends);
+        }
+        assert_eq!(pty.exit_code(), code, "{ends:?}: {}", pty.screen());
+        assert!(pty.screen().contains("Nothing was written."), "{ends:?}: {}", pty.screen());
+    }
 }
 
 /// A plan of three members of this machine in `dir`, which the wizard starts from.

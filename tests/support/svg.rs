@@ -25,6 +25,12 @@ fn px(tenths: usize) -> String {
 
 fn colour(color: Color) -> &'static str {
     match color {
+        Color::Black => PAPER,
+        Color::White => "#ffffff",
+        Color::Gray | Color::DarkGray => "#8b909a",
+        Color::LightRed => "#ffa198",
+        Color::LightGreen => "#8fe3a2",
+        Color::LightYellow => "#f5d97e",
         Color::Red => "#ff7b72",
         Color::Green => "#6fcf86",
         Color::Yellow => "#e5c35c",
@@ -78,9 +84,12 @@ pub fn svg(cells: &Buffer, alt: &str) -> String {
 }
 
 fn piece(out: &mut String, (x, y): (usize, usize), run: usize, text: &str, cell: &Cell) {
-    let reversed = cell.modifier.contains(Modifier::REVERSED);
+    let (mut ink, mut paper) = (colour(cell.fg), if cell.bg == Color::Reset { PAPER } else { colour(cell.bg) });
+    if cell.modifier.contains(Modifier::REVERSED) {
+        (ink, paper) = (paper, ink);
+    }
     let (left, top) = (MARGIN + x * CELL.0, MARGIN + y * CELL.1);
-    if reversed {
+    if paper != PAPER {
         writeln!(
             out,
             "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"/>",
@@ -88,7 +97,7 @@ fn piece(out: &mut String, (x, y): (usize, usize), run: usize, text: &str, cell:
             px(top),
             px(run * CELL.0),
             px(CELL.1),
-            colour(cell.fg)
+            paper
         )
         .unwrap();
     }
@@ -97,7 +106,7 @@ fn piece(out: &mut String, (x, y): (usize, usize), run: usize, text: &str, cell:
     if words.is_empty() {
         return;
     }
-    let mut style = format!(" fill=\"{}\"", if reversed { PAPER } else { colour(cell.fg) });
+    let mut style = format!(" fill=\"{ink}\"");
     for (modifier, attribute) in [
         (Modifier::BOLD, " font-weight=\"bold\""),
         (Modifier::DIM, " fill-opacity=\"0.65\""),

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::choices::{Choice, Deed, choices, named};
+use super::choices::{Choice, Deed, choices, for_the_eye, named};
 use crate::{
     domain::members::table::Column,
     tui::{
@@ -62,13 +62,13 @@ pub(super) fn answer(model: &Model, offered: &[Choice], line: &str) -> Answer {
         };
     }
     if wanted(model).is_some_and(|text| text == line) && model.place() == Place::Review {
-        let mut keys = vec![key(KeyCode::Enter)];
-        keys.extend(typed(line));
-        return Answer::Keys(keys);
+        // its first letter opens the field
+        return Answer::Keys(typed(line).collect());
     }
     let mut letters = line.chars();
     if let (Some(letter), None) = (letters.next(), letters.next()) {
-        return Answer::Keys(vec![command(model.place(), letter)]);
+        let key = command(model.place(), letter);
+        return if for_the_eye(key) { Answer::Unknown } else { Answer::Keys(vec![key]) };
     }
     if let Some(key) = named(line) {
         return Answer::Keys(vec![key]);
@@ -260,7 +260,10 @@ mod tests {
                 let event = binding.keys[0].event();
                 let moves = matches!(event.code, KeyCode::Up | KeyCode::Down | KeyCode::Left | KeyCode::Right);
                 let of_cell = model.step == Step::Members && ["enter", "x", "o"].contains(&key_name(event).as_str());
-                assert!(moves || of_cell || keys.contains(&key_name(event)), "{binding:?} in {keys:?}");
+                assert!(
+                    moves || of_cell || for_the_eye(event) || keys.contains(&key_name(event)),
+                    "{binding:?} in {keys:?}"
+                );
             }
         }
     }

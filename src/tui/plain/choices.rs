@@ -83,6 +83,9 @@ pub(super) fn choices(model: &Model) -> Vec<Choice> {
         .filter(|binding| !(on_row && cell(binding.action)) && can(model, binding.action).is_ok());
     out.extend(keys.filter_map(|binding| {
         let key = binding.keys.first()?.event();
+        if for_the_eye(key) {
+            return None;
+        }
         let label = match frame::label(model, binding) {
             label if label.is_empty() => binding.help.to_string(),
             label => format!("{label}: {}", binding.help),
@@ -105,6 +108,12 @@ fn listed(model: &Model, action: Action) -> bool {
     }
 }
 
+/// Whether a key is of no use where everything is printed: it moves a focus, opens a list of what is listed here anyway, or
+/// narrows a list.
+pub(super) fn for_the_eye(key: KeyEvent) -> bool {
+    matches!(key.code, KeyCode::Tab | KeyCode::BackTab | KeyCode::Char(' ' | '/'))
+}
+
 /// How a key is typed on a line.
 pub(super) fn key_name(key: KeyEvent) -> String {
     match key.code {
@@ -112,7 +121,6 @@ pub(super) fn key_name(key: KeyEvent) -> String {
         KeyCode::Enter => "enter".into(),
         KeyCode::Esc => "esc".into(),
         KeyCode::Right => "right".into(),
-        KeyCode::Tab => "tab".into(),
         _ => String::new(),
     }
 }
