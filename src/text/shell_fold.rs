@@ -132,8 +132,8 @@ fn broken(text: &str, width: usize, continues: bool) -> Vec<(String, bool)> {
             true => wide(place.at) + 2 <= width,
             false => wide(place.at) < width,
         };
-        let best = ahead().filter(|place| place.between_words && fits(place)).next_back();
-        let best = best.or_else(|| ahead().filter(fits).next_back()).or_else(|| ahead().next());
+        let best = ahead().rfind(|place| place.between_words && fits(place));
+        let best = best.or_else(|| ahead().rfind(fits)).or_else(|| ahead().next());
         let Some(best) = best.copied() else {
             out.push((head.clone() + &chars[from..].iter().collect::<String>(), true));
             return out;

@@ -58,7 +58,7 @@ const PACE_MS: u64 = 200;
 /// What ends a wait.
 enum Event {
     Line(Option<String>),
-    Message(Msg),
+    Message(Box<Msg>),
     Interrupted,
     Terminated,
     Time,
@@ -148,7 +148,7 @@ pub(super) fn run(
             tokio::select! {
                 biased;
                 event = signals.next(terminal) => event,
-                Some(msg) = messages.recv() => Event::Message(msg),
+                Some(msg) = messages.recv() => Event::Message(Box::new(msg)),
                 line = lines.next(), if takes_lines => Event::Line(line),
                 () = tokio::time::sleep(wait), if news.is_some() => Event::Time,
                 () = tokio::time::sleep(TICK), if ticks => Event::Time,
@@ -163,7 +163,7 @@ pub(super) fn run(
                 }
             }
             Event::Message(msg) => {
-                session.take(msg);
+                session.take(*msg);
                 while let Ok(more) = messages.try_recv() {
                     session.take(more);
                 }
@@ -273,14 +273,19 @@ impl Session<'_, '_> {
             // an Enter of its own
             self.before = self.before.saturating_add(PACE_MS);
         }
+        let current = self.transcript.is_current(self.model);
         self.transcript.answered();
-        let answer = answer(self.model, self.transcript.offered(), line);
+        let answer = match current {
+            true => answer(self.model, self.transcript.offered(), line),
+            false => Answer::Early,
+        };
         let words = match &answer {
             Answer::Keys(_) => None,
             Answer::Again => {
                 self.transcript.forget();
                 None
             }
+            Answer::Early => Some("That came before what it would answer was printed. Nothing was done."),
             Answer::Unknown => Some("That is not one of the choices. Nothing was done."),
             Answer::Gone => Some("That choice is not there any more. Nothing was done; these are the choices now:"),
         };

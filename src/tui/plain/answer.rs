@@ -28,6 +28,8 @@ pub(super) enum Answer {
     Unknown,
     /// A choice that was listed and is not there any more.
     Gone,
+    /// Something that was typed before the question was printed: it is no answer to that.
+    Early,
 }
 
 impl Answer {

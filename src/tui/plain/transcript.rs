@@ -35,6 +35,11 @@ impl Transcript {
         &self.offered
     }
 
+    /// Whether where the keyboard is was printed: what is typed answers what can be read.
+    pub(super) fn is_current(&self, model: &Model) -> bool {
+        self.shown.place == Some((model.step, model.place()))
+    }
+
     /// Forgets what was printed, so that all of it is printed again.
     pub(super) fn forget(&mut self) {
         let place = self.shown.place;
@@ -157,7 +162,12 @@ mod tests {
         press(&mut model, KeyCode::Char('t'));
         assert_eq!(transcript.news(&model, Cause::Asked, true), refused, "a refusal is printed each time");
         transcript.forget();
+        assert!(transcript.is_current(&model));
         assert!(transcript.news(&model, Cause::Asked, true).contains("Step 1 of 7: Detect."));
+        press(&mut model, KeyCode::Char('q'));
+        assert!(!transcript.is_current(&model), "the question was not printed yet");
+        transcript.news(&model, Cause::Asked, true);
+        assert!(transcript.is_current(&model));
     }
 
     #[test]
