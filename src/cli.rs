@@ -291,7 +291,7 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
         Some(Command::Sheet(args)) => manual::run(&args),
         Some(Command::Launch(args)) => launch::run(&args, write_out),
         Some(Command::Start(args)) => start::run(&args, write_out),
-        Some(Command::Drill(args)) => drill::run(&args, write_out),
+        Some(Command::Drill(args)) => drill::run(&args.drawn(&wizard.look), write_out),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Guide(args)) => guide::run(&args),
         Some(Command::Man(args)) => man::run(&args, command_line()),

@@ -6,7 +6,7 @@
 //! measures, cuts and pads text.
 //!
 //! How values are printed, once for all: [`number`], [`size`], [`time`], [`join`] (lists and sentences), [`quote`] (for a
-//! shell), [`value`] (keys and values), [`table`].
+//! shell), [`shell_fold`] (for a shell, by way of a screen), [`value`] (keys and values), [`table`].
 
 pub mod columns;
 pub mod confusables;
@@ -17,6 +17,7 @@ pub mod join;
 pub(crate) mod messages;
 pub mod number;
 pub mod quote;
+pub mod shell_fold;
 pub mod size;
 pub mod stdio;
 pub mod table;

@@ -5,8 +5,8 @@
 //! [`selectors`] are pure functions of the model that several steps and views share; [`audit_entries`] and
 //! [`exit_summary`] put the model into words for the journal and the normal screen; [`views`] draw; [`steps`] turn keys
 //! and messages into changes of the model and effects; [`dialogs`] is the text field; [`frame`] is the whole screen;
-//! [`app`] takes every message. Here is the shell around it: the terminal, the event loop, signals. Files and the network
-//! are reached through effects only.
+//! [`app`] takes every message. Here is the shell around it: the terminal, the event loop, signals; [`plain`] is another
+//! shell, of lines. Files and the network are reached through effects only.
 
 pub mod app;
 pub mod audit_entries;
@@ -18,6 +18,7 @@ pub mod headless;
 pub(crate) mod keyboard;
 pub mod keymap;
 pub mod observer;
+pub(crate) mod plain;
 pub mod selectors;
 pub mod state;
 pub mod steps;
@@ -46,7 +47,7 @@ use self::{
     effects::Workers,
     keyboard::Keyboard,
     state::{leaving::Leaving, messages::Effect},
-    terminal::{Canvas, Guard, copy_sequence, hook_panics, hung_up},
+    terminal::{Canvas, Fit, Guard, copy, hook_panics, hung_up},
 };
 pub use self::{
     exit_summary::{Ending, Outcome},
@@ -76,7 +77,7 @@ const HANG_UP: Duration = Duration::from_secs(1);
 /// it lies is then printed to the normal screen.
 ///
 /// # Errors
-/// `Usage` where stdin or stdout is no terminal; `Failed` when the terminal gives out.
+/// `Usage` where stdin or stdout is no terminal, and lines were not asked for; `Failed` when the terminal gives out.
 pub fn run(options: Options, system: Arc<dyn System>) -> Result<Ending> {
     let mut model = Model::new(options, ENVIRONMENT);
     let ending = go_on(&mut model, system, None)?;
@@ -93,12 +94,18 @@ pub fn run(options: Options, system: Arc<dyn System>) -> Result<Ending> {
 /// As [`run`].
 pub fn go_on(model: &mut Model, system: Arc<dyn System>, companion: Option<&mut dyn Observer>) -> Result<Ending> {
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    if let Some(why) = terminal::unfit(terminal, std::env::var_os("TERM").as_deref()) {
-        return Err(Error::new(ErrorKind::Usage, "the wizard needs a terminal").why(why).hint(
-            "Without one: `requorum probe` says whether quorum is lost, `requorum snapshot restore` restores a member \
-             from the command line, `requorum plan` and `apply` a whole cluster, and `requorum drill --play` shows the \
-             whole way as plain lines",
-        ));
+    let fit = terminal::fit(terminal, std::env::var_os("TERM").as_deref());
+    if fit == Fit::Nothing && !model.options.plain {
+        return Err(Error::new(ErrorKind::Usage, "the wizard needs a terminal")
+            .why("stdin or stdout is a pipe or a file")
+            .hint(
+                "Without one: `requorum --plain` asks and answers in lines, `requorum probe` says whether quorum is lost, \
+                 `requorum snapshot restore` restores a member from the command line, `requorum plan` and `apply` a \
+                 whole cluster, and `requorum drill --play` shows the whole way as plain lines",
+            ));
+    }
+    if fit == Fit::Lines {
+        (model.options.plain, model.look.plain) = (true, true);
     }
     let has = |name| std::env::var_os(name).is_some();
     if has("SSH_CONNECTION") && !has("TMUX") && !has("STY") {
@@ -109,7 +116,10 @@ pub fn go_on(model: &mut Model, system: Arc<dyn System>, companion: Option<&mut 
     }
     let runtime = Builder::new_current_thread().enable_all().build().map_err(terminal_gone)?;
     hook_panics();
-    let ended = wizard(model, system, companion, &runtime);
+    let ended = match model.options.plain {
+        true => plain::run(model, system, companion, &runtime, terminal),
+        false => wizard(model, system, companion, &runtime),
+    };
     // a member that hangs must not keep the operator from leaving
     runtime.shutdown_background();
     ended.map_err(terminal_gone)?;
@@ -129,7 +139,8 @@ fn wizard(
     runtime: &Runtime,
 ) -> io::Result<()> {
     let (tx, mut rx) = mpsc::unbounded_channel();
-    let mut workers = Workers::new(system.clone(), move |msg| {
+    let copied = tx.clone();
+    let mut workers = Workers::new(model.options.look_only, system.clone(), move |msg| {
         // after the end nobody listens any more
         let _ = tx.send(msg);
     });
@@ -186,9 +197,14 @@ fn wizard(
                             Err(_) => lost = true,
                         }
                     }
-                    Effect::Copy { text } => {
-                        let sequence = copy_sequence(&text, std::env::var_os("TMUX").is_some());
-                        lost |= stdio::control(sequence.as_bytes()).is_err();
+                    Effect::Copy { id, text } => {
+                        let copied = copied.clone();
+                        // tmux may take a moment; a terminal that is gone is noticed elsewhere
+                        std::thread::spawn(move || {
+                            if let Ok(to) = copy(&text) {
+                                let _ = copied.send(Msg::Copied { id, to });
+                            }
+                        });
                     }
                     effect => workers.begin(effect),
                 }

@@ -25,7 +25,7 @@ use crate::{
             step::Step,
         },
         steps::{
-            self, blockers, can, detect, hosts, launch_start,
+            self, blockers, can, detect, hosts, launch, launch_start,
             leaving::{interrupt, leave, terminated},
             members, restore, resume, review, snapshot, snapshot_tasks, verify,
         },
@@ -143,6 +143,10 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Verified { id, result } => verify::verified(model, id, result),
         Msg::Written { id, path, result } => {
             written(model, id, path, result);
+            Vec::new()
+        }
+        Msg::Copied { id, to } => {
+            launch::copied(model, id, to);
             Vec::new()
         }
         Msg::HostsKnown { id, hosts, troubles } => {

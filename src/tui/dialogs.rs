@@ -19,7 +19,7 @@ use crate::{
             prompt::{Ask, Prompt},
             step::Step,
         },
-        steps::{blockers, detect, launch, members, review, snapshot_tasks},
+        steps::{LOOKS, blockers, detect, launch, members, review, snapshot_tasks},
         views::restore,
         widgets::theme::Tone,
     },
@@ -181,6 +181,10 @@ pub(in crate::tui) fn submit_next(model: &mut Model) -> Vec<Effect> {
 
 /// Enter in a field that confirms: only the right text counts, and only as an Enter of its own.
 fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
+    if model.options.look_only && prompt.ask != Ask::Gate {
+        model.say(Tone::Warn, LOOKS);
+        return Vec::new();
+    }
     if prompt.ask == Ask::Confirm {
         // the field may have opened before this was known
         match gate(model) {

@@ -69,8 +69,17 @@ impl Thin {
 /// Where messages go; from several threads where one effect works on several hosts.
 type Say<'a> = &'a mut (dyn FnMut(Msg) + Send);
 
-/// Carries out one effect here and now; every message goes to `send`, the last one settles it.
-pub fn perform(effect: &Effect, system: &dyn System, cancel: &Cancel, send: Say<'_>) {
+/// Carries out one effect here and now; every message goes to `send`, the last one settles it. With `look_only` none that
+/// writes is carried out: it is answered by that refusal.
+pub fn perform(effect: &Effect, look_only: bool, system: &dyn System, cancel: &Cancel, send: Say<'_>) {
+    if look_only && effect.writes() {
+        let refused = Error::new(ErrorKind::Refused, "look only: not done, since it writes")
+            .hint("requorum was started with --look. Start it without, to do this.");
+        if let Some(msg) = failed(effect, refused) {
+            send(msg);
+        }
+        return;
+    }
     let caught = catch_unwind(AssertUnwindSafe(|| work(effect, system, cancel, &mut *send)));
     if let Err(panic) = caught {
         let text = panic
@@ -167,15 +176,17 @@ fn work(effect: &Effect, system: &dyn System, cancel: &Cancel, send: Say<'_>) {
             );
             send(Msg::ApplyEnded { id: *id, result });
         }
-        Effect::Verify { id, plan, old, canary, journal } => {
+        Effect::Verify { id, plan, old, canary, journal, records } => {
             let mut old = known(old, plan, system);
-            let records = Journal::at(system, journal).read().unwrap_or_default();
-            old.newest = resume::newest_seen(&records, plan);
+            let earlier = Journal::at(system, journal).read().unwrap_or_default();
+            old.newest = resume::newest_seen(&earlier, plan);
             let job = verify::VerifySpec { plan, old: &old, timeout: WATCHED, canary: *canary, deep: false };
             let result = verify::verify(&job, system, cancel, &mut |proof| {
                 send(Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
             });
-            if let Ok(proof) = &result {
+            if let Ok(proof) = result.as_ref()
+                && *records
+            {
                 // What was seen holds whether or not it can be recorded.
                 let _ = verify::record(proof, system, journal);
             }
@@ -363,15 +374,16 @@ pub(super) fn cancellable(effect: &Effect) -> Option<u64> {
 
 /// Effects under way on threads.
 pub(super) struct Workers<F> {
+    look_only: bool,
     system: Arc<dyn System>,
     send: F,
     cancels: HashMap<u64, Cancel>,
 }
 
 impl<F: Fn(Msg) + Clone + Send + 'static> Workers<F> {
-    /// Workers on `world` whose messages go to `send`.
-    pub(super) fn new(system: Arc<dyn System>, send: F) -> Self {
-        Workers { system, send, cancels: HashMap::new() }
+    /// Workers on `system` whose messages go to `send`.
+    pub(super) fn new(look_only: bool, system: Arc<dyn System>, send: F) -> Self {
+        Workers { look_only, system, send, cancels: HashMap::new() }
     }
 
     /// Begins an effect, or stops one.
@@ -386,16 +398,86 @@ impl<F: Fn(Msg) + Clone + Send + 'static> Workers<F> {
         if let Some(id) = cancellable(&effect) {
             self.cancels.insert(id, cancel.clone());
         }
-        let (system, send) = (self.system.clone(), self.send.clone());
+        let (look_only, system, send) = (self.look_only, self.system.clone(), self.send.clone());
         let job = effect.clone();
         let spawned = std::thread::Builder::new()
             .name(THREAD.into())
-            .spawn(move || perform(&job, system.as_ref(), &cancel, &mut move |msg| send(msg)));
+            .spawn(move || perform(&job, look_only, system.as_ref(), &cancel, &mut move |msg| send(msg)));
         if let Err(error) = spawned {
             let no_thread = Error::new(ErrorKind::Failed, "failed to start a thread").why(error);
             if let Some(msg) = failed(&effect, no_thread) {
                 (self.send)(msg);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::{
+        system::{etcd_client::Members, local::Local},
+        tui::tests::at_review,
+    };
+
+    /// Each of the effects that write, on real files: nothing is there afterwards, and each is answered.
+    #[test]
+    fn who_only_looks_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let local = Local::new(Members::new(Default::default()).unwrap());
+        let mut plan = at_review().review.plan.unwrap();
+        for member in &mut plan.members {
+            member.data_dir = dir.path().join(&member.name);
+        }
+        let (id, plan) = (1, Box::new(plan));
+        let (old, journal, path) = (Old::default(), dir.path().join("journal"), dir.path().join("file"));
+        let name = plan.members.first().unwrap().name.clone();
+        let orders = Box::new(Orders {
+            until: Goal::DryRun,
+            old: old.clone(),
+            consent: Vec::new(),
+            overridden: Vec::new(),
+            reason: String::new(),
+            decisions: Vec::new(),
+            journal: journal.clone(),
+        });
+        let verify = |canary, records| Effect::Verify {
+            id,
+            plan: plan.clone(),
+            old: old.clone(),
+            canary,
+            journal: journal.clone(),
+            records,
+        };
+        let touch = vec![format!("touch {}", path.display())];
+        let effects = [
+            Effect::Write { id, path: path.clone(), text: "text".into() },
+            Effect::Save {
+                id,
+                from: Download::Member("http://127.0.0.1:1".into()),
+                into: dir.path().join("new/file.db"),
+                makes_dir: true,
+            },
+            Effect::Apply { id, plan: plan.clone(), orders },
+            Effect::Start { id, plan: plan.clone(), name: name.clone(), commands: touch, journal: journal.clone() },
+            Effect::Offer { id, plan: plan.clone(), name: name.clone(), journal: journal.clone() },
+            Effect::KnowHosts { id, plan: plan.clone(), names: vec![name] },
+            Effect::LookAtHosts { id, plan: plan.clone(), closer: true },
+            verify(true, false),
+            verify(false, true),
+        ];
+        for effect in effects {
+            assert!(effect.writes(), "{effect:?}");
+            let mut answers = Vec::new();
+            perform(&effect, true, &local, &Cancel::default(), &mut |msg| answers.push(msg));
+            let [answer] = answers.as_slice() else { panic!("{answers:?}") };
+            assert_eq!(answer.settles(), Some(id), "{effect:?}");
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{effect:?}");
+        }
+        let mut answers = Vec::new();
+        let write = Effect::Write { id, path, text: "text".into() };
+        perform(&write, false, &local, &Cancel::default(), &mut |msg| answers.push(msg));
+        assert!(matches!(answers[..], [Msg::Written { result: Ok(()), .. }]));
     }
 }

@@ -74,8 +74,9 @@ fn picture(model: &Model, buffer: &mut Buffer, area: Rect) {
 }
 
 /// What was written so far, in the header's words.
-fn written(model: &Model) -> String {
+pub(in crate::tui) fn written(model: &Model) -> String {
     match () {
+        () if model.options.look_only => "nothing is written".into(),
         () if model.leaving == Leaving::WhenSafe => "STOPPING".into(),
         () if model.restore.running() => match model.restore.until {
             Some(Goal::DryRun) => "DRY RUN".into(),
@@ -101,16 +102,22 @@ fn written(model: &Model) -> String {
     }
 }
 
+/// Where it acts, and whether it acts at all.
+pub(in crate::tui) fn badge(model: &Model) -> (&str, Tone) {
+    if model.options.look_only { ("LOOK ONLY", Tone::Looks) } else { (&model.environment, Tone::Chosen) }
+}
+
 fn header(model: &Model, page: &mut Page<'_>) {
     let tone = if model.restore.running() { Tone::BarLive } else { Tone::Bar };
     let label = if model.label.is_empty() { "not named yet" } else { &model.label };
     let left = format!(" requorum   cluster {label}");
     let right = format!("  {} ", written(model));
-    let room = page.width().saturating_sub(columns::width(&right) + columns::width(&model.environment) + 3);
+    let (badge, badge_tone) = badge(model);
+    let room = page.width().saturating_sub(columns::width(&right) + columns::width(badge) + 3);
     page.line(vec![
         page.span(format!("{} ", columns::pad(&left, room, columns::Align::Left)), tone),
         // the word that must never be overlooked: whether this is real
-        page.span(format!(" {} ", model.environment), Tone::Chosen),
+        page.span(format!(" {badge} "), badge_tone),
         page.span(right, tone),
     ]);
     stepper(model, page);
@@ -211,16 +218,7 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
     let place = model.place();
     let shown: Vec<(String, String, Action)> = keymap::bindings_for(place)
         .filter(|b| !b.label.is_empty() && can(model, b.action).is_ok())
-        .map(|b| {
-            let label = match (b.action, model.step.after()) {
-                (Action::Next, Some(after)) => format!("next: {}", after.title()),
-                (Action::Open, _) => open_label(model).unwrap_or(b.label).to_string(),
-                (Action::Submit, _) => submit_label(model).to_string(),
-                (Action::Yes, _) if model.overlay == Some(Overlay::Unfinished) => resume::key_words(model).to_string(),
-                _ => b.label.to_string(),
-            };
-            (shown_key(model, b), label, b.action)
-        })
+        .map(|b| (shown_key(model, b), label(model, b), b.action))
         .collect();
     let size = |k: &(String, String, Action)| columns::width(&k.0) + columns::width(&k.1) + 3;
     // the way through and the brake are always named, arrows only where there is room
@@ -247,8 +245,19 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
     vec![line]
 }
 
+/// What a key does, in the footer's words.
+pub(in crate::tui) fn label(model: &Model, binding: &keymap::Binding) -> String {
+    match (binding.action, model.step.after()) {
+        (Action::Next, Some(after)) => format!("next: {}", after.title()),
+        (Action::Open, _) => open_label(model).unwrap_or(binding.label).to_string(),
+        (Action::Submit, _) => submit_label(model).to_string(),
+        (Action::Yes, _) if model.overlay == Some(Overlay::Unfinished) => resume::key_words(model).to_string(),
+        _ => binding.label.to_string(),
+    }
+}
+
 /// A key as the footer names it: where its letter begins what is to be typed, the command works with Alt.
-fn shown_key(model: &Model, binding: &keymap::Binding) -> String {
+pub(in crate::tui) fn shown_key(model: &Model, binding: &keymap::Binding) -> String {
     let mut letters = binding.show.chars();
     match (letters.next(), letters.next()) {
         (Some(letter), None) if model.place() == key::Place::Review && binding.is_letter(letter) => {
@@ -354,7 +363,8 @@ fn window(model: &Model, buffer: &mut Buffer, area: Rect) {
     page.line(keys);
 }
 
-fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
+/// The open window's heading and lines.
+pub(in crate::tui) fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
     match model.overlay {
         Some(Overlay::Help) => (format!("Keys on {}", model.step.title()), help(model, room)),
         Some(Overlay::Details) => views::details(model),

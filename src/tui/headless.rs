@@ -15,7 +15,7 @@ use crate::{
         frame::draw,
         observer::{Notes, Observer},
         state::{
-            messages::{Effect, Msg},
+            messages::{Clipboard, Effect, Msg},
             model::Model,
         },
         widgets::layout,
@@ -57,14 +57,19 @@ impl Headless {
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Quit => self.quit = true,
-                Effect::Copy { text } => self.copied.push(text),
+                Effect::Copy { id, text } => {
+                    self.copied.push(text);
+                    effects.extend(self.take(Msg::Copied { id, to: Clipboard::Terminal }));
+                }
                 Effect::Note => {
                     let notes = self.companion.as_mut().and_then(|companion| companion.asked(&self.model));
                     self.noted(notes);
                 }
                 effect => {
                     let mut answers = Vec::new();
-                    perform(&effect, self.system.as_ref(), &Cancel::default(), &mut |msg| answers.push(msg));
+                    let look_only = self.model.options.look_only;
+                    let mut answered = |msg| answers.push(msg);
+                    perform(&effect, look_only, self.system.as_ref(), &Cancel::default(), &mut answered);
                     for msg in answers {
                         effects.extend(self.take(msg));
                     }

@@ -26,6 +26,11 @@ const fn ctrl(c: char) -> Chord {
 }
 
 impl Chord {
+    /// The press of this key.
+    pub fn event(self) -> KeyEvent {
+        KeyEvent::new(self.code, if self.ctrl { KeyModifiers::CONTROL } else { KeyModifiers::NONE })
+    }
+
     fn is(self, event: KeyEvent) -> bool {
         let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
         let alt = event.modifiers.contains(KeyModifiers::ALT);
@@ -145,7 +150,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Undo, [ch('u')], "u", "roll back", "put the previous data directories back (asks for the label)", &[Restore]),
     row!(Action::StopWork, [ch('c')], "c", "stop", "stop at the next safe point (asks first)", &[Restore]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "notes", "everything to know about the selected command", &[Launch]),
-    row!(Action::Copy, [ch('y')], "y", "copy", "send what is shown to the terminal's clipboard (OSC 52)", &[Launch]),
+    row!(Action::Copy, [ch('y')], "y", "copy", "copy what is shown: by tmux inside tmux, else by your terminal (OSC 52)", &[Launch]),
     row!(Action::Right, [key(KeyCode::Right), ch('l')], "←→", "format", "start format: shell, systemd, environment file, etcd.conf.yml, containers, static pod", &[Launch]),
     row!(Action::Left, [key(KeyCode::Left), ch('h')], "", "", "", &[Launch]),
     row!(Action::WriteSheet, [ch('w')], "w", "save all", "save what is shown, for all members, to a new file", &[Launch]),

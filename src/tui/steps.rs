@@ -16,7 +16,7 @@ pub mod snapshot_tasks;
 pub mod verify;
 
 use crate::tui::{
-    selectors::review::{Gate, gate},
+    selectors::review::{Gate, begun, gate},
     state::{
         key::Action,
         messages::Effect,
@@ -44,9 +44,26 @@ pub fn can(model: &Model, action: Action) -> Result<(), String> {
     }
 }
 
+/// Why a wizard that was started with `--look` does not do something.
+pub(in crate::tui) const LOOKS: &str = "Look only: this writes something, and requorum was started with --look.";
+
+/// Whether `action` writes something, or leads to nothing but that.
+fn writes(model: &Model, action: Action) -> bool {
+    match (model.step, action) {
+        (Step::Snapshot, Action::Open) => snapshot::saves(model),
+        (Step::Review, Action::Open | Action::Next) => !begun(model),
+        (Step::Review, Action::Rehearse | Action::Closer | Action::SavePlan)
+        | (Step::Restore, Action::Retry | Action::Undo)
+        | (Step::Launch, Action::WriteSheet | Action::Runbook | Action::StartMember)
+        | (Step::Proof, Action::Canary) => true,
+        _ => false,
+    }
+}
+
 /// Whether `action` can be done in the model's step now.
 pub(super) fn can_in_step(model: &Model, action: Action) -> Result<(), String> {
     match action {
+        action if model.options.look_only && writes(model, action) => Err(LOOKS.into()),
         Action::Back if model.step == Step::Restore && model.restore.running() => {
             Err("The restore is running. c stops it at the next safe point; then Back works again.".into())
         }

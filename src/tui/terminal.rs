@@ -2,14 +2,16 @@
 //! exactly once, on every way out: return, error, panic, signal.
 
 use std::{
+    env,
     ffi::OsStr,
     io::{self, Write},
+    process::{Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, ThreadId},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crossterm::{
@@ -23,7 +25,7 @@ use ratatui::{Frame, Terminal, backend::CrosstermBackend};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{effects::THREAD, widgets::layout};
+use super::{effects::THREAD, state::messages::Clipboard, widgets::layout};
 use crate::text::stdio;
 
 /// True while the terminal is ours. One per process, as the terminal is.
@@ -181,13 +183,63 @@ pub(crate) fn hook_panics() {
     }));
 }
 
-/// Why screens cannot be drawn here; `terminal` says whether both ends are one, `name` is TERM.
-pub(super) fn unfit(terminal: bool, name: Option<&OsStr>) -> Option<&'static str> {
+/// What a terminal is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// Screens.
+    Screens,
+    /// Lines, one after the other.
+    Lines,
+    /// Nothing: it is a pipe or a file.
+    Nothing,
+}
+
+/// What can be shown here; `terminal` says whether both ends are one, `name` is TERM.
+pub(super) fn fit(terminal: bool, name: Option<&OsStr>) -> Fit {
     match () {
-        () if !terminal => Some("stdin or stdout is a pipe or a file"),
-        () if name.is_some_and(|name| name == "dumb") => Some("TERM is dumb, which cannot draw screens"),
-        () => None,
+        () if !terminal => Fit::Nothing,
+        () if name.is_some_and(|name| name == "dumb") => Fit::Lines,
+        () => Fit::Screens,
     }
+}
+
+/// How long tmux may take to take a text.
+const TMUX: Duration = Duration::from_secs(3);
+
+/// Copies a text: by tmux where this runs in one that takes it, which also reaches the clipboard of the terminal around it;
+/// else by the escape sequence of terminals. May take a moment.
+///
+/// # Errors
+/// When the terminal is gone.
+pub(super) fn copy(text: &str) -> io::Result<Clipboard> {
+    let in_tmux = env::var_os("TMUX").is_some_and(|value| !value.is_empty());
+    if in_tmux && into_tmux(text) {
+        return Ok(Clipboard::Tmux);
+    }
+    stdio::control(copy_sequence(text, in_tmux).as_bytes()).map(|()| Clipboard::Terminal)
+}
+
+/// Gives a text to tmux. False where there is no `tmux` in PATH, or one that is too old for this (before 3.2).
+pub(super) fn into_tmux(text: &str) -> bool {
+    let mut command = Command::new("tmux");
+    command.args(["load-buffer", "-w", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let Ok(mut child) = command.spawn() else { return false };
+    // one that does not read ends by itself or below, and then this ends, too
+    let text = text.to_string();
+    let input = child.stdin.take().map(|mut input| thread::spawn(move || input.write_all(text.as_bytes()).is_ok()));
+    let deadline = Instant::now() + TMUX;
+    let ended = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status.success(),
+            Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                break false;
+            }
+        }
+    };
+    ended && input.is_some_and(|input| input.join().unwrap_or(false))
 }
 
 /// The escape sequence (OSC 52) that asks the terminal to put `text` on its clipboard; inside tmux
@@ -215,13 +267,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dumb_terminals_and_pipes_are_unfit() {
-        let messages = [
-            ("no terminal", unfit(false, Some("xterm".as_ref())).unwrap()),
-            ("a dumb one", unfit(true, Some("dumb".as_ref())).unwrap()),
-        ];
-        crate::text::messages::hold("tui-unfit", &messages.map(|(what, why)| (what, why.to_string())));
-        assert_eq!((unfit(true, Some("vt100".as_ref())), unfit(true, None)), (None, None));
+    fn dumb_terminals_get_lines() {
+        for (terminal, name, wanted) in [
+            (false, Some("xterm"), Fit::Nothing),
+            (false, Some("dumb"), Fit::Nothing),
+            (true, Some("dumb"), Fit::Lines),
+            (true, Some("vt100"), Fit::Screens),
+            (true, None, Fit::Screens),
+        ] {
+            assert_eq!(fit(terminal, name.map(AsRef::as_ref)), wanted, "{terminal} {name:?}");
+        }
     }
 
     #[test]

@@ -241,7 +241,7 @@ fn the_whole_road() {
 
     let Some(server) = ["3.6", "3.5"].iter().find_map(|minor| Server::find(minor).ok()) else { return };
     let lines = succeed(requorum(["launch", "--plan"]).arg(&planned.file));
-    let lines: Vec<&str> = lines.lines().filter(|line| line.starts_with("etcd ")).collect();
+    let lines: Vec<&str> = lines.trim_end().split("\n\n").collect();
     let start = |((line, place), dir): ((&&str, &Place), &PathBuf)| Member::start(&server, place, dir, line, &[]);
     let mut members: Vec<Member> = lines.iter().zip(&planned.places).zip(&dirs).map(start).collect();
     for member in &mut members {

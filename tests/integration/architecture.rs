@@ -34,6 +34,7 @@ const WIZARD: &[&str] = &[
     "effects",
     "terminal",
     "keyboard",
+    "plain",
     "headless",
 ];
 

@@ -318,7 +318,7 @@ fn plans_carry_a_whole_cluster() {
     );
     let output = requorum(["launch", "--plan"]).arg(&plan).output().unwrap();
     let commands = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(commands.lines().count(), 3);
+    assert_eq!(commands.split("\n\n").count(), 3);
     assert!(commands.contains("--initial-cluster-state=existing"), "{commands}");
 
     // A second time there is nothing to do; and it is undone, reported and restored as what was applied.

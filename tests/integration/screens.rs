@@ -359,7 +359,7 @@ fn noted() -> Model {
     wizard(options, MockSystem::default()).model().clone()
 }
 
-type Scenes = Vec<(&'static str, Model)>;
+pub type Scenes = Vec<(&'static str, Model)>;
 
 /// Nobody answers, and this machine has members of two other clusters, of which nothing says that one is meant.
 fn clusters(codes: &[KeyCode]) -> Headless {
@@ -371,7 +371,7 @@ fn clusters(codes: &[KeyCode]) -> Headless {
 }
 
 /// Every screen worth a picture; made once, as each takes a walk through the wizard.
-fn scenes() -> Scenes {
+pub fn scenes() -> Scenes {
     static MADE: std::sync::LazyLock<Scenes> = std::sync::LazyLock::new(|| {
         make_first_scenes().into_iter().chain(make_middle_scenes()).chain(make_last_scenes()).collect()
     });
@@ -393,6 +393,10 @@ fn make_first_scenes() -> Scenes {
         ("1-detect-asking", asking()),
         ("1-detect-lost", model(at_start())),
         ("1-detect-details", model(keys(at_start(), &[Enter]))),
+        ("1-detect-look-only", {
+            let options = Options { look_only: true, ..options() };
+            model(wizard(options, MockSystem::default()))
+        }),
         ("1-detect-details-silent", model(keys(at_start(), &[Down, Enter]))),
         ("1-detect-unknown", model(wizard(options(), MockSystem::builder().silent().build()))),
         ("1-detect-holds", model(quorum())),
@@ -520,6 +524,11 @@ fn make_middle_scenes() -> Scenes {
         ("4-review-host-details", model(keys(with_hosts(odd_hosts(old_member, None)), &[Char('n'), Char('i')]))),
         ("4-review-unbumped", model(keys(kubernetes(), &[KeyCode::End, Up, Up, Up, Char('x'), Char('n')]))),
         ("4-review-bumped", model(keys(kubernetes(), &[Char('n')]))),
+        ("4-review-look-only", {
+            let options = Options { look_only: true, ..options() };
+            let w = wizard(options, MockSystem::default());
+            model(keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]))
+        }),
         ("4-review-end", model(keys(at_review(), &[KeyCode::End]))),
         ("4-review-fence", model(fenced(&[]))),
         ("4-review-fence-asks", model(fenced(&[Enter]))),

@@ -36,8 +36,59 @@ fn child() {
 }
 
 fn wizard(kind: &str) -> Pty {
+    wizard_in(kind, &[])
+}
+
+/// The same with these variables.
+fn wizard_in(kind: &str, env: &[(&str, &str)]) -> Pty {
     let exe = std::env::current_exe().unwrap();
-    Pty::spawn(&[exe.to_str().unwrap(), "--exact", "wizard_pty::child", "--nocapture"], &[(CHILD, kind)], 80, 24)
+    let env: Vec<(&str, &str)> = [(CHILD, kind)].into_iter().chain(env.iter().copied()).collect();
+    Pty::spawn(&[exe.to_str().unwrap(), "--exact", "wizard_pty::child", "--nocapture"], &env, 80, 24)
+}
+
+/// To Launch, from the start.
+fn to_launch(pty: &mut Pty) {
+    for (shown, key) in [
+        ("Quorum appears lost", "n"),
+        ("hash ok", "\x1b[B\x1b[B"),
+        ("▸ /backup/etcd-0200.db", "\r"),
+        ("Chosen: /backup/etcd-0200.db", "n"),
+        ("No problems.", "n"),
+        ("none answers", "\r"),
+        ("type the cluster label: prod-eu", "prod-eu"),
+        ("Right. Enter starts writing.", "\r"),
+        ("All 3 members are restored", "n"),
+    ] {
+        pty.wait(shown);
+        pty.send(key);
+    }
+    pty.wait("--name=m1");
+}
+
+/// In tmux a copy goes by tmux; where that does not take it, and everywhere else, by the terminal's own sequence.
+#[test]
+fn tmux_takes_copies_where_it_can() {
+    for (works, wanted) in [(true, "in tmux's paste buffer"), (false, "(OSC 52)")] {
+        let dir = tempfile::tempdir().unwrap();
+        let (program, kept) = (dir.path().join("tmux"), dir.path().join("kept"));
+        let end = if works { "cat >>" } else { "cat >/dev/null; exit 1; cat >>" };
+        let script = format!("#!/bin/sh\necho \"$*\" >{0}\n{end} {0}\n", kept.display());
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
+        let mut pty = wizard_in("", &[("PATH", &path), ("TMUX", "/nowhere,1,0")]);
+        to_launch(&mut pty);
+        pty.send("y");
+        pty.wait(wanted);
+        let kept = std::fs::read_to_string(&kept).unwrap();
+        let (args, text) = kept.split_once('\n').unwrap();
+        assert_eq!(args, "load-buffer -w -");
+        assert_eq!(text.starts_with("etcd --name=m1 "), works, "{text}");
+        pty.send("\x03");
+        pty.wait("Quit?");
+        pty.send("\x03");
+        assert_eq!(pty.exit_code(), 0);
+    }
 }
 
 #[test]
@@ -99,7 +150,7 @@ fn the_whole_way_with_real_keys() {
     pty.send("n");
     pty.wait("--name=m1");
     pty.send("y");
-    pty.wait("was sent to your terminal");
+    pty.wait("sent to your terminal's clipboard (OSC 52)");
     pty.send("\x03");
     pty.wait("Quit?");
     pty.send("\x03");

@@ -16,6 +16,7 @@ mod program;
 pub mod pty;
 pub mod secrets;
 pub mod servers;
+pub mod svg;
 
 use std::{
     thread,

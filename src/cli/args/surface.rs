@@ -14,7 +14,11 @@ use clap::{
 
 use super::{connection_args::ConnectArgs, plan_arg::PlanArg};
 use crate::{
-    cli::{Format, commands::wizard::WizardArgs, warn},
+    cli::{
+        Format,
+        commands::wizard::{Look, WizardArgs},
+        warn,
+    },
     text::Foreign,
 };
 
@@ -108,7 +112,7 @@ pub(in crate::cli) fn check(matches: &ArgMatches) -> Result<Format, clap::Error>
     let refused = |why: String| Err(clap::Error::raw(ErrorKind::ArgumentConflict, format!("{why}\n")));
     let command = format!("`requorum {}`", path.join(" "));
     if !path.is_empty()
-        && let Some(flag) = typed_of::<WizardArgs>(matches)
+        && let Some(flag) = typed_of_those::<WizardArgs>(matches, |id| !(path == ["drill"] && is_of::<Look>(id)))
     {
         return refused(format!(
             "{flag} is a flag of the wizard and has no effect on {command}; put the command's own flags after it"
@@ -171,9 +175,19 @@ fn was_typed(given: &ArgMatches, id: &str) -> bool {
 
 /// Returns the first flag of `A` that was typed.
 fn typed_of<A: Args>(given: &ArgMatches) -> Option<String> {
+    typed_of_those::<A>(given, |_| true)
+}
+
+/// Returns the first flag of `A` that was typed and counts.
+fn typed_of_those<A: Args>(given: &ArgMatches, counts: impl Fn(&str) -> bool) -> Option<String> {
     let flags = A::augment_args(Command::new(""));
-    let arg = flags.get_arguments().find(|arg| was_typed(given, arg.get_id().as_str()))?;
-    arg.get_long().map(|long| format!("--{long}"))
+    let counted = |arg: &&Arg| was_typed(given, arg.get_id().as_str()) && counts(arg.get_id().as_str());
+    flags.get_arguments().find(counted)?.get_long().map(|long| format!("--{long}"))
+}
+
+/// Returns whether an argument is one of `A`.
+fn is_of<A: Args>(id: &str) -> bool {
+    A::augment_args(Command::new("")).get_arguments().any(|arg| arg.get_id() == id)
 }
 
 fn typed_path(given: &ArgMatches, id: &str) -> Option<String> {
@@ -310,6 +324,9 @@ mod tests {
             "--command-timeout 1s resume p",
             "restore p --insecure-skip-tls-verify",
             "--endpoints a:1 --label l",
+            "--plain --ascii --no-color drill two-truths",
+            "drill two-truths --plain",
+            "--plain --look",
         ] {
             assert_eq!(refused(line), None, "{line}");
         }
@@ -328,7 +345,9 @@ mod tests {
             "plan --again p --endpoints a:1",
             "--label l probe",
             "--plan p verify p",
-            "--ascii drill",
+            "--ascii drill list",
+            "--plain probe",
+            "--look drill",
         ] {
             assert_eq!(refused(line), Some(ErrorKind::ArgumentConflict), "{line}");
         }

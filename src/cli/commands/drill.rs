@@ -76,6 +76,13 @@ pub(in crate::cli) struct Args {
     look: wizard::Look,
 }
 
+impl Args {
+    /// The same, drawn as was typed before the subcommand, too.
+    pub(in crate::cli) fn drawn(self, before: &wizard::Look) -> Args {
+        Args { look: self.look.with(before), ..self }
+    }
+}
+
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// List the scenarios with difficulty, duration and your results

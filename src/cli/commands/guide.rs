@@ -109,10 +109,20 @@ pub(in crate::cli) fn run(args: &Args) -> Result<()> {
     let Some(name) = &args.page else { return print(&list()) };
     let unknown = || Error::new(ErrorKind::Usage, format!("no page of the guide has the name {}", Foreign::new(name)));
     let page = Page::find(name).ok_or_else(unknown)?;
-    if io::stdout().is_terminal() && paged(page.text) {
+    let text = without_pictures(page.text);
+    if io::stdout().is_terminal() && paged(&text) {
         return Ok(());
     }
-    print(page.text)
+    print(&text)
+}
+
+/// The page with what its pictures show in their place: a terminal shows none.
+fn without_pictures(text: &str) -> String {
+    let words = |line: &str| {
+        let (alt, _) = line.strip_prefix("![")?.split_once("](")?;
+        Some(format!("[Picture: {alt}]\n"))
+    };
+    text.split_inclusive('\n').map(|line| words(line).unwrap_or_else(|| line.to_string())).collect()
 }
 
 /// Shows `text` in the reader's pager. False where none could be started: it is printed then.
@@ -178,7 +188,7 @@ mod tests {
         for dir in ["", "formats/"] {
             for entry in std::fs::read_dir(format!("{root}/{dir}")).unwrap() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
-                if name != "formats" {
+                if !["formats", "pictures"].contains(&name.as_str()) {
                     files.push(format!("{dir}{name}"));
                 }
             }

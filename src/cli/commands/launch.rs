@@ -202,11 +202,12 @@ fn commands(plan: &Plan, names: &[String], known: &Known, format: Format) -> Res
             .collect();
         return print_json(&format!("{}\n", serde_json::Value::from(list)));
     }
-    for launch in &launches {
+    for (n, launch) in launches.iter().enumerate() {
         for note in launch.notes.iter().chain(&launch.changes) {
             warn(&format!("{}: {note}", launch.member));
         }
-        print(&format!("{}\n", launch.command))?;
+        let gap = if n > 0 { "\n" } else { "" };
+        print(&format!("{gap}{}\n", launch.pretty))?;
     }
     Ok(())
 }

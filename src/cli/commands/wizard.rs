@@ -51,13 +51,19 @@ pub(in crate::cli) struct WizardArgs {
     /// with a group etcd.
     #[arg(long, value_name = "FILE")]
     inventory: Option<PathBuf>,
+    /// Look only: nothing is written, on no machine and in no cluster
+    ///
+    /// Everything that writes is disabled and says so: saving snapshots and files, dry run, restore, start, the test key,
+    /// the journal.
+    #[arg(long = "look")]
+    look_only: bool,
     #[command(flatten)]
     ssh: SshArgs,
     #[command(flatten)]
-    look: Look,
+    pub(in crate::cli) look: Look,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, Copy, clap::Args)]
 pub(in crate::cli) struct Look {
     /// Draw with ASCII only
     #[arg(long)]
@@ -65,9 +71,23 @@ pub(in crate::cli) struct Look {
     /// Draw without colours, as with NO_COLOR=1
     #[arg(long)]
     no_color: bool,
+    /// No screens: numbered questions and lines
+    ///
+    /// For screen readers, serial consoles and scripts. On a terminal of type dumb this is the default.
+    #[arg(long)]
+    plain: bool,
 }
 
 impl Look {
+    /// These and those that were typed before the subcommand.
+    pub(in crate::cli) fn with(self, before: &Look) -> Look {
+        Look {
+            ascii: self.ascii || before.ascii,
+            no_color: self.no_color || before.no_color,
+            plain: self.plain || before.plain,
+        }
+    }
+
     /// Terminals that are known to have nothing else get ASCII without being asked.
     pub(in crate::cli) fn options(&self) -> Options {
         let term = env::var("TERM").unwrap_or_default();
@@ -78,6 +98,7 @@ impl Look {
         Options {
             ascii: self.ascii || plain || !utf8,
             mono: self.no_color || env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()),
+            plain: self.plain,
             ..Options::default()
         }
     }
@@ -103,6 +124,7 @@ pub(in crate::cli) fn real(args: WizardArgs, connect: &connection_args::ConnectA
         plan,
         inventory: args.inventory.as_deref().map_or_else(|| Ok(Vec::new()), plan::inventory)?,
         notes: connect.standing_warning().map_or_else(Vec::new, |w| Step::ALL.map(|step| (step, w.into())).to_vec()),
+        look_only: args.look_only,
         ..args.look.options()
     };
     let ssh = args.ssh.ssh()?;

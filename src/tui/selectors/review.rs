@@ -77,7 +77,7 @@ pub(in crate::tui) fn begun(model: &Model) -> bool {
 
 /// What is to be typed now: a field that is asked for opens with its first character.
 pub(in crate::tui) fn wanted(model: &Model) -> Option<String> {
-    if model.review.plan.is_none() || begun(model) {
+    if model.review.plan.is_none() || begun(model) || model.options.look_only {
         return None;
     }
     match gate(model) {

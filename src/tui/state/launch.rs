@@ -14,6 +14,8 @@ pub struct State {
     pub scroll: usize,
     /// The effect that writes a file, and what that is.
     pub writing: Option<(u64, &'static str)>,
+    /// The effect that copies something, and what that is.
+    pub copying: Option<(u64, String)>,
     /// What other hosts reported, and what became of starting members there.
     pub started: launch_start::State,
 }

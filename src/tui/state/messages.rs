@@ -28,6 +28,17 @@ use crate::{
     system::journal::Record,
 };
 
+/// Where text that was copied is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clipboard {
+    /// In tmux's paste buffer, and sent to the terminal around it.
+    Tmux,
+    /// Sent to the terminal, which may or may not have a clipboard (OSC 52).
+    Terminal,
+    /// Printed as lines, to be selected there.
+    Lines,
+}
+
 /// What can happen.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Msg {
@@ -192,6 +203,13 @@ pub enum Msg {
         /// How it went.
         result: Result<()>,
     },
+    /// To [`Effect::Copy`].
+    Copied {
+        /// The effect's ID.
+        id: u64,
+        /// Where the text is now.
+        to: Clipboard,
+    },
     /// To [`Effect::Certificates`].
     Certificates {
         /// The effect's ID.
@@ -262,6 +280,7 @@ impl Msg {
             | Msg::Fenced { id, .. }
             | Msg::Verified { id, .. }
             | Msg::Written { id, .. }
+            | Msg::Copied { id, .. }
             | Msg::Certificates { id, .. }
             | Msg::LookedAround { id, .. }
             | Msg::HostsKnown { id, .. }

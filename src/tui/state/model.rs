@@ -126,7 +126,7 @@ impl Model {
     pub fn new(options: Options, environment: &str) -> Self {
         let given = options.label.clone().or_else(|| options.plan.as_ref().map(|p| p.label.clone()));
         let mut model = Model {
-            look: Look { mono: options.mono, ascii: options.ascii },
+            look: Look { mono: options.mono, ascii: options.ascii, plain: options.plain },
             environment: environment.to_string(),
             step: Step::Detect,
             overlay: None,

@@ -36,4 +36,8 @@ pub struct Options {
     pub ascii: bool,
     /// Draw without colours.
     pub mono: bool,
+    /// No screens: lines, and numbered choices.
+    pub plain: bool,
+    /// Nothing is written, neither here nor on a host nor to a cluster.
+    pub look_only: bool,
 }

@@ -16,6 +16,7 @@ use crate::{
             model::Model,
             prompt::Ask,
         },
+        steps::LOOKS,
         widgets::theme::Tone,
     },
 };
@@ -81,6 +82,10 @@ pub(in crate::tui) fn note_asked(model: &mut Model) {
 /// Opens the field that is between the plan and its start: consent, the first blocker, else the label. The label's
 /// field opens while something is still being looked at, too: what is typed then is text, and Enter waits in it.
 pub(in crate::tui) fn open(model: &mut Model) -> Vec<Effect> {
+    if model.options.look_only {
+        model.say(Tone::Warn, LOOKS);
+        return Vec::new();
+    }
     match gate(model) {
         Gate::Shut(why) => model.say(Tone::Warn, why),
         Gate::Consent(words) => {

@@ -13,7 +13,7 @@ use crate::{
         selectors::launch::{commands, form, known, shown},
         state::{
             key::Action,
-            messages::Effect,
+            messages::{Clipboard, Effect},
             model::{Model, Overlay},
             prompt::Ask,
         },
@@ -57,13 +57,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                     StartFormat::Shell => "command",
                     form => form.title(),
                 };
-                let words = format!(
-                    "{}'s {what} was sent to your terminal's clipboard. If pasting gives nothing, press w to save a \
-                     file.",
-                    launch.member
-                );
-                model.say(Tone::Good, words);
-                return vec![Effect::Copy { text: shown.copy }];
+                let what = format!("{}'s {what}", launch.member);
+                let id = model.id();
+                model.launch.copying = Some((id, what));
+                return vec![Effect::Copy { id, text: shown.copy }];
             }
         }
         Action::WriteSheet => {
@@ -95,6 +92,22 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+/// It was copied.
+pub(in crate::tui) fn copied(model: &mut Model, id: u64, to: Clipboard) {
+    let Some((_, what)) = model.launch.copying.take_if(|(copying, _)| *copying == id) else { return };
+    let words = match to {
+        Clipboard::Tmux => format!(
+            "{what}: in tmux's paste buffer (prefix ]), and sent to your terminal's clipboard by tmux. If pasting \
+             outside of tmux gives nothing, press w to save a file."
+        ),
+        Clipboard::Terminal => format!(
+            "{what}: sent to your terminal's clipboard (OSC 52). If pasting gives nothing, press w to save a file."
+        ),
+        Clipboard::Lines => format!("{what} is printed above, to be selected there. w saves it to a file."),
+    };
+    model.say(Tone::Good, words);
 }
 
 pub(in crate::tui) fn write(model: &mut Model, path: PathBuf) -> Result<Vec<Effect>, String> {

@@ -25,7 +25,8 @@ pub(in crate::tui) fn enter(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.restore.plan.clone() else { return Vec::new() };
     let far = plan.members.iter().filter(|m| !host_address::is_local(&m.host));
     let names: Vec<String> = far.map(|m| m.name.clone()).collect();
-    if names.is_empty() || model.launch.started.asked.as_ref() == Some(&plan.short_id()) {
+    // the program would be sent there
+    if model.options.look_only || names.is_empty() || model.launch.started.asked.as_ref() == Some(&plan.short_id()) {
         return Vec::new();
     }
     let id = model.id();

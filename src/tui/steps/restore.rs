@@ -20,7 +20,8 @@ use crate::{
             restore::{At, RowState, State},
             step::Step,
         },
-        steps::{blockers::orders, verify},
+        steps::{LOOKS, blockers::orders, verify},
+        widgets::theme::Tone,
     },
 };
 
@@ -45,7 +46,10 @@ pub(super) fn taking_back(model: &mut Model, plan: Plan) {
         row.stand = RowState::Undoing;
     }
     model.step = Step::Restore;
-    model.ask(Ask::Undo, "");
+    match model.options.look_only {
+        true => model.say(Tone::Warn, LOOKS),
+        false => model.ask(Ask::Undo, ""),
+    }
 }
 
 /// Shows a plan that an earlier run installed, as its journal says.

@@ -11,7 +11,7 @@ use crate::tui::{
     steps::snapshot_tasks::{search, search_own, take_dirs},
 };
 
-pub(super) use self::actions::{act, awaits, can, question};
+pub(super) use self::actions::{act, awaits, can, question, saves};
 pub(in crate::tui) use self::{choice::agree, list::relist};
 
 pub(super) fn enter(model: &mut Model) -> Vec<Effect> {

@@ -40,7 +40,8 @@ fn watch(model: &mut Model, canary: bool) -> Vec<Effect> {
     model.proof.canary = canary;
     let old = old(model);
     let journal = journal::of_plan(&model.options.journals, &plan);
-    before.into_iter().chain([Effect::Verify { id, plan: Box::new(plan), old, canary, journal }]).collect()
+    let records = !model.options.look_only;
+    before.into_iter().chain([Effect::Verify { id, plan: Box::new(plan), old, canary, journal, records }]).collect()
 }
 
 /// A round is over.

@@ -14,7 +14,7 @@ use crate::tui::{
     app::update,
     headless::screen,
     state::{
-        messages::{Effect, Msg},
+        messages::{Clipboard, Effect, Msg},
         model::Overlay,
         prompt::Ask,
         step::Step,
@@ -192,7 +192,10 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         Effect::Start { id, name, .. } => {
             vec![Msg::Started { id: *id, result: if good { Ok(format!("{name}: started")) } else { Err(error()) } }]
         }
-        Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Note | Effect::Suspend | Effect::Quit => Vec::new(),
+        Effect::Copy { id, .. } => {
+            vec![Msg::Copied { id: *id, to: if good { Clipboard::Terminal } else { Clipboard::Tmux } }]
+        }
+        Effect::Cancel { .. } | Effect::Note | Effect::Suspend | Effect::Quit => Vec::new(),
     }
 }
 
@@ -247,12 +250,13 @@ fn typed(text: &str) -> Vec<Msg> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// No sequence of messages panics, at any size; and a restore is only ever asked for with the
-    /// very plan for which the label was typed on Review.
+    /// No sequence of messages panics, at any size; a restore is only ever asked for with the very plan for which the label
+    /// was typed on Review; and a wizard that only looks asks for nothing that writes.
     #[test]
     fn nothing_panics_and_nothing_begins_unconfirmed(
         moves in prop::collection::vec(any_move(), 1..120),
         from in 0usize..3,
+        look_only in any::<bool>(),
         width in 1u16..150,
         height in 1u16..50,
     ) {
@@ -261,6 +265,7 @@ proptest! {
             1 => with_file(Health::Verified),
             _ => at_review(),
         };
+        model.options.look_only = look_only;
         let mut asked: VecDeque<Effect> = VecDeque::new();
         let mut confirmed: BTreeSet<String> = BTreeSet::new();
         for (turn, step) in moves.into_iter().enumerate() {
@@ -294,6 +299,7 @@ proptest! {
                 let (asked_for_key, asked_to_start) =
                     (model.overlay == Some(Overlay::Canary), model.overlay == Some(Overlay::Start));
                 for effect in update(&mut model, msg) {
+                    prop_assert!(!look_only || !effect.writes(), "it only looks: {effect:?}");
                     if let Effect::Verify { canary, .. } = &effect {
                         prop_assert!(!*canary || asked_for_key, "a key that nobody agreed to");
                     }

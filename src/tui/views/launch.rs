@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{model::host_address, render::start::StartFormat},
-    text::join,
+    text::{join, shell_fold},
     tui::{
         selectors::launch::{commands, form, selected, shown},
         state::model::Model,
@@ -47,14 +47,19 @@ pub(in crate::tui) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     page.gap();
     let Some(shown) = shown(model) else { return };
+    // from the first column to the last: what is selected here with a mouse is the command and nothing else
+    let folded = shell_fold::fold(&shown.text, page.width(), true);
     let mut lines = Vec::new();
-    for line in shown.text.lines() {
-        for (i, piece) in pieces(line, page.width().saturating_sub(2)).into_iter().enumerate() {
-            let indent = if i == 0 { "  " } else { "" };
-            lines.push(vec![page.span(format!("{indent}{piece}"), Tone::Plain)]);
-        }
+    // as lines it is printed as it is
+    if !page.is_plain() {
+        lines.extend(folded.lines.into_iter().map(|line| vec![page.span(line, Tone::Plain)]));
+        lines.push(Vec::new());
     }
-    lines.push(Vec::new());
+    if !folded.selectable {
+        let words = "Lines of a file in it are wider than this screen: do not select it with the mouse here. y copies it, w \
+                     saves it.";
+        lines.extend(page.flow(" ! ", words, Tone::Warn, 3));
+    }
     for note in &shown.notes {
         lines.extend(page.flow(" · ", &join::sentence(note), Tone::Plain, 6));
     }
@@ -75,15 +80,8 @@ pub(in crate::tui) fn details(model: &Model) -> (String, Vec<String>) {
     };
     let mut lines: Vec<String> = shown.notes.iter().map(|n| format!("· {}", join::sentence(n))).collect();
     lines.push(String::new());
-    lines.push("On one line:".into());
-    lines.push(launch.command.clone());
+    lines.push("The command in whole lines is on the screen below and in what y copies and w saves.".into());
     (format!("{}'s command", launch.member), lines)
-}
-
-/// A line that is too long, cut into pieces without adding to it.
-fn pieces(line: &str, columns: usize) -> Vec<String> {
-    let chars: Vec<char> = line.chars().collect();
-    chars.chunks(columns.max(1)).map(|c| c.iter().collect()).collect()
 }
 
 /// What is shown about the selected member, and its tone.

@@ -1,6 +1,8 @@
 //! How the member table is drawn: rows with their problems under them, the options, the IDs as
 //! they will be, and what Next waits for.
 
+mod plain;
+
 use ratatui::text::Span;
 
 use crate::{
@@ -156,6 +158,9 @@ fn window(widths: &[usize], selected: usize, room: usize) -> std::ops::Range<usi
 }
 
 fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>, most: usize) {
+    if page.is_plain() && !draft.rows.is_empty() {
+        return plain::rows(model, draft, problems, page);
+    }
     let state = &model.members;
     let widths: Vec<usize> = Column::ALL
         .iter()

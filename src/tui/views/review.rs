@@ -60,6 +60,9 @@ fn opens_field(model: &Model) -> String {
 
 /// What is to be typed, and what it does.
 fn asks(model: &Model, plan: &Plan) -> String {
+    if model.options.look_only {
+        return "This is what would be done. requorum was started with --look, so it ends here.".into();
+    }
     let opens = opens_field(model);
     match gate(model) {
         Gate::Consent(_) => format!(

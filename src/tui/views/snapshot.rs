@@ -176,7 +176,7 @@ fn cells(model: &Model, source: &Source) -> Vec<Spot> {
     };
     let lossy = if source.loss.entries == Entries::None { Tone::Plain } else { Tone::Warn };
     vec![
-        (format!("{}{}", if chosen { "✔ " } else { "" }, source.name), Tone::Plain),
+        (format!("{}{}", mark(model, chosen), source.name), Tone::Plain),
         or_dash(source.revision.map(number::signed)),
         match (source.revision, source.loss.entries) {
             (None, Entries::None | Entries::Unknown) => ("–".to_string(), Tone::Faint),
@@ -187,6 +187,15 @@ fn cells(model: &Model, source: &Source) -> Vec<Spot> {
         kinship(source),
         checks(model, source),
     ]
+}
+
+/// What is before the name of the chosen source.
+fn mark(model: &Model, chosen: bool) -> &'static str {
+    match chosen {
+        true if model.look.plain => "chosen, ",
+        true => "✔ ",
+        false => "",
+    }
 }
 
 fn kinship(source: &Source) -> Spot {

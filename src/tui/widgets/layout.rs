@@ -58,6 +58,11 @@ impl<'a> Page<'a> {
         usize::from(self.area.width)
     }
 
+    /// True where whole lines are wanted, one after the other.
+    pub fn is_plain(&self) -> bool {
+        self.look.plain
+    }
+
     /// Lines that are still free.
     pub fn left(&self) -> usize {
         usize::from(self.area.height.saturating_sub(self.used))
@@ -127,9 +132,13 @@ impl<'a> Page<'a> {
             .enumerate()
             .map(|(i, head)| {
                 let texts = rows.iter().filter_map(|r| r.get(i)).map(|(t, _)| columns::width(t)).max().unwrap_or(0);
-                texts.min(head.most).max(columns::width(head.title))
+                let most = if self.look.plain { columns::WIDEST } else { head.most };
+                texts.min(most).max(columns::width(head.title))
             })
             .collect();
+        if self.look.plain {
+            return widths;
+        }
         let room = self.width().saturating_sub(2 + 2 * heads.len().saturating_sub(1));
         while widths.iter().sum::<usize>() > room {
             let Some(widest) = widths.iter_mut().max_by_key(|w| **w).filter(|w| **w > 4) else { break };
@@ -141,6 +150,12 @@ impl<'a> Page<'a> {
     /// One row of a table; `chosen` puts the mark before it.
     pub fn row(&self, heads: &[Head], widths: &[usize], cells: &[Spot], chosen: bool) -> Vec<Span<'static>> {
         let mut line = vec![self.span(if chosen { "▸ " } else { "  " }, Tone::Strong)];
+        if self.look.plain {
+            let named = cells.iter().zip(heads).filter(|((words, _), _)| !["", "–"].contains(&words.as_str()));
+            let named: Vec<String> = named.map(|((words, _), head)| format!("{} {words}", head.title)).collect();
+            line.push(self.span(named.join("; "), Tone::Plain));
+            return line;
+        }
         for (i, (((words, tone), head), width)) in cells.iter().zip(heads).zip(widths).enumerate() {
             if i > 0 {
                 line.push(self.span("  ", Tone::Plain));
@@ -154,6 +169,10 @@ impl<'a> Page<'a> {
 
     /// The headings of a table.
     pub fn heads(&mut self, heads: &[Head], widths: &[usize]) {
+        // each cell names its own
+        if self.look.plain {
+            return;
+        }
         let cells: Vec<Spot> = heads.iter().map(|h| (h.title.to_string(), Tone::Faint)).collect();
         let line = self.row(heads, widths, &cells, false);
         self.line(line);
@@ -181,7 +200,7 @@ impl<'a> Page<'a> {
 
     /// Lines that are welcome but not needed, where the whole of them fits.
     pub fn more(&mut self, heading: &str, lines: &[String]) {
-        if !lines.is_empty() && self.left() > lines.len() + 2 {
+        if !lines.is_empty() && !self.look.plain && self.left() > lines.len() + 2 {
             self.gap();
             self.sentence(" ", heading, Tone::Strong, 1);
             for line in lines {

@@ -13,6 +13,8 @@ pub struct Look {
     pub mono: bool,
     /// ASCII only.
     pub ascii: bool,
+    /// As whole lines, one after the other: nothing is cut, no columns, and no marks that only an eye understands.
+    pub plain: bool,
 }
 
 /// What a piece of text means; the look decides how that is drawn.
@@ -37,6 +39,8 @@ pub enum Tone {
     Bar,
     /// The header's bar while disks are being written.
     BarLive,
+    /// The header's badge of a wizard that only looks.
+    Looks,
 }
 
 impl Look {
@@ -53,6 +57,7 @@ impl Look {
             Tone::Bad => coloured(Color::Red).add_modifier(Modifier::BOLD),
             Tone::Chosen | Tone::BarLive => plain.add_modifier(Modifier::REVERSED | Modifier::BOLD),
             Tone::Bar => plain.add_modifier(Modifier::BOLD),
+            Tone::Looks => plain.add_modifier(Modifier::UNDERLINED | Modifier::BOLD),
         }
     }
 
@@ -81,7 +86,7 @@ impl Look {
 }
 
 /// The nearest one-column ASCII of a glyph that the screens use.
-fn ascii(c: char) -> &'static str {
+pub(in crate::tui) fn ascii(c: char) -> &'static str {
     match c {
         '─' | '–' | '—' | '‑' => "-",
         '│' => "|",
@@ -111,7 +116,7 @@ mod tests {
 
     #[test]
     fn mono_has_no_colour_in_any_tone() {
-        let mono = Look { mono: true, ascii: false };
+        let mono = Look { mono: true, ..Look::default() };
         for tone in [Tone::Good, Tone::Warn, Tone::Bad, Tone::Chosen, Tone::Bar, Tone::BarLive, Tone::Faint] {
             assert_eq!((mono.style(tone).fg, mono.style(tone).bg), (None, None), "{tone:?}");
         }
@@ -121,7 +126,7 @@ mod tests {
     fn an_ascii_picture_is_ascii() {
         let mut picture = Buffer::with_lines(["┌─✖ m1…語│"]);
         picture.set_string(0, 0, "┌─✖ m1…", Style::new());
-        Look { ascii: true, mono: false }.finish(&mut picture);
+        Look { ascii: true, ..Look::default() }.finish(&mut picture);
         assert!(picture.content.iter().all(|c| c.symbol().is_ascii()), "{picture:?}");
         assert_eq!(picture.cell((2, 0)).map(|c| c.symbol()), Some("x"));
         assert_eq!(picture.area, Rect::new(0, 0, 10, 1));

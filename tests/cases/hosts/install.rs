@@ -199,7 +199,7 @@ pub fn rehearsed_and_kept() {
 /// The plan's members, started by the printed commands.
 fn started(planned: &Planned, server: &Server, dirs: &[PathBuf]) -> Vec<Member> {
     let lines = succeed(requorum(["launch", "--plan"]).arg(&planned.file));
-    let lines = lines.lines().filter(|line| line.starts_with("etcd "));
+    let lines = lines.trim_end().split("\n\n");
     lines.zip(planned.places.iter().zip(dirs)).map(|(line, (p, d))| Member::start(server, p, d, line, &[])).collect()
 }
 

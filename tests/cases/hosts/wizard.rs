@@ -126,7 +126,7 @@ pub fn the_whole_road() {
     members.iter_mut().for_each(Member::kill);
 
     let lines = succeed(requorum(["launch", "--plan"]).arg(&planned.file));
-    let lines = lines.lines().filter(|line| line.starts_with("etcd "));
+    let lines = lines.trim_end().split("\n\n");
     let start = |(line, (place, dir)): (&str, (&Place, &PathBuf))| Member::start(&server, place, dir, line, &[]);
     let mut new: Vec<Member> = lines.zip(places.iter().zip(&dirs)).map(start).collect();
     for member in &mut new {

@@ -186,13 +186,14 @@ impl Planned {
     /// Starts the members at these places, the first of the plan, each with exactly the printed line.
     pub(super) fn start(&self, server: &Server, places: &[Place], env: &[(&str, &str)]) -> Vec<Member> {
         let lines = succeed(requorum(["launch", "-w", "simple", "--plan"]).arg(&self.file));
-        let lines: Vec<&str> = lines.lines().filter(|l| l.starts_with("etcd ")).collect();
+        let lines: Vec<&str> = lines.trim_end().split("\n\n").collect();
         let list = json(requorum(["launch", "-w", "json", "--plan"]).arg(&self.file));
         let list = list.as_array().unwrap();
         let all = self.plan.members.len();
         assert_eq!((lines.len(), list.len()), (all, all));
         let start = |((line, place), row): ((&&str, &Place), &serde_json::Value)| {
-            assert_eq!((row["member"].as_str(), row["command"].as_str()), (Some(place.name.as_str()), Some(*line)));
+            let whole = line.replace(" \\\n  ", " ");
+            assert_eq!((row["member"].as_str(), row["command"].as_str()), (Some(place.name.as_str()), Some(&*whole)));
             let data_dir = &self.plan.members.iter().find(|m| m.name == place.name).unwrap().data_dir;
             Member::start(server, place, data_dir, line, env)
         };

@@ -46,11 +46,20 @@ fn between<'t>(text: &'t str, open: &str, close: char) -> Vec<&'t str> {
     text.split(open).skip(1).filter_map(|rest| rest.split(close).next()).collect()
 }
 
+/// A page with what its pictures show in place of them.
+fn as_printed(text: &str) -> String {
+    let line = |line: &str| match line.strip_prefix("![") {
+        Some(picture) => format!("[Picture: {}]\n", picture.split_once("](").unwrap().0),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
 #[test]
 fn every_page_prints_as_its_file() {
     let list = succeed(&mut requorum(["guide"]));
     for (name, file) in PAGES {
-        let text = read(&guide().join(file));
+        let text = as_printed(&read(&guide().join(file)));
         let stem = file.strip_suffix(".md").unwrap();
         for asked in [name, file, stem, &name.to_uppercase()] {
             assert_eq!(succeed(&mut requorum(["guide", asked])), text, "{asked}");

@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
         return lines(drill, args.watch, format);
     }
     let options = args.look.options();
-    let seen = terminal::show(drill, Look { mono: options.mono, ascii: options.ascii })?;
+    let seen = terminal::show(drill, Look { mono: options.mono, ascii: options.ascii, ..Look::default() })?;
     match seen.over {
         Some(debrief) => print(&text(&Message::Over(Box::new(debrief)))),
         None => print("The exercise continues; reconnect with: requorum drill host\n"),

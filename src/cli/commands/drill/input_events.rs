@@ -13,6 +13,7 @@ use crate::{
     drill::session::{Exercise, TraineeInput},
     error::{Error, ErrorKind, Result},
     text::stdio,
+    tui::plain::input::read_line,
 };
 
 /// Listens to all of them.
@@ -80,11 +81,10 @@ impl InputEvents {
         if !self.asked {
             let sender = self.sender.clone();
             let read = move || {
-                let mut line = String::new();
-                // an error is a terminal that is gone
-                let line = match io::stdin().read_line(&mut line) {
-                    Ok(0) | Err(_) => TraineeInput::Hung,
-                    Ok(_) => TraineeInput::Typed(line),
+                // an error is a terminal that is gone; the lines after this one may be the wizard's
+                let line = match read_line() {
+                    Ok(None) | Err(_) => TraineeInput::Hung,
+                    Ok(Some(line)) => TraineeInput::Typed(line),
                 };
                 let _ = sender.send(line);
             };

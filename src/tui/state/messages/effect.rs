@@ -183,10 +183,13 @@ pub enum Effect {
         old: Old,
         /// Whether a key may be put, read and deleted.
         canary: bool,
-        /// The journal, which records the result.
+        /// The journal of the plan's runs.
         journal: PathBuf,
+        /// Whether the journal records the result.
+        records: bool,
     },
-    /// Ask the hosts of these members for their addresses and how their etcds were started until now.
+    /// Ask the hosts of these members for their addresses and how their etcds were started until now. The program is
+    /// sent there for as long as that takes.
     KnowHosts {
         /// For the answer.
         id: u64,
@@ -247,8 +250,10 @@ pub enum Effect {
     },
     /// Ask the observer for the next note.
     Note,
-    /// Send text to the terminal's clipboard.
+    /// Send text to the clipboard.
     Copy {
+        /// For the answer.
+        id: u64,
         /// The text.
         text: String,
     },
@@ -284,8 +289,43 @@ impl Effect {
             | Effect::Start { id, .. }
             | Effect::Write { id, .. }
             | Effect::Certificates { id, .. }
+            | Effect::Copy { id, .. }
             | Effect::Fresh { id } => Some(*id),
-            Effect::Cancel { .. } | Effect::Note | Effect::Copy { .. } | Effect::Suspend | Effect::Quit => None,
+            Effect::Cancel { .. } | Effect::Note | Effect::Suspend | Effect::Quit => None,
+        }
+    }
+
+    /// Whether it writes anything, be it for a moment: a file here, one on a host, or a key.
+    pub fn writes(&self) -> bool {
+        match self {
+            Effect::Save { .. }
+            | Effect::Apply { .. }
+            | Effect::KnowHosts { .. }
+            | Effect::Offer { .. }
+            | Effect::Start { .. }
+            | Effect::Write { .. } => true,
+            Effect::Verify { canary, records, .. } => *canary || *records,
+            Effect::LookAtHosts { closer, .. } => *closer,
+            Effect::Ask { .. }
+            | Effect::AskPeer { .. }
+            | Effect::Hash { .. }
+            | Effect::HoldAgainst { .. }
+            | Effect::LookAround { .. }
+            | Effect::Find { .. }
+            | Effect::Inspect { .. }
+            | Effect::Look { .. }
+            | Effect::Relate { .. }
+            | Effect::Compare { .. }
+            | Effect::Fences { .. }
+            | Effect::Here { .. }
+            | Effect::Journals { .. }
+            | Effect::Certificates { .. }
+            | Effect::Fresh { .. }
+            | Effect::Cancel { .. }
+            | Effect::Note
+            | Effect::Copy { .. }
+            | Effect::Suspend
+            | Effect::Quit => false,
         }
     }
 }

@@ -90,6 +90,11 @@ pub(in crate::tui::steps) fn can(model: &Model, action: Action) -> Result<(), St
     }
 }
 
+/// Whether Enter on the selected source saves it to a file first.
+pub(in crate::tui::steps) fn saves(model: &Model) -> bool {
+    selected(model).is_some_and(|source| matches!(source.standing, SourceState::ToSave | SourceState::Remote))
+}
+
 fn next(model: &Model) -> Result<(), String> {
     let state = &model.snapshot;
     let held = state.chosen.as_ref().and_then(|path| match &state.list.get(&Place::File(path.clone()))?.standing {
