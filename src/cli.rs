@@ -7,14 +7,16 @@ pub mod commands;
 pub mod output;
 
 use crate::cli::{
-    args::{connection_args, surface},
+    args::{cluster, connection_args, pointers, surface},
     commands::{
-        apply, bench, drill, guide, inspect, launch, man, manual, plan, probe, report, snapshot, start, v2store,
-        verify, wizard,
+        apply, bench, cluster as clusters, drill, guide, inspect, launch, man, manual, plan, probe, report, snapshot,
+        start, v2store, verify, wizard,
     },
     output::panic,
 };
 use std::{
+    env,
+    ffi::OsString,
     io,
     path::{Component, PathBuf},
     process::ExitCode,
@@ -29,13 +31,16 @@ use rustix::process::{Resource, getrlimit};
 pub use self::output::panic::guarded;
 use crate::{
     agent::build_note::VERSION,
-    domain::members::table::{Column, Problem, Severity},
+    domain::{
+        members::table::{Column, Problem, Severity},
+        model::cluster_profile::Cluster,
+    },
     error::{Error, ErrorKind, Result},
     system::DataDir,
     text::{
         Foreign, Shown,
         escape::{self, is_hostile},
-        stdio::{self, OutputFormat},
+        stdio::{self, Detail, OutputFormat},
     },
 };
 
@@ -81,6 +86,23 @@ struct Cli {
 
     #[command(flatten)]
     connect: connection_args::ConnectArgs,
+
+    #[command(flatten)]
+    messages: MessageArgs,
+}
+
+/// How much is printed on the side.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Messages")]
+struct MessageArgs {
+    /// Print also what is read, asked and passed over
+    #[arg(short, long, global = true, conflicts_with = "quiet", alias = "debug")]
+    verbose: bool,
+    /// Print no progress and no notes
+    ///
+    /// Results, warnings and errors are printed.
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 /// `-w`.
@@ -153,6 +175,11 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Print a page of the guide: words, architecture, file formats, security
     Guide(guide::Args),
+    /// List the clusters that your configuration names
+    #[command(subcommand)]
+    Cluster(clusters::Command),
+    /// Print the version
+    Version,
     /// Print shell completions
     Completions {
         /// The shell
@@ -168,15 +195,40 @@ pub fn main() -> ExitCode {
     ExitCode::from(guarded(typed))
 }
 
+/// What was typed, as far as it can be run.
+struct Typed {
+    cli: Cli,
+    format: Format,
+    /// The cluster of the configuration that it is about.
+    cluster: Option<Cluster>,
+}
+
+/// Why a command line cannot be run.
+enum Unusable {
+    /// It cannot be parsed, or it asks for help.
+    Line(Box<clap::Error>),
+    /// Something that it names.
+    Named(Error),
+}
+
+impl From<clap::Error> for Unusable {
+    fn from(error: clap::Error) -> Unusable {
+        Unusable::Line(Box::new(error))
+    }
+}
+
 /// Parses the command line and runs it; returns the exit code.
 fn typed() -> u8 {
-    let parsed = command_line()
-        .try_get_matches()
-        .and_then(|matches| Ok((surface::check(&matches)?, Cli::from_arg_matches(&matches)?)));
-    let (format, cli) = match parsed {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            let error = cleaned(error);
+    let args: Vec<OsString> = env::args_os().collect();
+    let failed = |error: Error| {
+        warn(&format!("Error: {error}"));
+        error.kind.exit_code()
+    };
+    let typed = match parsed(&args) {
+        Ok(typed) => typed,
+        Err(Unusable::Named(error)) => return failed(error),
+        Err(Unusable::Line(error)) => {
+            let error = cleaned(*error);
             // it repeats what arguments and variables hold: with its colours only where nothing of that acts on a terminal
             let text = error.render().to_string();
             let odd =
@@ -189,23 +241,92 @@ fn typed() -> u8 {
             return if error.use_stderr() { ErrorKind::Usage.exit_code() } else { 0 };
         }
     };
-    match files_enough().and_then(|()| threads_enough()).and_then(|()| run(cli, format)) {
+    let MessageArgs { verbose, quiet } = typed.cli.messages;
+    stdio::set_detail(match (verbose, quiet) {
+        (true, _) => Detail::All,
+        (_, true) => Detail::Least,
+        _ => Detail::Usual,
+    });
+    detail(&format!("requorum {VERSION}"));
+    match files_enough().and_then(|()| threads_enough()).and_then(|()| run(typed)) {
         Ok(code) => code,
-        Err(error) => {
-            warn(&format!("Error: {error}"));
-            error.kind.exit_code()
-        }
+        Err(error) => failed(error),
     }
 }
 
-/// Returns the whole command line, as it is parsed, completed and printed.
-fn command_line() -> clap::Command {
-    quiet(surface::declare(Cli::command()))
+/// Parses a command line. A word in the place of a command may name a cluster of the configuration.
+fn parsed(args: &[OsString]) -> std::result::Result<Typed, Unusable> {
+    let (mut error, mut command) = match parsed_as_is(args) {
+        Err((Unusable::Line(error), command)) => (*error, command),
+        parsed => return parsed.map_err(|(error, _)| error),
+    };
+    if let (clap::error::ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+        && cluster::is_named(word)
+    {
+        let word = word.clone();
+        for line in cluster::by_flag(args, &word) {
+            match parsed_as_is(&line) {
+                Err((Unusable::Line(other), _)) if other.kind() == clap::error::ErrorKind::InvalidSubcommand => {
+                    let named = other.get(ContextKind::InvalidSubcommand);
+                    if named != Some(&ContextValue::String(word.clone())) {
+                        error = *other;
+                    }
+                }
+                parsed => return parsed.map_err(|(error, _)| error),
+            }
+        }
+    }
+    let words: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    command.build();
+    let clusters = cluster::all();
+    let names: Vec<String> = clusters.iter().flatten().map(|cluster| cluster.name.clone()).collect();
+    let error = pointers::explained(error, &command, &words, &names);
+    let unknown = error.kind() == clap::error::ErrorKind::InvalidSubcommand;
+    let no_tips = matches!(error.get(ContextKind::Suggested), Some(ContextValue::StyledStrs(tips)) if tips.is_empty());
+    match (clusters, error.get(ContextKind::InvalidSubcommand)) {
+        // it may be the name of a cluster
+        (Err(broken), _) if unknown && no_tips => Err(Unusable::Named(broken)),
+        (Ok(all), Some(ContextValue::String(word))) if unknown && no_tips && !all.is_empty() => {
+            Err(Unusable::Named(cluster::unknown_word(word, &all)))
+        }
+        _ => Err(error.into()),
+    }
 }
 
-/// Makes help name the environment variables without their values.
-fn quiet(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(quiet)
+/// Parses a command line whose words are commands.
+fn parsed_as_is(args: &[OsString]) -> std::result::Result<Typed, (Unusable, clap::Command)> {
+    let mut command = command_line(&[]);
+    let mut read = || -> std::result::Result<Typed, Unusable> {
+        let mut matches = command.try_get_matches_from_mut(args)?;
+        let cluster = cluster::asked(&matches).map_err(Unusable::Named)?;
+        if cluster.is_some() {
+            // it is not mixed with another one that variables name
+            command = command_line(&connection_args::REPLACED_BY_CLUSTER);
+            matches = command.try_get_matches_from_mut(args)?;
+        }
+        Ok(Typed { format: surface::check(&matches)?, cli: Cli::from_arg_matches(&matches)?, cluster })
+    };
+    read().map_err(|error| (error, command))
+}
+
+/// Returns the whole command line, as it is parsed, completed and printed; variables of these names are not read.
+fn command_line(unread: &[&str]) -> clap::Command {
+    tidy(surface::declare(Cli::command()), unread)
+}
+
+/// Makes help name the environment variables without their values, and empty ones count as not set, as for etcdctl.
+fn tidy(command: clap::Command, unread: &[&str]) -> clap::Command {
+    let is_unread = |arg: &clap::Arg| {
+        let name = arg.get_env().unwrap_or_default();
+        unread.iter().any(|unread| *unread == name) || env::var_os(name).is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| match arg.get_env().is_some() && is_unread(&arg) {
+            true => arg.env(None::<&'static str>),
+            false => arg.hide_env_values(true),
+        })
+        .mut_subcommands(|sub| tidy(sub, unread))
 }
 
 /// Returns the error with every text that it repeats escaped, cut and on one line.
@@ -272,16 +393,20 @@ fn threads_enough() -> Result<()> {
 }
 
 /// Runs the parsed command; returns the exit code where nothing failed.
-fn run(cli: Cli, write_out: Format) -> Result<u8> {
-    let Cli { command, wizard, connect } = cli;
+fn run(typed: Typed) -> Result<u8> {
+    let Typed { cli: Cli { command, wizard, connect, messages: _ }, format: write_out, cluster } = typed;
+    let connect = match &cluster {
+        Some(cluster) => connect.or(&connection_args::ConnectArgs::of_cluster(cluster)),
+        None => connect,
+    };
     let done = match command {
         Some(Command::Probe(args)) => return probe::run(args, &connect, write_out),
         Some(Command::Verify(args)) => return verify::run(args, &connect, write_out),
-        None => wizard::real(wizard, &connect),
+        None => wizard::real(wizard, &connect, cluster),
         Some(Command::Snapshot(command)) => snapshot::run(command, &connect, write_out),
         Some(Command::Hashkv(args)) => inspect::hashkv(&args, write_out),
         Some(Command::V2(command)) => v2store::run(&command, write_out),
-        Some(Command::Plan(args)) => plan::make(*args, &connect),
+        Some(Command::Plan(args)) => plan::make(*args, &connect, cluster),
         Some(Command::Restore(args)) => apply::restore(args, &connect, write_out),
         Some(Command::Apply(args)) => apply::run(args, &connect, write_out),
         Some(Command::Resume(args)) => apply::resume(args, &connect, write_out),
@@ -294,11 +419,13 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
         Some(Command::Drill(args)) => drill::run(&args, write_out),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Guide(args)) => guide::run(&args),
-        Some(Command::Man(args)) => man::run(&args, command_line()),
+        Some(Command::Man(args)) => man::run(&args, command_line(&[])),
+        Some(Command::Cluster(command)) => clusters::run(&command, write_out),
+        Some(Command::Version) => version(write_out),
         Some(Command::Completions { shell }) => {
             // Into memory first: written straight to a full disk it would panic.
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut command_line(), "requorum", &mut text);
+            clap_complete::generate(shell, &mut command_line(&[]), "requorum", &mut text);
             if shell == clap_complete::Shell::Fish {
                 text.extend_from_slice(guide::fish_completions().as_bytes());
             }
@@ -306,6 +433,14 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
         }
     };
     done.map(|()| 0)
+}
+
+/// Prints the version.
+fn version(format: Format) -> Result<()> {
+    match format {
+        Format::Json => print_json(&format!("{}\n", serde_json::json!({ "version": VERSION }))),
+        _ => print(&format!("requorum {VERSION}\n")),
+    }
 }
 
 /// Prints as [`print`] does, for the report of work that is complete by then; the error says so.
@@ -338,6 +473,20 @@ fn printed(written: io::Result<()>) -> Result<()> {
 /// Prints a line to standard error.
 fn warn(text: &str) {
     stdio::warn(text);
+}
+
+/// Prints a note to standard error, unless the operator wants none.
+fn note(text: &str) {
+    if stdio::detail() != Detail::Least {
+        warn(&format!("Note: {text}"));
+    }
+}
+
+/// Prints to standard error what the operator asked to see as well.
+fn detail(text: &str) {
+    if stdio::detail() == Detail::All {
+        warn(&format!("- {text}"));
+    }
 }
 
 /// Prints the warnings among `problems` and returns the errors as one. `names` are the rows' names.
@@ -380,14 +529,14 @@ fn typed_dirs(dirs: &[DataDir]) -> Result<()> {
     })
 }
 
-/// Returns the absolute form of `path`. Links are kept, but everything up to a `..` is resolved, since the `..` of the
-/// link's target is meant, and a plan has no `..`.
+/// Returns the absolute form of `path`, without `.`, `..`, doubled slashes and one at the end. Links are kept, but
+/// everything up to a `..` is resolved, since the `..` of the link's target is meant, and a plan has no `..`.
 fn absolute(path: &std::path::Path) -> Result<PathBuf> {
     let unknown = |e: io::Error| Error::new(ErrorKind::Input, format!("{}: cannot resolve path", path.shown())).why(e);
     let whole = std::path::absolute(path).map_err(unknown)?;
     let parts: Vec<Component<'_>> = whole.components().collect();
     match parts.iter().rposition(|part| *part == Component::ParentDir) {
-        None => Ok(whole),
+        None => Ok(parts.into_iter().collect()),
         Some(last) => {
             let (before, rest) = parts.split_at(last + 1);
             let before = before.iter().collect::<PathBuf>().canonicalize().map_err(unknown)?;
@@ -398,7 +547,33 @@ fn absolute(path: &std::path::Path) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn paths_are_cleaned() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).unwrap();
+        std::os::unix::fs::symlink(root.join("nowhere"), root.join("broken")).unwrap();
+        for (typed, clean) in [
+            ("a/../c", Some("c")),
+            ("a/b/../../c", Some("c")),
+            ("./a//b/", Some("a/b")),
+            ("a/./b", Some("a/b")),
+            ("not/there/../here", None),
+            ("not/../a/b", None),
+            ("link/../c", Some("a/c")),
+            ("link/c", Some("link/c")),
+            ("broken/../c", None),
+        ] {
+            let found = absolute(&root.join(typed)).ok();
+            assert_eq!(found, clean.map(|clean| root.join(clean)), "{typed}");
+            let dots = found.iter().flat_map(|path| path.components()).filter(|part| *part == Component::ParentDir);
+            assert_eq!(dots.count(), 0, "{typed}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -6,7 +6,8 @@
 //! measures, cuts and pads text.
 //!
 //! How values are printed, once for all: [`number`], [`size`], [`time`], [`join`] (lists and sentences), [`quote`] (for a
-//! shell), [`value`] (keys and values), [`table`].
+//! shell), [`value`] (keys and values), [`table`]. [`nearest`] finds what a mistyped name was meant to be,
+//! [`template`] what was not filled in.
 
 pub mod columns;
 pub mod confusables;
@@ -15,11 +16,13 @@ mod foreign;
 pub mod join;
 #[cfg(test)]
 pub(crate) mod messages;
+pub mod nearest;
 pub mod number;
 pub mod quote;
 pub mod size;
 pub mod stdio;
 pub mod table;
+pub mod template;
 pub mod time;
 pub mod value;
 

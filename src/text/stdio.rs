@@ -6,7 +6,7 @@ use std::{
     io::{self, IsTerminal},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -20,6 +20,33 @@ const GATHERED: usize = 32 << 10;
 
 /// The most bytes of warnings that are kept while the screen is in use.
 const HELD: usize = 64 << 10;
+
+/// How much is printed besides results, warnings and errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing: no progress, no notes.
+    Least,
+    /// Progress and notes.
+    Usual,
+    /// Also what is read, asked and passed over.
+    All,
+}
+
+static DETAIL: AtomicU8 = AtomicU8::new(Detail::Usual as u8);
+
+/// Sets how much is printed besides results, warnings and errors.
+pub fn set_detail(detail: Detail) {
+    DETAIL.store(detail as u8, Ordering::Relaxed);
+}
+
+/// Returns how much is printed besides results, warnings and errors.
+pub fn detail() -> Detail {
+    match DETAIL.load(Ordering::Relaxed) {
+        0 => Detail::Least,
+        1 => Detail::Usual,
+        _ => Detail::All,
+    }
+}
 
 /// True while the screen is in use: a line on the same terminal would damage it.
 static SCREEN: AtomicBool = AtomicBool::new(false);

@@ -14,7 +14,7 @@ use clap::{
 
 use super::{connection_args::ConnectArgs, plan_arg::PlanArg};
 use crate::{
-    cli::{Format, commands::wizard::WizardArgs, warn},
+    cli::{Format, commands::wizard::WizardArgs, note},
     text::Foreign,
 };
 
@@ -41,6 +41,8 @@ fn formats(path: &[&str], given: Option<&ArgMatches>) -> &'static [Format] {
         ["probe" | "verify" | "apply" | "resume" | "undo" | "report" | "launch" | "start" | "drill"]
         | ["snapshot", "list"]
         | ["v2", "list"]
+        | ["version"]
+        | ["cluster", "list" | "show"]
         | ["drill", "list" | "host"] => JSON,
         _ => TEXT,
     }
@@ -139,11 +141,7 @@ fn by_variable(command: &str, list: &[Format], value: Option<&str>) -> Format {
         Some(format) => format,
         None => {
             let names: Vec<String> = list.iter().map(Format::name).collect();
-            warn(&format!(
-                "Note: {VARIABLE}={} is ignored: {command} prints {}.",
-                Foreign::new(value),
-                names.join(", ")
-            ));
+            note(&format!("{VARIABLE}={} is ignored: {command} prints {}.", Foreign::new(value), names.join(", ")));
             default
         }
     }
@@ -169,11 +167,29 @@ fn was_typed(given: &ArgMatches, id: &str) -> bool {
     given.try_contains_id(id).is_ok() && given.value_source(id) == Some(ValueSource::CommandLine)
 }
 
+/// Returns the values of a flag that were typed, before and after the command.
+pub(super) fn leaf_values(matches: &ArgMatches, id: &str) -> Vec<String> {
+    let (mut out, mut level) = (Vec::new(), Some(matches));
+    while let Some(here) = level {
+        let typed = was_typed(here, id).then(|| here.try_get_one::<String>(id).ok().flatten().cloned()).flatten();
+        out.extend(typed);
+        level = here.subcommand().map(|(_, below)| below);
+    }
+    out
+}
+
 /// Returns the first flag of `A` that was typed.
 fn typed_of<A: Args>(given: &ArgMatches) -> Option<String> {
     let flags = A::augment_args(Command::new(""));
     let arg = flags.get_arguments().find(|arg| was_typed(given, arg.get_id().as_str()))?;
     arg.get_long().map(|long| format!("--{long}"))
+}
+
+/// Returns the connection flag that an argument as typed is, if it is one: `--cacert` of `--cacert=FILE`.
+pub(super) fn connection_flag(typed: &str) -> Option<String> {
+    let name = typed.split(['=', ' ']).next()?.strip_prefix("--")?;
+    let flags = ConnectArgs::augment_args(Command::new(""));
+    flags.get_arguments().any(|arg| arg.get_long() == Some(name)).then(|| format!("--{name}"))
 }
 
 fn typed_path(given: &ArgMatches, id: &str) -> Option<String> {
@@ -257,6 +273,9 @@ mod tests {
             ("hashkv f", "simple table json fields"),
             ("v2 list d", "simple json"),
             ("v2 export d", "json"),
+            ("version", "simple json"),
+            ("cluster list", "simple json"),
+            ("cluster show c", "simple json"),
             ("drill", "simple json"),
             ("drill --play", "simple"),
             ("drill list", "simple json"),
@@ -310,6 +329,10 @@ mod tests {
             "--command-timeout 1s resume p",
             "restore p --insecure-skip-tls-verify",
             "--endpoints a:1 --label l",
+            "--cluster c",
+            "--cluster c probe",
+            "plan --snapshot f --cluster c",
+            "snapshot restore f --cacert c --cert d --key e --endpoints a:1",
         ] {
             assert_eq!(refused(line), None, "{line}");
         }
@@ -322,6 +345,9 @@ mod tests {
             "--endpoints a:1 start p",
             "--dial-timeout 1s report p",
             "--endpoints a:1 drill list",
+            "--cluster c drill list",
+            "--cluster c cluster list",
+            "--cluster c launch p",
             "--endpoints a:1 guide",
             "--endpoints a:1 completions bash",
             "resume p --show --endpoints a:1",
