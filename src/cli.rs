@@ -40,6 +40,7 @@ use crate::{
     text::{
         Foreign, Shown,
         escape::{self, is_hostile},
+        flow,
         stdio::{self, Detail, OutputFormat},
     },
 };
@@ -233,7 +234,9 @@ fn typed() -> u8 {
             let text = error.render().to_string();
             let odd =
                 text.contains(|c| c != '\n' && is_hostile(c)) || text.lines().any(|line| line.len() > escape::MOST);
-            match (odd, error.use_stderr()) {
+            let plain = odd || !stdio::is_utf8();
+            let text = if stdio::is_utf8() { text.into() } else { flow::ascii(&text) };
+            match (plain, error.use_stderr()) {
                 (false, _) => drop(error.print()),
                 (true, false) => drop(print(&text)),
                 (true, true) => text.lines().for_each(|line| warn(&escape::line(line))),
@@ -445,7 +448,7 @@ fn version(format: Format) -> Result<()> {
 
 /// Prints as [`print`] does, for the report of work that is complete by then; the error says so.
 fn print_done(text: &str) -> Result<()> {
-    print(text).map_err(|error| {
+    print_sentences(text).map_err(|error| {
         error.hint("Only this report is missing: the command itself succeeded. Do not run it again for that reason.")
     })
 }
@@ -453,6 +456,11 @@ fn print_done(text: &str) -> Result<()> {
 /// Prints to standard output; a closed pipe is not an error.
 fn print(text: &str) -> Result<()> {
     printed(stdio::print(OutputFormat::Text, text))
+}
+
+/// Prints sentences as [`print`] prints text, laid out for a terminal.
+fn print_sentences(text: &str) -> Result<()> {
+    printed(stdio::print_sentences(text))
 }
 
 /// Prints JSON as [`print`] prints text.

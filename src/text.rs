@@ -3,7 +3,7 @@
 //!
 //! [`Foreign`] is such a text, made safe where it comes in. [`escape`] has the rules, [`stdio`] is the only way to
 //! standard output and standard error: foreign text that got there as a plain string is escaped there. [`columns`]
-//! measures, cuts and pads text.
+//! measures, cuts and pads text, [`flow`] wraps sentences.
 //!
 //! How values are printed, once for all: [`number`], [`size`], [`time`], [`join`] (lists and sentences), [`quote`] (for a
 //! shell), [`value`] (keys and values), [`table`]. [`nearest`] finds what a mistyped name was meant to be,
@@ -12,6 +12,7 @@
 pub mod columns;
 pub mod confusables;
 pub mod escape;
+pub mod flow;
 mod foreign;
 pub mod join;
 #[cfg(test)]

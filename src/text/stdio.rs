@@ -4,8 +4,9 @@ mod stream;
 
 use std::{
     io::{self, IsTerminal},
+    os::fd::{AsFd, BorrowedFd},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
@@ -13,7 +14,7 @@ use std::{
 
 use self::stream::{ERR, OUT};
 pub(crate) use self::stream::{PATIENCE, hurried, hurry};
-use super::escape;
+use super::{escape, flow};
 
 /// The most bytes of lines that are buffered.
 const GATHERED: usize = 32 << 10;
@@ -78,10 +79,50 @@ pub fn print(form: OutputFormat, text: &str) -> io::Result<()> {
     OUT.write(form.safe(text).as_bytes())
 }
 
+/// Returns whether the locale has more than ASCII; an unset one has.
+pub fn is_utf8() -> bool {
+    static UTF8: OnceLock<bool> = OnceLock::new();
+    *UTF8.get_or_init(|| {
+        let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
+        locale.is_none_or(|locale| locale.to_lowercase().replace('-', "").contains("utf8"))
+    })
+}
+
+/// Returns sentences as they are printed on a stream: wrapped to a terminal, in ASCII where the locale has nothing else.
+fn laid_out(text: &str, fd: BorrowedFd<'_>) -> String {
+    let text = if is_utf8() { text.into() } else { flow::ascii(text) };
+    match columns_of(fd) {
+        Some(width) => flow::flow(&text, width.min(flow::WIDEST)),
+        None => text.into_owned(),
+    }
+}
+
+/// Returns the columns of a terminal; none for what is no terminal, or does not know.
+fn columns_of(fd: BorrowedFd<'_>) -> Option<usize> {
+    if !rustix::termios::isatty(fd) {
+        return None;
+    }
+    rustix::termios::tcgetwinsize(fd).ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Returns the columns for sentences on standard output, where that is a terminal.
+pub fn output_columns() -> Option<usize> {
+    columns_of(io::stdout().as_fd())
+}
+
+/// Prints sentences to standard output, laid out for a terminal.
+///
+/// # Errors
+/// When the write fails.
+pub fn print_sentences(text: &str) -> io::Result<()> {
+    print(OutputFormat::Text, &laid_out(text, io::stdout().as_fd()))
+}
+
 /// Prints a line to standard error; while the screen is in use that is deferred. A failed write is ignored, since
 /// there is no other place to report it.
 pub fn warn(text: &str) {
-    let line = format!("{}\n", escape::page(text));
+    let line = format!("{}\n", escape::page(&laid_out(text, io::stderr().as_fd())));
     if SCREEN.load(Ordering::SeqCst) && stderr().is_terminal() {
         let mut held = held();
         if held.len().saturating_add(line.len()) <= HELD {

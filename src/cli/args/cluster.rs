@@ -51,7 +51,7 @@ pub(in crate::cli) fn all() -> Result<Vec<Cluster>> {
 /// Returns the cluster of that name.
 ///
 /// # Errors
-/// `Usage` where there is none, with those that may have been meant.
+/// `Usage` where no cluster has it, with those that may have been meant.
 pub(in crate::cli) fn find(name: &str) -> Result<Cluster> {
     let all = all()?;
     let names: Vec<String> = all.iter().map(|cluster| cluster.name.clone()).collect();

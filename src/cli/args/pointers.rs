@@ -231,6 +231,10 @@ fn tips(command: &Command, words: &[String], word: &str, clusters: &[String]) ->
     if let Some(tip) = exact(&two).or_else(|| exact(word)) {
         return vec![tip.to_string()];
     }
+    if word.chars().count() < 3 {
+        // too short to be like anything
+        return Vec::new();
+    }
     let shown = |command: &Command| !command.is_hide_set() && command.get_name() != "help";
     let names: Vec<&str> = here.get_subcommands().filter(|sub| shown(sub)).map(Command::get_name).collect();
     let single = table.iter().map(|(typed, _)| *typed).filter(|typed| !typed.contains(' '));

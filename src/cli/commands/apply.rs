@@ -22,7 +22,7 @@ use crate::cli::{
         progress::interruptible,
         question::{agreed, can_ask},
     },
-    print, print_done, print_json, warn,
+    print_done, print_json, print_sentences, warn,
 };
 use crate::{
     domain::{
@@ -167,10 +167,10 @@ pub(in crate::cli) fn resume(args: ResumeArgs, outer: &connection_args::ConnectA
     let system = Local::new(Members::new(Default::default())?);
     let records = journal::Journal::at(&system, &journal).read()?;
     let Some(open) = resume::standing(&records) else {
-        return print(&format!("Nothing to resume: {} has no unfinished run.\n", journal.shown()));
+        return print_sentences(&format!("Nothing to resume: {} has no unfinished run.\n", journal.shown()));
     };
     if format != Format::Json || args.show {
-        print(&state_of(&open))?;
+        print_sentences(&state_of(&open))?;
     }
     if args.show {
         return Ok(());
@@ -233,7 +233,7 @@ pub(in crate::cli) fn undo(args: UndoArgs, outer: &connection_args::ConnectArgs,
     if format == Format::Json || args.dry_run {
         Ok(())
     } else if !some {
-        print("Nothing to undo: every member was rolled back before.\n")
+        print_sentences("Nothing to undo: every member was rolled back before.\n")
     } else {
         print_done(
             "Rolled back: where there was a previous directory, it is in its place again. Data written to the new cluster since \
@@ -304,7 +304,7 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
                 let stops = how.stop;
                 match format {
                     Format::Json => print_json(&announce::json_lines(&hosts))?,
-                    _ => print(&announce::text(made, until, &hosts, stops))?,
+                    _ => print_sentences(&announce::text(made, until, &hosts, stops))?,
                 }
                 return Ok(true);
             }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, thread, time::Duration};
 use serde_json::{Value, json};
 
 use super::plan;
-use crate::cli::{Format, absolute, args::connection_args, detail, print, print_json, typed_dirs, warn};
+use crate::cli::{Format, absolute, args::connection_args, detail, print_json, print_sentences, typed_dirs, warn};
 use crate::{
     domain::{
         model::{
@@ -140,11 +140,11 @@ pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs,
         let now = plan::timestamp(system.now());
         match format {
             Format::Json => print_json(&format!("{}\n", as_json(&finding, &facts, &around, &scope, &now)))?,
-            _ if args.watch.is_none() => print(&text(&finding, &facts, &around, &scope))?,
+            _ if args.watch.is_none() => print_sentences(&text(&finding, &facts, &around, &scope))?,
             _ if before.as_ref().is_some_and(|b| b.sentence == finding.sentence) => {
-                print(&format!("{now}  unchanged: {}\n", finding.verdict.name()))?;
+                print_sentences(&format!("{now}  unchanged: {}\n", finding.verdict.name()))?;
             }
-            _ => print(&format!("{now}\n{}\n", text(&finding, &facts, &around, &scope)))?,
+            _ => print_sentences(&format!("{now}\n{}\n", text(&finding, &facts, &around, &scope)))?,
         }
         let Some(seconds) = args.watch else { return Ok(finding.exit_code()) };
         before = Some(finding);

@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    cli::{Format, output::progress::rate, print, print_json, warn},
+    cli::{Format, output::progress::rate, print_json, print_sentences, warn},
     domain::{
         members::table::{Problem, Severity},
         model::plan::Plan,
@@ -84,7 +84,7 @@ impl<'a> ConsoleReporter<'a> {
                 let _ = print_json(&format!("{}\n", json!({"event": "barrier", "text": text})));
             }
             ExecutionEvent::FinalCheck(text) => {
-                let _ = print(&format!("All members are verified. {text}.\n"));
+                let _ = print_sentences(&format!("All members are verified. {text}.\n"));
             }
         }
     }
@@ -115,14 +115,14 @@ impl<'a> ConsoleReporter<'a> {
             HostEvent::Row(_, RowEvent::Failed(_)) => warn(&format!("{host}: {}", line.text)),
             HostEvent::MemberState(..) if line.kind.is_none() => {}
             HostEvent::MemberState(name, MemberState::InPlace(_)) if self.undoes => {
-                let _ = print(&format!("{host}: {name} is installed; it is rolled back\n"));
+                let _ = print_sentences(&format!("{host}: {name} is installed; it is rolled back\n"));
             }
             // what is at the members' places matters to what is installed there
             HostEvent::Looked(..) if self.undoes => {
-                let _ = print(&format!("{host}: {}\n", line.text.lines().next().unwrap_or_default()));
+                let _ = print_sentences(&format!("{host}: {}\n", line.text.lines().next().unwrap_or_default()));
             }
             _ => {
-                let _ = print(&format!("{host}: {}\n", line.text));
+                let _ = print_sentences(&format!("{host}: {}\n", line.text));
             }
         }
         if let HostEvent::Looked(_, problems) = event {
