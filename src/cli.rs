@@ -5,14 +5,16 @@
 pub mod args;
 pub mod commands;
 pub mod output;
+mod typed;
 
 use crate::cli::{
-    args::{cluster, connection_args, pointers, surface},
+    args::connection_args,
     commands::{
         apply, bench, cluster as clusters, drill, guide, inspect, launch, man, manual, plan, probe, report, snapshot,
         start, v2store, verify, wizard,
     },
     output::panic,
+    typed::{Typed, Unusable, command_line, parsed},
 };
 use std::{
     env,
@@ -23,7 +25,7 @@ use std::{
 };
 
 use clap::{
-    CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    Parser, Subcommand, ValueEnum,
     error::{ContextKind, ContextValue},
 };
 use rustix::process::{Resource, getrlimit};
@@ -31,10 +33,7 @@ use rustix::process::{Resource, getrlimit};
 pub use self::output::panic::guarded;
 use crate::{
     agent::build_note::VERSION,
-    domain::{
-        members::table::{Column, Problem, Severity},
-        model::cluster_profile::Cluster,
-    },
+    domain::members::table::{Column, Problem, Severity},
     error::{Error, ErrorKind, Result},
     system::DataDir,
     text::{
@@ -52,7 +51,8 @@ Restore an etcd cluster that has lost quorum.
 
 Without a subcommand a wizard opens: it asks the members, helps you choose a snapshot and fill in the \
 new cluster's members, restores every member on its host and prints the exact etcd commands. Nothing \
-is written before you confirm the whole plan, and your existing data is never overwritten or deleted.
+is written before you confirm the whole plan, and your existing data is never overwritten or deleted. With the name \
+of a cluster of your configuration (`requorum cluster list`) it opens with that: `requorum prod-eu`.
 
 First time here? `requorum drill` opens the same wizard on a practice cluster.";
 
@@ -193,33 +193,11 @@ enum Command {
 /// Runs the command line and returns its exit code; errors are printed to standard error.
 pub fn main() -> ExitCode {
     panic::hook();
-    ExitCode::from(guarded(typed))
-}
-
-/// What was typed, as far as it can be run.
-struct Typed {
-    cli: Cli,
-    format: Format,
-    /// The cluster of the configuration that it is about.
-    cluster: Option<Cluster>,
-}
-
-/// Why a command line cannot be run.
-enum Unusable {
-    /// It cannot be parsed, or it asks for help.
-    Line(Box<clap::Error>),
-    /// Something that it names.
-    Named(Error),
-}
-
-impl From<clap::Error> for Unusable {
-    fn from(error: clap::Error) -> Unusable {
-        Unusable::Line(Box::new(error))
-    }
+    ExitCode::from(guarded(run_line))
 }
 
 /// Parses the command line and runs it; returns the exit code.
-fn typed() -> u8 {
+fn run_line() -> u8 {
     let args: Vec<OsString> = env::args_os().collect();
     let failed = |error: Error| {
         warn(&format!("Error: {error}"));
@@ -255,81 +233,6 @@ fn typed() -> u8 {
         Ok(code) => code,
         Err(error) => failed(error),
     }
-}
-
-/// Parses a command line. A word in the place of a command may name a cluster of the configuration.
-fn parsed(args: &[OsString]) -> std::result::Result<Typed, Unusable> {
-    let (mut error, mut command) = match parsed_as_is(args) {
-        Err((Unusable::Line(error), command)) => (*error, command),
-        parsed => return parsed.map_err(|(error, _)| error),
-    };
-    if let (clap::error::ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) =
-        (error.kind(), error.get(ContextKind::InvalidSubcommand))
-        && cluster::is_named(word)
-    {
-        let word = word.clone();
-        for line in cluster::by_flag(args, &word) {
-            match parsed_as_is(&line) {
-                Err((Unusable::Line(other), _)) if other.kind() == clap::error::ErrorKind::InvalidSubcommand => {
-                    let named = other.get(ContextKind::InvalidSubcommand);
-                    if named != Some(&ContextValue::String(word.clone())) {
-                        error = *other;
-                    }
-                }
-                parsed => return parsed.map_err(|(error, _)| error),
-            }
-        }
-    }
-    let words: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
-    command.build();
-    let clusters = cluster::all();
-    let names: Vec<String> = clusters.iter().flatten().map(|cluster| cluster.name.clone()).collect();
-    let error = pointers::explained(error, &command, &words, &names);
-    let unknown = error.kind() == clap::error::ErrorKind::InvalidSubcommand;
-    let no_tips = matches!(error.get(ContextKind::Suggested), Some(ContextValue::StyledStrs(tips)) if tips.is_empty());
-    match (clusters, error.get(ContextKind::InvalidSubcommand)) {
-        // it may be the name of a cluster
-        (Err(broken), _) if unknown && no_tips => Err(Unusable::Named(broken)),
-        (Ok(all), Some(ContextValue::String(word))) if unknown && no_tips && !all.is_empty() => {
-            Err(Unusable::Named(cluster::unknown_word(word, &all)))
-        }
-        _ => Err(error.into()),
-    }
-}
-
-/// Parses a command line whose words are commands.
-fn parsed_as_is(args: &[OsString]) -> std::result::Result<Typed, (Unusable, clap::Command)> {
-    let mut command = command_line(&[]);
-    let mut read = || -> std::result::Result<Typed, Unusable> {
-        let mut matches = command.try_get_matches_from_mut(args)?;
-        let cluster = cluster::asked(&matches).map_err(Unusable::Named)?;
-        if cluster.is_some() {
-            // it is not mixed with another one that variables name
-            command = command_line(&connection_args::REPLACED_BY_CLUSTER);
-            matches = command.try_get_matches_from_mut(args)?;
-        }
-        Ok(Typed { format: surface::check(&matches)?, cli: Cli::from_arg_matches(&matches)?, cluster })
-    };
-    read().map_err(|error| (error, command))
-}
-
-/// Returns the whole command line, as it is parsed, completed and printed; variables of these names are not read.
-fn command_line(unread: &[&str]) -> clap::Command {
-    tidy(surface::declare(Cli::command()), unread)
-}
-
-/// Makes help name the environment variables without their values, and empty ones count as not set, as for etcdctl.
-fn tidy(command: clap::Command, unread: &[&str]) -> clap::Command {
-    let is_unread = |arg: &clap::Arg| {
-        let name = arg.get_env().unwrap_or_default();
-        unread.iter().any(|unread| *unread == name) || env::var_os(name).is_some_and(|value| value.is_empty())
-    };
-    command
-        .mut_args(|arg| match arg.get_env().is_some() && is_unread(&arg) {
-            true => arg.env(None::<&'static str>),
-            false => arg.hide_env_values(true),
-        })
-        .mut_subcommands(|sub| tidy(sub, unread))
 }
 
 /// Returns the error with every text that it repeats escaped, cut and on one line.
@@ -556,7 +459,9 @@ fn absolute(path: &std::path::Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
+    use clap::CommandFactory;
+
+    use super::{args::surface, *};
 
     #[test]
     fn paths_are_cleaned() {

@@ -111,6 +111,11 @@ pub fn output_columns() -> Option<usize> {
     columns_of(io::stdout().as_fd())
 }
 
+/// Returns the columns for sentences on standard error, where that is a terminal.
+pub fn error_columns() -> Option<usize> {
+    columns_of(io::stderr().as_fd())
+}
+
 /// Prints sentences to standard output, laid out for a terminal.
 ///
 /// # Errors

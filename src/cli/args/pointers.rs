@@ -7,7 +7,11 @@ use clap::{
 };
 
 use super::surface::connection_flag;
-use crate::text::nearest::{candidates, distance};
+use crate::text::{
+    flow,
+    nearest::{candidates, distance},
+    stdio,
+};
 
 /// Commands that change something on a disk or start a process. They are proposed only for a word that is one letter
 /// from theirs.
@@ -183,8 +187,7 @@ pub(in crate::cli) fn explained(
         ErrorKind::InvalidSubcommand => {
             let Some(word) = text(&error, ContextKind::InvalidSubcommand) else { return error };
             error.remove(ContextKind::SuggestedSubcommand);
-            let tips = tips(command, words, &word, clusters).into_iter().map(Into::into).collect();
-            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+            with_tips(&mut error, tips(command, words, &word, clusters));
             error
         }
         ErrorKind::UnknownArgument => {
@@ -200,6 +203,18 @@ pub(in crate::cli) fn explained(
             )
         }
         _ => error,
+    }
+}
+
+/// Adds tips to an error, wrapped to the terminal.
+pub(in crate::cli) fn with_tips(error: &mut clap::Error, tips: Vec<String>) {
+    // clap prints `  tip: ` before each
+    const LEAD: usize = 7;
+    let columns = stdio::error_columns().map_or(usize::MAX, |columns| columns.min(flow::WIDEST).saturating_sub(LEAD));
+    let laid_out = |tip: String| flow::flow(&tip, columns).replace('\n', &format!("\n{}", " ".repeat(LEAD)));
+    if !tips.is_empty() {
+        let tips = tips.into_iter().map(|tip| laid_out(tip).into()).collect();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
     }
 }
 

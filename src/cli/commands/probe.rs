@@ -209,7 +209,7 @@ fn config_json(config: &ConfigFacts, around: &MachineFacts, scope: &Scope) -> Va
 /// host and port, by the member's name, ID or another of its URLs.
 fn gone(typed: &[String], facts: &[EndpointFacts]) -> Result<BTreeSet<String>> {
     let mut out = BTreeSet::new();
-    for text in typed.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+    for text in typed.iter().map(|text| text.trim().trim_end_matches('/')).filter(|text| !text.is_empty()) {
         let place = url::place(text);
         let is_at = |endpoint: &str| endpoint == text || (place.is_some() && url::place(endpoint) == place);
         let lists = facts.iter().filter_map(says).flat_map(|says| &says.members);
@@ -462,4 +462,55 @@ fn says_json(says: &MemberStatus) -> Value {
         "credentials_withheld": says.withheld.map(Withheld::name),
         "members": members.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{domain::model::observations::NoAnswer, etcd::membership::Id};
+
+    /// m1 answers and lists m1, m2 and m3; m2 and m3 are silent.
+    fn facts() -> Vec<EndpointFacts> {
+        let member = |id: u64| KnownMember {
+            id: Id(id),
+            name: format!("m{id}").into(),
+            peer_urls: vec![format!("http://10.0.0.{id}:2380").into()],
+            client_urls: vec![format!("http://10.0.0.{id}:2379").into()],
+            is_learner: false,
+        };
+        let says =
+            MemberStatus { member_id: Id(1), members: [1, 2, 3].map(member).to_vec(), ..MemberStatus::default() };
+        let silent = || Answer::Silent { why: NoAnswer::Because("silent".into()), details: String::new() };
+        let fact = |endpoint: &str, answer| EndpointFacts { endpoint: endpoint.into(), answer };
+        vec![
+            fact("http://10.0.0.1:2379", Answer::Says(Box::new(says))),
+            fact("10.0.0.2:2379", silent()),
+            fact("http://10.0.0.3:2379", silent()),
+        ]
+    }
+
+    #[test]
+    fn gone_members_by_whatever_names_them() {
+        let found = |text: &str| gone(&[text.to_string()], &facts()).map(|found| found.into_iter().collect::<Vec<_>>());
+        for text in [
+            "10.0.0.2:2379",
+            "http://10.0.0.2:2379",
+            "http://10.0.0.2:2379/",
+            " 10.0.0.2:2379 ",
+            "m2",
+            "2",
+            "http://10.0.0.2:2380",
+            "10.0.0.2:2380",
+        ] {
+            assert_eq!(found(text).unwrap(), ["10.0.0.2:2379"], "{text}");
+        }
+        let both = gone(&["m2".into(), "http://10.0.0.3:2379".into()], &facts()).unwrap();
+        assert_eq!(both.len(), 2);
+        assert_eq!(found("").unwrap(), [] as [&str; 0]);
+        for text in ["m4", "10.0.0.4:2379", "http://10.0.0.2:2381", "M2"] {
+            let error = found(text).unwrap_err();
+            assert!(error.kind == ErrorKind::Usage && error.to_string().contains("(m2)"), "{text}: {error}");
+        }
+    }
 }

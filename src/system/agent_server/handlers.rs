@@ -306,7 +306,7 @@ impl<'a> AgentHandler<'a> {
         let site = self.system.member_ops();
         let paths = of.plan.members.iter().map(|member| site.journal(&member.data_dir, &of.plan.short_id()));
         match paths.into_iter().find(|path| path.exists()) {
-            Some(path) => Journal::at(self.system, &path).read().map(|records| (path, records)),
+            Some(path) => Journal::on_host(self.system, &path, Start::Any).read().map(|records| (path, records)),
             None => Ok((PathBuf::new(), Vec::new())),
         }
     }

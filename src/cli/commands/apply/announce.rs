@@ -21,6 +21,7 @@ pub(super) fn text(plan: &Plan, until: Goal, hosts: &[HostPreview], stops: bool)
     let count = hosts.iter().flat_map(|host| &host.members).filter(|(_, change)| change.acts()).count();
     let members = format!("{} {}", count, plural(count, "member", "members"));
     let mut out = match undoes {
+        true if count == 0 => format!("Plan {} of {}: nothing is rolled back.\n", plan.short_id(), plan.label),
         true => format!("Plan {} of {}: roll back {members}.\n", plan.short_id(), plan.label),
         false => format!(
             "Plan {} of {}: restore {members} from {} (revision {}, {} {}).\n",
@@ -49,6 +50,7 @@ pub(super) fn text(plan: &Plan, until: Goal, hosts: &[HostPreview], stops: bool)
         }
     }
     out += match undoes {
+        true if count == 0 => "",
         true => {
             "Nothing is deleted. Data written to the new cluster since the restore is only in the directories that are moved \
              away.\n"
