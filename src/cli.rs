@@ -5,23 +5,27 @@
 pub mod args;
 pub mod commands;
 pub mod output;
+mod typed;
 
 use crate::cli::{
-    args::{connection_args, surface},
+    args::connection_args,
     commands::{
-        apply, bench, drill, guide, inspect, launch, man, manual, plan, probe, report, snapshot, start, v2store,
-        verify, wizard,
+        apply, bench, cluster as clusters, drill, guide, inspect, launch, man, manual, plan, probe, report, snapshot,
+        start, v2store, verify, wizard,
     },
     output::panic,
+    typed::{Typed, Unusable, command_line, parsed},
 };
 use std::{
+    env,
+    ffi::OsString,
     io,
     path::{Component, PathBuf},
     process::ExitCode,
 };
 
 use clap::{
-    CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    Parser, Subcommand, ValueEnum,
     error::{ContextKind, ContextValue},
 };
 use rustix::process::{Resource, getrlimit};
@@ -35,7 +39,8 @@ use crate::{
     text::{
         Foreign, Shown,
         escape::{self, is_hostile},
-        stdio::{self, OutputFormat},
+        flow,
+        stdio::{self, Detail, OutputFormat},
     },
 };
 
@@ -46,7 +51,8 @@ Restore an etcd cluster that has lost quorum.
 
 Without a subcommand a wizard opens: it asks the members, helps you choose a snapshot and fill in the \
 new cluster's members, restores every member on its host and prints the exact etcd commands. Nothing \
-is written before you confirm the whole plan, and your existing data is never overwritten or deleted.
+is written before you confirm the whole plan, and your existing data is never overwritten or deleted. With the name \
+of a cluster of your configuration (`requorum cluster list`) it opens with that: `requorum prod-eu`.
 
 First time here? `requorum drill` opens the same wizard on a practice cluster.";
 
@@ -81,6 +87,23 @@ struct Cli {
 
     #[command(flatten)]
     connect: connection_args::ConnectArgs,
+
+    #[command(flatten)]
+    messages: MessageArgs,
+}
+
+/// How much is printed on the side.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Messages")]
+struct MessageArgs {
+    /// Print also what is read, asked and passed over
+    #[arg(short, long, global = true, conflicts_with = "quiet", alias = "debug")]
+    verbose: bool,
+    /// Print no progress and no notes
+    ///
+    /// Results, warnings and errors are printed.
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 /// `-w`.
@@ -153,6 +176,11 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Print a page of the guide: words, architecture, file formats, security
     Guide(guide::Args),
+    /// List the clusters that your configuration names
+    #[command(subcommand)]
+    Cluster(clusters::Command),
+    /// Print the version
+    Version,
     /// Print shell completions
     Completions {
         /// The shell
@@ -165,23 +193,28 @@ enum Command {
 /// Runs the command line and returns its exit code; errors are printed to standard error.
 pub fn main() -> ExitCode {
     panic::hook();
-    ExitCode::from(guarded(typed))
+    ExitCode::from(guarded(run_line))
 }
 
 /// Parses the command line and runs it; returns the exit code.
-fn typed() -> u8 {
-    let parsed = command_line()
-        .try_get_matches()
-        .and_then(|matches| Ok((surface::check(&matches)?, Cli::from_arg_matches(&matches)?)));
-    let (format, cli) = match parsed {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            let error = cleaned(error);
+fn run_line() -> u8 {
+    let args: Vec<OsString> = env::args_os().collect();
+    let failed = |error: Error| {
+        warn(&format!("Error: {error}"));
+        error.kind.exit_code()
+    };
+    let typed = match parsed(&args) {
+        Ok(typed) => typed,
+        Err(Unusable::Named(error)) => return failed(error),
+        Err(Unusable::Line(error)) => {
+            let error = cleaned(*error);
             // it repeats what arguments and variables hold: with its colours only where nothing of that acts on a terminal
             let text = error.render().to_string();
             let odd =
                 text.contains(|c| c != '\n' && is_hostile(c)) || text.lines().any(|line| line.len() > escape::MOST);
-            match (odd, error.use_stderr()) {
+            let plain = odd || !stdio::is_utf8();
+            let text = if stdio::is_utf8() { text.into() } else { flow::ascii(&text) };
+            match (plain, error.use_stderr()) {
                 (false, _) => drop(error.print()),
                 (true, false) => drop(print(&text)),
                 (true, true) => text.lines().for_each(|line| warn(&escape::line(line))),
@@ -189,23 +222,17 @@ fn typed() -> u8 {
             return if error.use_stderr() { ErrorKind::Usage.exit_code() } else { 0 };
         }
     };
-    match files_enough().and_then(|()| threads_enough()).and_then(|()| run(cli, format)) {
+    let MessageArgs { verbose, quiet } = typed.cli.messages;
+    stdio::set_detail(match (verbose, quiet) {
+        (true, _) => Detail::All,
+        (_, true) => Detail::Least,
+        _ => Detail::Usual,
+    });
+    detail(&format!("requorum {VERSION}"));
+    match files_enough().and_then(|()| threads_enough()).and_then(|()| run(typed)) {
         Ok(code) => code,
-        Err(error) => {
-            warn(&format!("Error: {error}"));
-            error.kind.exit_code()
-        }
+        Err(error) => failed(error),
     }
-}
-
-/// Returns the whole command line, as it is parsed, completed and printed.
-fn command_line() -> clap::Command {
-    quiet(surface::declare(Cli::command()))
-}
-
-/// Makes help name the environment variables without their values.
-fn quiet(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(quiet)
 }
 
 /// Returns the error with every text that it repeats escaped, cut and on one line.
@@ -272,16 +299,20 @@ fn threads_enough() -> Result<()> {
 }
 
 /// Runs the parsed command; returns the exit code where nothing failed.
-fn run(cli: Cli, write_out: Format) -> Result<u8> {
-    let Cli { command, wizard, connect } = cli;
+fn run(typed: Typed) -> Result<u8> {
+    let Typed { cli: Cli { command, wizard, connect, messages: _ }, format: write_out, cluster } = typed;
+    let connect = match &cluster {
+        Some(cluster) => connect.or(&connection_args::ConnectArgs::of_cluster(cluster)),
+        None => connect,
+    };
     let done = match command {
         Some(Command::Probe(args)) => return probe::run(args, &connect, write_out),
         Some(Command::Verify(args)) => return verify::run(args, &connect, write_out),
-        None => wizard::real(wizard, &connect),
+        None => wizard::real(wizard, &connect, cluster),
         Some(Command::Snapshot(command)) => snapshot::run(command, &connect, write_out),
         Some(Command::Hashkv(args)) => inspect::hashkv(&args, write_out),
         Some(Command::V2(command)) => v2store::run(&command, write_out),
-        Some(Command::Plan(args)) => plan::make(*args, &connect),
+        Some(Command::Plan(args)) => plan::make(*args, &connect, cluster),
         Some(Command::Restore(args)) => apply::restore(args, &connect, write_out),
         Some(Command::Apply(args)) => apply::run(args, &connect, write_out),
         Some(Command::Resume(args)) => apply::resume(args, &connect, write_out),
@@ -294,11 +325,13 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
         Some(Command::Drill(args)) => drill::run(&args.drawn(&wizard.look), write_out),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Guide(args)) => guide::run(&args),
-        Some(Command::Man(args)) => man::run(&args, command_line()),
+        Some(Command::Man(args)) => man::run(&args, command_line(&[])),
+        Some(Command::Cluster(command)) => clusters::run(&command, write_out),
+        Some(Command::Version) => version(write_out),
         Some(Command::Completions { shell }) => {
             // Into memory first: written straight to a full disk it would panic.
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut command_line(), "requorum", &mut text);
+            clap_complete::generate(shell, &mut command_line(&[]), "requorum", &mut text);
             if shell == clap_complete::Shell::Fish {
                 text.extend_from_slice(guide::fish_completions().as_bytes());
             }
@@ -308,9 +341,17 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
     done.map(|()| 0)
 }
 
+/// Prints the version.
+fn version(format: Format) -> Result<()> {
+    match format {
+        Format::Json => print_json(&format!("{}\n", serde_json::json!({ "version": VERSION }))),
+        _ => print(&format!("requorum {VERSION}\n")),
+    }
+}
+
 /// Prints as [`print`] does, for the report of work that is complete by then; the error says so.
 fn print_done(text: &str) -> Result<()> {
-    print(text).map_err(|error| {
+    print_sentences(text).map_err(|error| {
         error.hint("Only this report is missing: the command itself succeeded. Do not run it again for that reason.")
     })
 }
@@ -318,6 +359,11 @@ fn print_done(text: &str) -> Result<()> {
 /// Prints to standard output; a closed pipe is not an error.
 fn print(text: &str) -> Result<()> {
     printed(stdio::print(OutputFormat::Text, text))
+}
+
+/// Prints sentences as [`print`] prints text, laid out for a terminal.
+fn print_sentences(text: &str) -> Result<()> {
+    printed(stdio::print_sentences(text))
 }
 
 /// Prints JSON as [`print`] prints text.
@@ -338,6 +384,20 @@ fn printed(written: io::Result<()>) -> Result<()> {
 /// Prints a line to standard error.
 fn warn(text: &str) {
     stdio::warn(text);
+}
+
+/// Prints a note to standard error, unless the operator wants none.
+fn note(text: &str) {
+    if stdio::detail() != Detail::Least {
+        warn(&format!("Note: {text}"));
+    }
+}
+
+/// Prints to standard error what the operator asked to see as well.
+fn detail(text: &str) {
+    if stdio::detail() == Detail::All {
+        warn(&format!("- {text}"));
+    }
 }
 
 /// Prints the warnings among `problems` and returns the errors as one. `names` are the rows' names.
@@ -380,14 +440,14 @@ fn typed_dirs(dirs: &[DataDir]) -> Result<()> {
     })
 }
 
-/// Returns the absolute form of `path`. Links are kept, but everything up to a `..` is resolved, since the `..` of the
-/// link's target is meant, and a plan has no `..`.
+/// Returns the absolute form of `path`, without `.`, `..`, doubled slashes and one at the end. Links are kept, but
+/// everything up to a `..` is resolved, since the `..` of the link's target is meant, and a plan has no `..`.
 fn absolute(path: &std::path::Path) -> Result<PathBuf> {
     let unknown = |e: io::Error| Error::new(ErrorKind::Input, format!("{}: cannot resolve path", path.shown())).why(e);
     let whole = std::path::absolute(path).map_err(unknown)?;
     let parts: Vec<Component<'_>> = whole.components().collect();
     match parts.iter().rposition(|part| *part == Component::ParentDir) {
-        None => Ok(whole),
+        None => Ok(parts.into_iter().collect()),
         Some(last) => {
             let (before, rest) = parts.split_at(last + 1);
             let before = before.iter().collect::<PathBuf>().canonicalize().map_err(unknown)?;
@@ -398,7 +458,35 @@ fn absolute(path: &std::path::Path) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    #![allow(clippy::unwrap_used)]
+    use clap::CommandFactory;
+
+    use super::{args::surface, *};
+
+    #[test]
+    fn paths_are_cleaned() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).unwrap();
+        std::os::unix::fs::symlink(root.join("nowhere"), root.join("broken")).unwrap();
+        for (typed, clean) in [
+            ("a/../c", Some("c")),
+            ("a/b/../../c", Some("c")),
+            ("./a//b/", Some("a/b")),
+            ("a/./b", Some("a/b")),
+            ("not/there/../here", None),
+            ("not/../a/b", None),
+            ("link/../c", Some("a/c")),
+            ("link/c", Some("link/c")),
+            ("broken/../c", None),
+        ] {
+            let found = absolute(&root.join(typed)).ok();
+            assert_eq!(found, clean.map(|clean| root.join(clean)), "{typed}");
+            let dots = found.iter().flat_map(|path| path.components()).filter(|part| *part == Component::ParentDir);
+            assert_eq!(dots.count(), 0, "{typed}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -13,6 +13,7 @@ pub(crate) mod install;
 pub(crate) mod journal_seal;
 pub(crate) mod preflight;
 pub(crate) mod prepare;
+pub mod preview;
 pub mod report;
 pub mod resume;
 pub mod second_run;

@@ -8,6 +8,7 @@ pub mod agent_server;
 mod certificates;
 mod clock;
 mod cluster;
+pub mod cluster_profiles;
 pub mod discovery;
 pub mod etcd_client;
 mod files;

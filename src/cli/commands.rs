@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod bench;
+pub(crate) mod cluster;
 pub(crate) mod drill;
 pub(crate) mod guide;
 pub(crate) mod inspect;

@@ -1,6 +1,8 @@
 //! The plan and the observations: the values that every other room shares.
 
 pub mod build_version;
+pub mod cluster_profile;
+pub mod endpoint;
 pub mod host_address;
 pub mod observations;
 pub mod old_cluster;

@@ -324,9 +324,19 @@ fn consented(job: &ExecutionSpec<'_>, looked: &[PreparedHost<'_>]) -> Result<()>
         1 => format!("{first}: an etcd is running on the data directory of a member"),
         many => format!("etcds are running on the data directories of {many} members"),
     };
-    Err(Error::new(ErrorKind::Refused, what)
-        .why("they lock the directories that would be moved aside")
-        .hint(format!("To run these commands just before the install: --stop\n    {}", lines.join("\n    "))))
+    let (it, dirs) = match lines.len() {
+        1 => ("it locks", "directory"),
+        _ => ("they lock", "directories"),
+    };
+    let (fate, before) = match job.until {
+        Goal::Undone => ("rolled back", "rollback"),
+        _ => ("moved aside", "install"),
+    };
+    Err(Error::new(ErrorKind::Refused, what).why(format!("{it} the {dirs} that would be {fate}")).hint(format!(
+        "To run {} just before the {before}: --stop\n    {}",
+        if lines.len() == 1 { "this command" } else { "these commands" },
+        lines.join("\n    ")
+    )))
 }
 
 /// Returns the timestamp for the names of what is moved aside, from the start of the run: `20261122-031205`.

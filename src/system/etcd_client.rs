@@ -135,6 +135,11 @@ impl Members {
         Ok(Members { runtime: Some(runtime), connect, named: Mutex::default(), tls, tls_http })
     }
 
+    /// Returns how long a member that streams may send nothing.
+    pub fn idle_timeout(&self) -> Duration {
+        self.connect.idle_timeout
+    }
+
     /// Records that the operator named these endpoints: user and password may be sent there.
     pub fn name_endpoints(&self, endpoints: &[String]) {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);

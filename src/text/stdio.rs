@@ -4,22 +4,50 @@ mod stream;
 
 use std::{
     io::{self, IsTerminal},
+    os::fd::{AsFd, BorrowedFd},
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
 
 use self::stream::{ERR, OUT};
 pub(crate) use self::stream::{PATIENCE, hurried, hurry};
-use super::escape;
+use super::{escape, flow};
 
 /// The most bytes of lines that are buffered.
 const GATHERED: usize = 32 << 10;
 
 /// The most bytes of warnings that are kept while the screen is in use.
 const HELD: usize = 64 << 10;
+
+/// How much is printed besides results, warnings and errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing: no progress, no notes.
+    Least,
+    /// Progress and notes.
+    Usual,
+    /// Also what is read, asked and passed over.
+    All,
+}
+
+static DETAIL: AtomicU8 = AtomicU8::new(Detail::Usual as u8);
+
+/// Sets how much is printed besides results, warnings and errors.
+pub fn set_detail(detail: Detail) {
+    DETAIL.store(detail as u8, Ordering::Relaxed);
+}
+
+/// Returns how much is printed besides results, warnings and errors.
+pub fn detail() -> Detail {
+    match DETAIL.load(Ordering::Relaxed) {
+        0 => Detail::Least,
+        1 => Detail::Usual,
+        _ => Detail::All,
+    }
+}
 
 /// True while the screen is in use: a line on the same terminal would damage it.
 static SCREEN: AtomicBool = AtomicBool::new(false);
@@ -51,10 +79,55 @@ pub fn print(form: OutputFormat, text: &str) -> io::Result<()> {
     OUT.write(form.safe(text).as_bytes())
 }
 
+/// Returns whether the locale has more than ASCII; an unset one has.
+pub fn is_utf8() -> bool {
+    static UTF8: OnceLock<bool> = OnceLock::new();
+    *UTF8.get_or_init(|| {
+        let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
+        locale.is_none_or(|locale| locale.to_lowercase().replace('-', "").contains("utf8"))
+    })
+}
+
+/// Returns sentences as they are printed on a stream: wrapped to a terminal, in ASCII where the locale has nothing else.
+fn laid_out(text: &str, fd: BorrowedFd<'_>) -> String {
+    let text = if is_utf8() { text.into() } else { flow::ascii(text) };
+    match columns_of(fd) {
+        Some(width) => flow::flow(&text, width.min(flow::WIDEST)),
+        None => text.into_owned(),
+    }
+}
+
+/// Returns the columns of a terminal; none for what is no terminal, or does not know.
+fn columns_of(fd: BorrowedFd<'_>) -> Option<usize> {
+    if !rustix::termios::isatty(fd) {
+        return None;
+    }
+    rustix::termios::tcgetwinsize(fd).ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Returns the columns for sentences on standard output, where that is a terminal.
+pub fn output_columns() -> Option<usize> {
+    columns_of(io::stdout().as_fd())
+}
+
+/// Returns the columns for sentences on standard error, where that is a terminal.
+pub fn error_columns() -> Option<usize> {
+    columns_of(io::stderr().as_fd())
+}
+
+/// Prints sentences to standard output, laid out for a terminal.
+///
+/// # Errors
+/// When the write fails.
+pub fn print_sentences(text: &str) -> io::Result<()> {
+    print(OutputFormat::Text, &laid_out(text, io::stdout().as_fd()))
+}
+
 /// Prints a line to standard error; while the screen is in use that is deferred. A failed write is ignored, since
 /// there is no other place to report it.
 pub fn warn(text: &str) {
-    let line = format!("{}\n", escape::page(text));
+    let line = format!("{}\n", escape::page(&laid_out(text, io::stderr().as_fd())));
     if SCREEN.load(Ordering::SeqCst) && stderr().is_terminal() {
         let mut held = held();
         if held.len().saturating_add(line.len()) <= HELD {

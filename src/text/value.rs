@@ -40,7 +40,7 @@ pub fn brief(bytes: &[u8], most: usize) -> String {
 pub fn put_bytes(object: &mut serde_json::Map<String, serde_json::Value>, name: &str, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => object.insert(name.into(), text.into()),
-        Err(_) => object.insert(format!("{name}Base64"), STANDARD.encode(bytes).into()),
+        Err(_) => object.insert(format!("{name}_base64"), STANDARD.encode(bytes).into()),
     };
 }
 
@@ -61,6 +61,6 @@ mod tests {
         let mut object = serde_json::Map::new();
         put_bytes(&mut object, "key", b"a");
         put_bytes(&mut object, "value", b"\xff");
-        assert_eq!(serde_json::to_string(&object).unwrap(), r#"{"key":"a","valueBase64":"/w=="}"#);
+        assert_eq!(serde_json::to_string(&object).unwrap(), r#"{"key":"a","value_base64":"/w=="}"#);
     }
 }

@@ -2,9 +2,12 @@
 
 //! behind. Good input is shown against real etcd servers in `tests/cases/real_etcd.rs`.
 
+mod asked;
+mod connect;
 mod guide;
 mod identity;
 mod twice;
+mod typed;
 mod words;
 
 use std::{

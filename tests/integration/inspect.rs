@@ -184,7 +184,7 @@ fn inspect_counts_what_was_counted() {
         let (Some(file), Some(keys)) = (line["file"].as_str(), line["live_keys"].as_u64()) else { continue };
         let found = json(&fine(&["snapshot", "inspect", "-w", "json"], &[&fixture(file)]));
         assert_eq!(found["keys"], keys, "{file}");
-        assert_eq!(found["pageSize"], line["page_size"], "{file}");
+        assert_eq!(found["page_size"], line["page_size"], "{file}");
         assert_eq!(found["sha256"], line["sha256"], "{file}");
         assert_eq!(found["buckets"], line["rows"], "{file}");
         let ids: Vec<&str> = found["members"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap()).collect();
@@ -233,7 +233,7 @@ fn keys_at_a_revision_and_safe_to_print() {
         "k1\tv1\nk2\tv2\nk3\tv3\nk4\tv4\n"
     );
     assert_eq!(fine(&["snapshot", "keys", "--prefix", "le"], &[&file]), "leased\n");
-    let line = "{\"createRevision\":2,\"key\":\"k1\",\"modRevision\":12,\"value\":\"vv1\",\"version\":2}\n";
+    let line = "{\"create_revision\":2,\"key\":\"k1\",\"mod_revision\":12,\"value\":\"vv1\",\"version\":2}\n";
     assert_eq!(fine(&["snapshot", "keys", "--prefix", "k1", "--values", "-w", "json"], &[&file]), line);
     let output = run(&["snapshot", "keys", "--revision", "3"], &[&file]);
     assert_eq!(output.status.code(), Some(1), "compacted up to 4: {}", err(&output));
@@ -244,10 +244,10 @@ fn keys_at_a_revision_and_safe_to_print() {
     assert!(!text.bytes().any(|byte| byte < 0x20 && byte != b'\n' && byte != b'\t' || byte == 0x7f));
     let lines = fine(&["snapshot", "keys", "--values", "-w", "json"], &[&binary]);
     assert_eq!(
-        lines.lines().map(json).filter(|line| line["key"].is_string() ^ line["keyBase64"].is_string()).count(),
+        lines.lines().map(json).filter(|line| line["key"].is_string() ^ line["key_base64"].is_string()).count(),
         349
     );
-    assert!(lines.contains("keyBase64"));
+    assert!(lines.contains("key_base64"));
 }
 
 /// What `compare -w json` ends with.

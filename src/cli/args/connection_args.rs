@@ -2,14 +2,15 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use crate::cli::warn;
+use crate::cli::{detail, note, warn};
 use crate::{
+    domain::model::{cluster_profile::Cluster, endpoint},
     error::{Error, ErrorKind, Result},
     system::etcd_client::{Connect, Members},
-    text::Foreign,
+    text::{Foreign, nearest::distance},
 };
 
-/// The variables of etcdctl that requorum supports; any other is refused by name.
+/// The variables of etcdctl that requorum supports.
 const KNOWN: [&str; 12] = [
     "ETCDCTL_API",
     "ETCDCTL_ENDPOINTS",
@@ -25,12 +26,57 @@ const KNOWN: [&str; 12] = [
     "ETCDCTL_WRITE_OUT",
 ];
 
+/// Variables that decide which cluster etcdctl reaches, or as whom, in ways that requorum does not support: refused by
+/// name. The second group is that of etcdctl's version 2.
+const DECIDING: [&str; 12] = [
+    "ETCDCTL_DISCOVERY_SRV",
+    "ETCDCTL_DISCOVERY_SRV_NAME",
+    "ETCDCTL_AUTH_JWT_TOKEN",
+    "ETCDCTL_ENDPOINT",
+    "ETCDCTL_PEERS",
+    "ETCDCTL_CA_FILE",
+    "ETCDCTL_CERT_FILE",
+    "ETCDCTL_KEY_FILE",
+    "ETCDCTL_USERNAME",
+    "ETCDCTL_CACERT_FILE",
+    "ETCDCTL_DISCOVERY",
+    "ETCDCTL_PROXY",
+];
+
+/// Variables of etcdctl that change nothing here.
+const HARMLESS: [&str; 9] = [
+    "ETCDCTL_DEBUG",
+    "ETCDCTL_HEX",
+    "ETCDCTL_KEEPALIVE_TIME",
+    "ETCDCTL_KEEPALIVE_TIMEOUT",
+    "ETCDCTL_INSECURE_DISCOVERY",
+    "ETCDCTL_MAX_REQUEST_BYTES",
+    "ETCDCTL_MAX_RECV_BYTES",
+    "ETCDCTL_NO_SYNC",
+    "ETCDCTL_VERSION",
+];
+
+/// The variables that a cluster of the configuration replaces: `--cluster` names another one than they may.
+pub(in crate::cli) const REPLACED_BY_CLUSTER: [&str; 6] = [
+    "ETCDCTL_ENDPOINTS",
+    "ETCDCTL_CACERT",
+    "ETCDCTL_CERT",
+    "ETCDCTL_KEY",
+    "ETCDCTL_INSECURE_SKIP_TLS_VERIFY",
+    "ETCDCTL_INSECURE_TRANSPORT",
+];
+
 /// The default endpoint, as etcdctl's.
 pub(in crate::cli) const DEFAULT_ENDPOINT: &str = "127.0.0.1:2379";
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Connection to the members (as in etcdctl; only for commands that use it)")]
 pub(in crate::cli) struct ConnectArgs {
+    /// Cluster of your configuration: its endpoints and certificates
+    ///
+    /// `requorum cluster list` prints the names; flags that are given come before what it has.
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
     /// Client URLs of the members, comma-separated
     #[arg(long, env = "ETCDCTL_ENDPOINTS", value_delimiter = ',')]
     endpoints: Vec<String>,
@@ -55,10 +101,11 @@ pub(in crate::cli) struct ConnectArgs {
     /// Skip verification of server certificates
     ///
     /// Any server that answers at the address is trusted.
-    #[arg(long, env = "ETCDCTL_INSECURE_SKIP_TLS_VERIFY")]
-    insecure_skip_tls_verify: bool,
+    #[arg(long, env = "ETCDCTL_INSECURE_SKIP_TLS_VERIFY", value_name = "BOOL", value_parser = go_bool,
+          num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    insecure_skip_tls_verify: Option<bool>,
     /// Use http for endpoints without a scheme
-    #[arg(long, env = "ETCDCTL_INSECURE_TRANSPORT", value_name = "BOOL",
+    #[arg(long, env = "ETCDCTL_INSECURE_TRANSPORT", value_name = "BOOL", value_parser = go_bool,
           num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     insecure_transport: Option<bool>,
     /// Timeout for connecting [default: 2s]
@@ -74,22 +121,45 @@ impl ConnectArgs {
     pub(in crate::cli) fn or(self, outer: &ConnectArgs) -> ConnectArgs {
         let outer = outer.clone();
         ConnectArgs {
+            cluster: self.cluster.or(outer.cluster),
             endpoints: if self.endpoints.is_empty() { outer.endpoints } else { self.endpoints },
             cacert: self.cacert.or(outer.cacert),
             cert: self.cert.or(outer.cert),
             key: self.key.or(outer.key),
             user: self.user.or(outer.user),
             password: self.password.or(outer.password),
-            insecure_skip_tls_verify: self.insecure_skip_tls_verify || outer.insecure_skip_tls_verify,
+            insecure_skip_tls_verify: self.insecure_skip_tls_verify.or(outer.insecure_skip_tls_verify),
             insecure_transport: self.insecure_transport.or(outer.insecure_transport),
             dial_timeout: self.dial_timeout.or(outer.dial_timeout),
             command_timeout: self.command_timeout.or(outer.command_timeout),
         }
     }
 
+    /// Returns the connection of a cluster of the configuration.
+    pub(in crate::cli) fn of_cluster(cluster: &Cluster) -> ConnectArgs {
+        let Cluster { endpoints, cacert, cert, key, user, .. } = cluster.clone();
+        ConnectArgs {
+            cluster: None,
+            endpoints,
+            cacert,
+            cert,
+            key,
+            user,
+            password: None,
+            insecure_skip_tls_verify: None,
+            insecure_transport: None,
+            dial_timeout: None,
+            command_timeout: None,
+        }
+    }
+
+    fn skips_verification(&self) -> bool {
+        self.insecure_skip_tls_verify.unwrap_or_default()
+    }
+
     /// Returns the warning to show as long as members are asked with these flags.
     pub(in crate::cli) fn standing_warning(&self) -> Option<&'static str> {
-        self.insecure_skip_tls_verify.then_some(
+        self.skips_verification().then_some(
             "--insecure-skip-tls-verify: server certificates are not verified; any server that answers is trusted.",
         )
     }
@@ -120,11 +190,12 @@ impl ConnectArgs {
     /// # Errors
     /// When a variable of etcdctl is set that requorum does not support, or flags contradict each other.
     pub(in crate::cli) fn members(&self) -> Result<Members> {
-        refuse_unknown_variables(env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
+        refuse_variables(set_variables())?;
+        self.refuse_endpoint_slips()?;
         if let (Some(_), None) | (None, Some(_)) = (&self.cert, &self.key) {
             return Err(Error::new(ErrorKind::Usage, "--cert and --key must be used together"));
         }
-        if self.insecure_skip_tls_verify {
+        if self.skips_verification() {
             warn(
                 "Warning: --insecure-skip-tls-verify: server certificates are not verified; any server that answers is trusted.",
             );
@@ -146,7 +217,7 @@ impl ConnectArgs {
             key: self.key.clone(),
             user,
             password,
-            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
+            insecure_skip_tls_verify: self.skips_verification(),
             insecure_transport: self.insecure_transport.unwrap_or(default.insecure_transport),
             dial_timeout: self.dial_timeout.unwrap_or(default.dial_timeout),
             command_timeout: self.command_timeout.unwrap_or(default.command_timeout),
@@ -157,25 +228,92 @@ impl ConnectArgs {
     }
 }
 
+impl ConnectArgs {
+    /// Refuses endpoints that cannot be asked.
+    fn refuse_endpoint_slips(&self) -> Result<()> {
+        let insecure = self.insecure_transport.unwrap_or(true);
+        let tls = !insecure || self.cacert.is_some() || self.cert.is_some() || self.skips_verification();
+        let slips = endpoint::slips(&self.endpoints(), tls);
+        let Some((first, more)) = slips.split_first() else { return Ok(()) };
+        let also: Vec<String> = more.iter().map(|slip| format!("also: {}: {}", slip.typed, slip.text)).collect();
+        let error =
+            Error::new(ErrorKind::Usage, format!("endpoint {}: not valid", slip_name(&first.typed))).why(&first.text);
+        Err(if also.is_empty() { error } else { error.hint(also.join("\n  ")) })
+    }
+}
+
+/// Returns an endpoint for a message, without what may be a password in it.
+fn slip_name(typed: &str) -> String {
+    match typed.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => typed.to_string(),
+    }
+}
+
 /// Returns one second, or `time` where that is shorter.
 fn brief(time: Option<Duration>) -> Duration {
     let second = Duration::from_secs(1);
     time.unwrap_or(second).min(second)
 }
 
-fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<()> {
-    let mut unknown: Vec<String> =
-        names.filter(|name| name.starts_with("ETCDCTL_") && !KNOWN.contains(&name.as_str())).collect();
-    unknown.sort();
-    if unknown.is_empty() {
+/// Returns the names of the variables that are set; an empty one counts as not set, as for etcdctl.
+fn set_variables() -> impl Iterator<Item = String> {
+    env::vars_os().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.into_string().ok())
+}
+
+/// Refuses variables that decide which cluster is reached and that are not supported, and mistyped ones; others that
+/// are not known are reported.
+fn refuse_variables(names: impl Iterator<Item = String>) -> Result<()> {
+    let mut refused: Vec<(String, Option<&str>)> = Vec::new();
+    let mut names: Vec<String> = names.filter(|name| name.starts_with("ETCDCTL_")).collect();
+    names.sort();
+    for name in names {
+        let is_in = |list: &[&str]| list.contains(&name.as_str());
+        if is_in(&KNOWN) {
+        } else if is_in(&HARMLESS) {
+            detail(&format!("{name} has no effect here."));
+        } else if is_in(&DECIDING) {
+            let instead = slip_of(&name);
+            refused.push((name, instead));
+        } else if let Some(meant) = slip_of(&name) {
+            refused.push((name, Some(meant)));
+        } else {
+            note(&format!("{} is not a variable of etcdctl; it is ignored.", Foreign::new(&name)));
+        }
+    }
+    if refused.is_empty() {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Usage, format!("{}: not supported by requorum", unknown.join(", ")))
-        .why("ignoring it could reach another cluster than etcdctl would")
-        .hint(format!(
-            "Unset it for this command: env{} requorum …",
-            unknown.iter().map(|n| format!(" -u {n}")).collect::<String>()
-        )))
+    let why = match refused.iter().find_map(|(name, meant)| Some((name, (*meant)?))) {
+        Some((name, meant)) => {
+            format!("ignoring it could reach another cluster than you mean; {name} may be meant as {meant}")
+        }
+        None => "ignoring it could reach another cluster than etcdctl would".to_string(),
+    };
+    let unset: String = refused.iter().map(|(name, _)| format!(" -u {}", Foreign::new(name))).collect();
+    let all: Vec<String> = refused.iter().map(|(name, _)| Foreign::new(name).to_string()).collect();
+    Err(Error::new(ErrorKind::Usage, format!("{}: not supported by requorum", all.join(", ")))
+        .why(why)
+        .hint(format!("Unset it for this command: env{unset} requorum …")))
+}
+
+/// Returns the supported variable that a mistyped one probably is.
+fn slip_of(name: &str) -> Option<&'static str> {
+    let letters = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+    let rest = |name: &str| letters(name.strip_prefix("ETCDCTL_").unwrap_or(name));
+    KNOWN.into_iter().find(|known| {
+        let (typed, known) = (rest(name), rest(known));
+        typed == known || (known.len() > 3 && distance(&typed, &known) <= 1)
+    })
+}
+
+/// Parses a boolean as Go does.
+fn go_bool(text: &str) -> std::result::Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        _ => Err(format!("{text:?} is not a boolean; true or false is wanted")),
+    }
 }
 
 /// Parses a duration as Go writes it: `5s`, `1m30s`, `500ms`, `1.5s`, `0`.
@@ -205,11 +343,39 @@ mod tests {
     }
 
     #[test]
-    fn unsupported_etcdctl_variables_are_refused_by_name() {
+    fn variables_that_decide_are_refused_by_name() {
         let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>().into_iter();
-        assert!(refuse_unknown_variables(names(&["HOME", "ETCDCTL_API", "ETCDCTL_CACERT"])).is_ok());
-        let error = refuse_unknown_variables(names(&["ETCDCTL_DISCOVERY_SRV", "PATH"])).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Usage);
-        assert!(error.to_string().contains("ETCDCTL_DISCOVERY_SRV"));
+        for list in [
+            &["HOME", "ETCDCTL_API", "ETCDCTL_CACERT"][..],
+            &["ETCDCTL_DEBUG", "ETCDCTL_HEX", "ETCDCTL_KEEPALIVE_TIME", "ETCDCTL_KEEPALIVE_TIMEOUT"],
+            &["ETCDCTL_IMAGE", "ETCDCTL_BIN"],
+            &[],
+        ] {
+            assert_eq!(refuse_variables(names(list)), Ok(()), "{list:?}");
+        }
+        for (list, named) in [
+            (&["ETCDCTL_DISCOVERY_SRV", "PATH"][..], "ETCDCTL_DISCOVERY_SRV"),
+            (&["ETCDCTL_CA_CERT"], "meant as ETCDCTL_CACERT"),
+            (&["ETCDCTL_ENDPOINT"], "meant as ETCDCTL_ENDPOINTS"),
+            (&["ETCDCTL_ENDPONTS"], "meant as ETCDCTL_ENDPOINTS"),
+            (&["ETCDCTL_DEBUG", "ETCDCTL_PEERS"], "env -u ETCDCTL_PEERS requorum"),
+        ] {
+            let error = refuse_variables(names(list)).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Usage);
+            assert!(error.to_string().contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn booleans_as_go_writes_them() {
+        for yes in ["1", "t", "T", "TRUE", "true", "True"] {
+            assert_eq!(go_bool(yes), Ok(true));
+        }
+        for no in ["0", "f", "F", "FALSE", "false", "False"] {
+            assert_eq!(go_bool(no), Ok(false));
+        }
+        for neither in ["yes", "on", "2", "tRUE", ""] {
+            assert!(go_bool(neither).is_err(), "{neither}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     cli::{
         Format,
         commands::wizard::{Look, WizardArgs},
-        warn,
+        note,
     },
     text::Foreign,
 };
@@ -45,6 +45,8 @@ fn formats(path: &[&str], given: Option<&ArgMatches>) -> &'static [Format] {
         ["probe" | "verify" | "apply" | "resume" | "undo" | "report" | "launch" | "start" | "drill"]
         | ["snapshot", "list"]
         | ["v2", "list"]
+        | ["version"]
+        | ["cluster", "list" | "show"]
         | ["drill", "list" | "host"] => JSON,
         _ => TEXT,
     }
@@ -143,11 +145,7 @@ fn by_variable(command: &str, list: &[Format], value: Option<&str>) -> Format {
         Some(format) => format,
         None => {
             let names: Vec<String> = list.iter().map(Format::name).collect();
-            warn(&format!(
-                "Note: {VARIABLE}={} is ignored: {command} prints {}.",
-                Foreign::new(value),
-                names.join(", ")
-            ));
+            note(&format!("{VARIABLE}={} is ignored: {command} prints {}.", Foreign::new(value), names.join(", ")));
             default
         }
     }
@@ -173,6 +171,17 @@ fn was_typed(given: &ArgMatches, id: &str) -> bool {
     given.try_contains_id(id).is_ok() && given.value_source(id) == Some(ValueSource::CommandLine)
 }
 
+/// Returns the values of a flag that were typed, before and after the command.
+pub(super) fn leaf_values(matches: &ArgMatches, id: &str) -> Vec<String> {
+    let (mut out, mut level) = (Vec::new(), Some(matches));
+    while let Some(here) = level {
+        let typed = was_typed(here, id).then(|| here.try_get_one::<String>(id).ok().flatten().cloned()).flatten();
+        out.extend(typed);
+        level = here.subcommand().map(|(_, below)| below);
+    }
+    out
+}
+
 /// Returns the first flag of `A` that was typed.
 fn typed_of<A: Args>(given: &ArgMatches) -> Option<String> {
     typed_of_those::<A>(given, |_| true)
@@ -188,6 +197,13 @@ fn typed_of_those<A: Args>(given: &ArgMatches, counts: impl Fn(&str) -> bool) ->
 /// Returns whether an argument is one of `A`.
 fn is_of<A: Args>(id: &str) -> bool {
     A::augment_args(Command::new("")).get_arguments().any(|arg| arg.get_id() == id)
+}
+
+/// Returns the connection flag that an argument as typed is, if it is one: `--cacert` of `--cacert=FILE`.
+pub(super) fn connection_flag(typed: &str) -> Option<String> {
+    let name = typed.split(['=', ' ']).next()?.strip_prefix("--")?;
+    let flags = ConnectArgs::augment_args(Command::new(""));
+    flags.get_arguments().any(|arg| arg.get_long() == Some(name)).then(|| format!("--{name}"))
 }
 
 fn typed_path(given: &ArgMatches, id: &str) -> Option<String> {
@@ -271,6 +287,9 @@ mod tests {
             ("hashkv f", "simple table json fields"),
             ("v2 list d", "simple json"),
             ("v2 export d", "json"),
+            ("version", "simple json"),
+            ("cluster list", "simple json"),
+            ("cluster show c", "simple json"),
             ("drill", "simple json"),
             ("drill --play", "simple"),
             ("drill list", "simple json"),
@@ -327,6 +346,10 @@ mod tests {
             "--plain --ascii --no-color drill two-truths",
             "drill two-truths --plain",
             "--plain --look",
+            "--cluster c",
+            "--cluster c probe",
+            "plan --snapshot f --cluster c",
+            "snapshot restore f --cacert c --cert d --key e --endpoints a:1",
         ] {
             assert_eq!(refused(line), None, "{line}");
         }
@@ -339,6 +362,9 @@ mod tests {
             "--endpoints a:1 start p",
             "--dial-timeout 1s report p",
             "--endpoints a:1 drill list",
+            "--cluster c drill list",
+            "--cluster c cluster list",
+            "--cluster c launch p",
             "--endpoints a:1 guide",
             "--endpoints a:1 completions bash",
             "resume p --show --endpoints a:1",

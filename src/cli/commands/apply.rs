@@ -1,6 +1,7 @@
 //! `requorum apply`, `restore`, `resume` and `undo`: carry a plan out on its hosts, or all of it on this machine; and
 //! `requorum agent`, which runs on the hosts.
 
+mod announce;
 mod args;
 mod console;
 
@@ -11,12 +12,17 @@ use std::{
     sync::PoisonError,
 };
 
+use serde_json::{Value, json};
+
 use super::plan;
 use crate::cli::{
     Format,
     args::{connection_args, plan_arg, ssh_args::SshArgs},
-    output::progress::interruptible,
-    print, print_done, warn,
+    output::{
+        progress::interruptible,
+        question::{agreed, can_ask},
+    },
+    print_done, print_json, print_sentences, warn,
 };
 use crate::{
     domain::{
@@ -32,6 +38,7 @@ use crate::{
     execute::{
         blocker_checks,
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
+        preview::{HostPreview, preview},
         resume::{self, Unfinished},
     },
     system::{Clock, Files, agent_server, etcd_client::Members, journal, local::Local},
@@ -52,7 +59,14 @@ pub(in crate::cli) fn run(args: Args, outer: &connection_args::ConnectArgs, form
     };
     let made = plan::read(args.plan.path())?;
     let journal = plan::journal_of(args.plan.path())?;
-    let what = What { made: &made, file: args.plan.path(), journal: &journal, until, placement: Placement::OnHosts };
+    let what = What {
+        made: &made,
+        file: args.plan.path(),
+        journal: &journal,
+        until,
+        placement: Placement::OnHosts,
+        consent: if until == Goal::InPlace && !args.yes { Ask::First } else { Ask::Never },
+    };
     carry(&what, args.how, outer, format)?;
     if format == Format::Json {
         return Ok(());
@@ -101,7 +115,14 @@ pub(in crate::cli) fn restore(args: RestoreArgs, outer: &connection_args::Connec
         How { member, limit: 1, by_hand: Vec::new(), stop: false, ssh: SshArgs::default(), overrides, reason, connect };
     let until = Goal::InPlace;
     carry(
-        &What { made: &made, file: path.path(), journal: &journal, until, placement: Placement::Here },
+        &What {
+            made: &made,
+            file: path.path(),
+            journal: &journal,
+            until,
+            placement: Placement::Here,
+            consent: Ask::Never,
+        },
         how,
         outer,
         format,
@@ -146,10 +167,10 @@ pub(in crate::cli) fn resume(args: ResumeArgs, outer: &connection_args::ConnectA
     let system = Local::new(Members::new(Default::default())?);
     let records = journal::Journal::at(&system, &journal).read()?;
     let Some(open) = resume::standing(&records) else {
-        return print(&format!("Nothing to resume: {} has no unfinished run.\n", journal.shown()));
+        return print_sentences(&format!("Nothing to resume: {} has no unfinished run.\n", journal.shown()));
     };
     if format != Format::Json || args.show {
-        print(&state_of(&open))?;
+        print_sentences(&state_of(&open))?;
     }
     if args.show {
         return Ok(());
@@ -160,7 +181,10 @@ pub(in crate::cli) fn resume(args: ResumeArgs, outer: &connection_args::ConnectA
         how.member = open.names;
     }
     let placement = open.placement;
-    carry(&What { made: &open.plan, file: args.plan.path(), journal: &journal, until, placement }, how, outer, format)?;
+    // it continues what was agreed to
+    let consent = Ask::Never;
+    let what = What { made: &open.plan, file: args.plan.path(), journal: &journal, until, placement, consent };
+    carry(&what, how, outer, format)?;
     let file = args.plan.word();
     match format {
         Format::Json => Ok(()),
@@ -199,16 +223,21 @@ pub(in crate::cli) fn undo(args: UndoArgs, outer: &connection_args::ConnectArgs,
         }
     }
     let until = Goal::Undone;
-    let what = What { made: &made, file: args.plan.path(), journal: &journal, until, placement };
+    let consent = match (args.dry_run, args.yes) {
+        (true, _) => Ask::ShowOnly,
+        (_, true) => Ask::Never,
+        _ => Ask::First,
+    };
+    let what = What { made: &made, file: args.plan.path(), journal: &journal, until, placement, consent };
     let some = carry(&what, how, outer, format)?;
-    if format == Format::Json {
+    if format == Format::Json || args.dry_run {
         Ok(())
     } else if !some {
-        print("Nothing to undo: every member was rolled back before.\n")
+        print_sentences("Nothing to undo: every member was rolled back before.\n")
     } else {
         print_done(
-            "Rolled back: the previous directories are restored. Data written to the new cluster since then is only in the \
-             directories that were moved away; they are kept.\n",
+            "Rolled back: where there was a previous directory, it is in its place again. Data written to the new cluster since \
+             the restore is only in the directories that were moved away; they are kept.\n",
         )
     }
 }
@@ -221,11 +250,23 @@ struct What<'a> {
     journal: &'a Path,
     until: Goal,
     placement: Placement,
+    consent: Ask,
+}
+
+/// Whether the operator sees what will be done before it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    /// No.
+    Never,
+    /// It is shown and asked, where there is a terminal.
+    First,
+    /// It is only shown.
+    ShowOnly,
 }
 
 /// Carries it out; returns false where nothing was left to do.
 fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format: Format) -> Result<bool> {
-    let What { made, file, journal, until, placement } = *what;
+    let What { made, file, journal, until, placement, consent } = *what;
     let reasoned = placement == Placement::OnHosts;
     if reasoned && !how.overrides.is_empty() && how.reason.trim().is_empty() {
         return Err(Error::new(ErrorKind::Usage, "--override: --reason is missing")
@@ -254,7 +295,25 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
         run: &run,
         journal,
     };
+    let decisions = match consent {
+        Ask::Never => Vec::new(),
+        Ask::First if !can_ask() => Vec::new(),
+        _ => {
+            let hosts = interruptible(|cancel| preview(&job, cancel))?;
+            if consent == Ask::ShowOnly {
+                let stops = how.stop;
+                match format {
+                    Format::Json => print_json(&announce::json_lines(&hosts))?,
+                    _ => print_sentences(&announce::text(made, until, &hosts, stops))?,
+                }
+                return Ok(true);
+            }
+            asked(&job, &hosts, &how)?
+        }
+    };
+    let job = ExecutionSpec { decisions: &decisions, ..job };
     let reporter = ConsoleReporter::new(made, &how.overrides, format);
+    let reporter = if until == Goal::Undone { reporter.undoing() } else { reporter };
     let hear = |told| reporter.tell(told);
     let outcome = interruptible(|cancel| match until {
         Goal::Undone => executor::undo(&job, cancel, &hear),
@@ -287,6 +346,30 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
         });
         Error { hint, remedies: Vec::new(), ..error }
     })
+}
+
+/// Shows what will be done and asks; returns the decision for the journal. Where nothing will be done, or it will be
+/// refused, the run says so itself.
+///
+/// # Errors
+/// `Stopped` where the operator does not agree.
+fn asked(job: &ExecutionSpec<'_>, hosts: &[HostPreview], how: &How) -> Result<Vec<(String, Value)>> {
+    let acts = hosts.iter().flat_map(|host| &host.members).any(|(_, change)| change.acts());
+    let refused = !how.stop && hosts.iter().any(|host| !host.runs.is_empty());
+    if !acts || refused {
+        return Ok(Vec::new());
+    }
+    let (what, question) = match job.until {
+        Goal::Undone => ("rollback", "Roll back? [y/N] "),
+        _ => ("restore", "Restore? [y/N] "),
+    };
+    warn(&announce::text(job.plan, job.until, hosts, how.stop));
+    if agreed(question)? {
+        let text = format!("the {what} was agreed to (asked on the terminal)");
+        return Ok(vec![(text, json!({"agreed": what, "by": "asked on the terminal"}))]);
+    }
+    Err(Error::new(ErrorKind::Stopped, format!("{what} not started: you did not agree"))
+        .hint("Nothing was changed. --yes starts it without the question."))
 }
 
 /// Adds what is left of a stopped run, and how to resume or roll it back.

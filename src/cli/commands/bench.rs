@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::cli::{
-    absolute,
+    absolute, note,
     output::progress::{Meter, interruptible},
     print, warn,
 };
@@ -96,7 +96,7 @@ fn race(args: &BenchArgs) -> Result<()> {
         env::split_paths(&path).map(|dir| dir.join("etcdutl")).find(|file| file.is_file())
     });
     if etcdutl.is_none() {
-        warn("Note: no etcdutl in PATH; name one with --etcdutl to compare with it.");
+        note("no etcdutl in PATH; name one with --etcdutl to compare with it.");
     }
     let parent = absolute(&args.dir)?;
     let made = tempfile::Builder::new().prefix("requorum-bench-").tempdir_in(&parent);

@@ -13,7 +13,7 @@ use std::{
 
 use self::input_events::InputEvents;
 use super::wizard;
-use crate::cli::{Format, print, print_done, print_json, warn};
+use crate::cli::{Format, args::cluster, print, print_done, print_json, warn};
 use crate::{
     bbolt::WriteAt,
     drill::{
@@ -358,7 +358,5 @@ fn progress_file() -> Option<PathBuf> {
 
 /// Returns the directory of the user's own scenarios.
 fn own_dir() -> Option<PathBuf> {
-    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
-    Some(config.join("requorum/scenarios"))
+    Some(cluster::config_dir()?.join("scenarios"))
 }

@@ -12,7 +12,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::{print, warn},
+    cli::{note, print},
     error::{Error, ErrorKind, Result},
     text::{Foreign, escape},
 };
@@ -142,7 +142,7 @@ fn paged(text: &str) -> bool {
         return true;
     }
     if let Some(pager) = chosen {
-        warn(&format!("Note: PAGER={} could not be started; the page is printed.", Foreign::new(&pager)));
+        note(&format!("PAGER={} could not be started; the page is printed.", Foreign::new(&pager)));
     }
     false
 }

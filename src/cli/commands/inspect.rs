@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::cli::{
-    Format,
+    Format, note,
     output::progress::{Meter, interruptible},
     print, print_json, printed, warn,
 };
@@ -37,7 +37,7 @@ use crate::{
     text::{
         Shown,
         number::{count, thousands},
-        stdio::{self, OutputFormat},
+        stdio::{self, Detail, OutputFormat},
         table::table,
         value::shown,
     },
@@ -57,7 +57,7 @@ pub(in crate::cli) struct InspectArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "With -w json each key is a line. Keys and values that are not UTF-8 are in base64, as \
-keyBase64 and valueBase64. In other formats control characters are shown as \\xNN.")]
+key_base64 and value_base64. In other formats control characters are shown as \\xNN.")]
 pub(in crate::cli) struct KeysArgs {
     /// The file to read
     file: PathBuf,
@@ -115,12 +115,14 @@ fn metered<T>(work: impl FnOnce(&mut ProgressFn<'_>) -> Result<T>) -> Result<T> 
 /// Prints what kind of file it is, and its warnings.
 fn introduce(path: &Path, status: &Status) {
     let path = path.shown();
-    warn(&format!("{path}: {}", status.kind));
+    if stdio::detail() != Detail::Least {
+        warn(&format!("{path}: {}", status.kind));
+    }
     for warning in &status.warnings {
         warn(&format!("Warning: {warning}"));
     }
     if status.trailer == Trailer::Missing && status.problems.is_empty() {
-        warn(&format!("Note: {path}: {}; its pages and rows are sound.", status.trailer_problem));
+        note(&format!("{path}: {}; its pages and rows are sound.", status.trailer_problem));
     }
 }
 
@@ -303,7 +305,8 @@ pub(in crate::cli) fn compare(args: &CompareArgs, format: Format) -> Result<()> 
     let line = difference.line(newer, older);
     let summary = match format {
         Format::Json => {
-            let loss = serde_json::json!({ "choosing": older, "insteadOf": newer, "loses": difference, "words": line });
+            let loss =
+                serde_json::json!({ "choosing": older, "instead_of": newer, "loses": difference, "words": line });
             format!("{}\n", serde_json::json!({ "summary": compared, "loss": loss }))
         }
         Format::Fields => match serde_json::to_value(&compared) {

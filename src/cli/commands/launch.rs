@@ -26,7 +26,7 @@ use crate::{
     etcd::version::Minor,
     execute,
     system::{Clock, Files, Hosts, discovery, etcd_client::Members, local::Local},
-    text::Shown,
+    text::{Shown, join::either, nearest::candidates},
 };
 
 #[derive(Debug, clap::Args)]
@@ -86,8 +86,13 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     }
     let names = chosen(&plan, &args.member)?;
     let Some(form) = &args.start_format else { return commands(&plan, &names, &known, format) };
-    let wrong = |why: String| Error::new(ErrorKind::Usage, "--format: invalid value").why(why);
-    let parse = |text: &str| text.parse::<StartFormat>().map_err(wrong);
+    let parse = |text: &str| {
+        let wrong = |why: String| Error::new(ErrorKind::Usage, "--format: invalid value").why(why);
+        text.parse::<StartFormat>().map_err(wrong).map_err(|error| match meant(text).as_slice() {
+            [] => error,
+            names => error.hint(format!("Did you mean {}?", either(names))),
+        })
+    };
     if let Some(rest) = form.strip_prefix("runbook").filter(|rest| rest.is_empty() || rest.starts_with(':')) {
         let form = rest.strip_prefix(':').map(parse).transpose()?;
         let text = runbook::runbook(&plan, form, &known, &timestamp(system.now()).replace([':', '-'], ""));
@@ -116,6 +121,35 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     }
     let texts: Vec<String> = pages.iter().map(Page::text).collect();
     print(&texts.join("\n"))
+}
+
+/// Returns the formats that may have been meant by an unknown one: mistyped, or called as other tools call them.
+fn meant(text: &str) -> Vec<String> {
+    const OTHERS: [(&str, &str); 18] = [
+        ("unit", "systemd"),
+        ("service", "systemd"),
+        ("systemctl", "systemd"),
+        ("override", "drop-in"),
+        ("dropin", "drop-in"),
+        ("bash", "shell"),
+        ("sh", "shell"),
+        ("command", "shell"),
+        ("environment", "env"),
+        ("default", "env"),
+        ("yaml", "config"),
+        ("yml", "config"),
+        ("manifest", "pod"),
+        ("static-pod", "pod"),
+        ("kubernetes", "pod"),
+        ("kubeadm", "pod"),
+        ("docker-compose", "compose"),
+        ("markdown", "runbook"),
+    ];
+    if let Some((_, name)) = OTHERS.iter().find(|(other, _)| other.eq_ignore_ascii_case(text)) {
+        return vec![(*name).to_string()];
+    }
+    let names = StartFormat::all().map(StartFormat::as_str).chain(["auto", "runbook"]);
+    candidates(text, names).into_iter().map(str::to_string).collect()
 }
 
 /// Warns of https without certificates, by the flags that are printed.
@@ -251,6 +285,22 @@ mod tests {
     struct Line {
         #[command(flatten)]
         args: Args,
+    }
+
+    #[test]
+    fn formats_that_may_have_been_meant() {
+        for (typed, names) in [
+            ("sytemd", &["systemd"][..]),
+            ("sys", &["systemd"]),
+            ("Unit", &["systemd"]),
+            ("static-pod", &["pod"]),
+            ("runbok", &["runbook"]),
+            ("pdman", &["podman"]),
+            ("d", &["drop-in", "docker"]),
+            ("xml", &[]),
+        ] {
+            assert_eq!(meant(typed), names, "{typed}");
+        }
     }
 
     #[test]

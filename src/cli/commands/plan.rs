@@ -9,7 +9,11 @@ use std::{
 use crate::cli::{
     absolute,
     args::plan_arg,
-    output::progress::{Meter, interruptible},
+    note,
+    output::{
+        progress::{Meter, interruptible},
+        question::{can_ask, offer_dir},
+    },
     print_done, refuse_problems, warn,
 };
 use crate::{
@@ -22,6 +26,8 @@ use crate::{
             token::Shared,
         },
         model::{
+            cluster_profile::Cluster,
+            host_address,
             observations::{Answer, Content, EndpointFacts, KnownMember, disk::DirFacts},
             old_cluster::Old,
             plan::Plan,
@@ -105,8 +111,10 @@ pub(in crate::cli) struct MakeArgs {
     #[arg(long, value_name = "NAME=DESTINATION,…")]
     hosts: Option<String>,
     /// Parent of the data directories, which are named NAME.etcd
-    #[arg(long, default_value = ".", value_name = "DIR")]
-    data_root: PathBuf,
+    ///
+    /// The default is the current directory.
+    #[arg(long, value_name = "DIR")]
+    data_root: Option<PathBuf>,
     /// Label of the cluster
     #[arg(long)]
     label: Option<String>,
@@ -149,7 +157,12 @@ pub(in crate::cli) struct MakeArgs {
     connect: crate::cli::args::connection_args::ConnectArgs,
 }
 
-pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_args::ConnectArgs) -> Result<()> {
+pub(in crate::cli) fn make(
+    args: MakeArgs,
+    outer: &crate::cli::args::connection_args::ConnectArgs,
+    cluster: Option<Cluster>,
+) -> Result<()> {
+    let args = completed(args, cluster);
     let connect = args.connect.clone().or(outer);
     let system = Local::new(match connect.endpoints().is_empty() {
         // No member is asked, so the connection flags need no check.
@@ -166,7 +179,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
         meter.done();
         facts
     })?;
-    let data_root = absolute(&args.data_root)?;
+    let data_root = absolute(args.data_root.as_deref().unwrap_or(Path::new(".")))?;
     // A plan is UTF-8 text: it would name another directory.
     if data_root.to_str().is_none() {
         return Err(Error::new(ErrorKind::Input, "--data-root: not UTF-8")
@@ -190,17 +203,28 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
             filled.notes.iter().for_each(|note| warn(&format!("Warning: {note}")));
             filled.rows
         }
-        Some(text) => table::parse_initial_cluster(text).map_err(|p| {
-            let error = Error::new(ErrorKind::Input, "--initial-cluster: invalid value").why(&p);
-            p.fix.iter().fold(error, |t, fix| t.hint(format!("Probably meant: {fix}")))
-        })?,
+        Some(text) => {
+            let rows = table::parse_initial_cluster(text).map_err(|p| {
+                let error = Error::new(ErrorKind::Input, "--initial-cluster: invalid value").why(&p);
+                p.fix.iter().fold(error, |t, fix| t.hint(format!("Probably meant: {fix}")))
+            })?;
+            for name in table::repeated_names(text) {
+                warn(&format!(
+                    "Warning: --initial-cluster: {name} appears more than once; etcd treats that as one member with several \
+                     URLs, and so does the plan."
+                ));
+            }
+            rows
+        }
     };
     let clients = match &args.client_urls {
         None => Vec::new(),
         Some(text) => table::parse_initial_cluster(text)
             .map_err(|p| Error::new(ErrorKind::Input, "--client-urls: invalid value").why(p))?,
     };
-    for row in &mut rows {
+    for at in 0..rows.len() {
+        let proposed = table::proposed_clients(&rows, at);
+        let Some(row) = rows.get_mut(at) else { continue };
         let name = row.text(Column::Name).to_string();
         if row.cell(Column::DataDir).origin != Origin::Inventory {
             row.set(Column::DataDir, prefill::default_dir(&data_root, &name).to_string_lossy(), Origin::Proposed);
@@ -211,7 +235,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
         } else if row.text(Column::Client).is_empty() {
             match known_client(row.text(Column::Peer), content) {
                 Some(client) => row.set(Column::Client, client, Origin::Snapshot),
-                None => row.set(Column::Client, table::default_clients(row.text(Column::Peer)), Origin::Proposed),
+                None => row.set(Column::Client, proposed, Origin::Proposed),
             }
         }
         row.set(Column::Flags, crate::text::quote::quoted_line(&args.etcd_flags), Origin::Typed);
@@ -221,6 +245,15 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
             .why(format!("no member is called {:?}", stray.text(Column::Name))));
     }
     place(&mut rows, args.hosts.as_deref())?;
+    let here =
+        |row: &Row| host_address::is_local(row.host()) && Path::new(row.text(Column::DataDir)).starts_with(&data_root);
+    if rows.iter().any(here) && data_root.symlink_metadata().is_err() {
+        // in scripts only the plan is written: `apply` creates the directory
+        let there = can_ask() && offer_dir("--data-root", &data_root, &system)?;
+        if !there {
+            note(&format!("--data-root: {} does not exist yet; `requorum apply` creates it.", data_root.shown()));
+        }
+    }
     let label = prefill::label(args.label.as_deref(), &[], content);
     let now = system.now();
     let answers = survey(&system, &connect.endpoints(), false, &mut |_| {});
@@ -273,6 +306,18 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
     let file = plan_arg::word(&output);
     text += &format!("Next: requorum apply {file}\n");
     print_done(&text)
+}
+
+/// Returns the flags, completed by what the configuration has for the cluster.
+fn completed(args: MakeArgs, cluster: Option<Cluster>) -> MakeArgs {
+    let Some(cluster) = cluster.filter(|_| args.again.is_none()) else { return args };
+    let inventory = args.inventory.or(cluster.hosts.filter(|_| args.initial_cluster.is_none() && !args.keep_learners));
+    MakeArgs {
+        inventory,
+        label: args.label.or(Some(cluster.label)),
+        data_root: args.data_root.or(cluster.data_root),
+        ..args
+    }
 }
 
 /// Writes the same plan with a new token.

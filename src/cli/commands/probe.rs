@@ -5,17 +5,17 @@ use std::{collections::BTreeSet, path::PathBuf, thread, time::Duration};
 use serde_json::{Value, json};
 
 use super::plan;
-use crate::cli::{Format, absolute, args::connection_args, print, print_json, typed_dirs};
+use crate::cli::{Format, absolute, args::connection_args, detail, print_json, print_sentences, typed_dirs, warn};
 use crate::{
     domain::{
         model::{
             observations::{
-                Answer, EndpointFacts, Hashed, Health, LeaderState, MachineFacts, MemberStatus, OwnHealth, Read,
-                Withheld,
+                Answer, EndpointFacts, Hashed, Health, KnownMember, LeaderState, MachineFacts, MemberStatus, OwnHealth,
+                Read, Withheld,
                 config::ConfigFacts,
                 disk::{DirFacts, DirState},
             },
-            source_ref,
+            source_ref, url,
         },
         quorum::{
             known::{KnownState, NewerAt},
@@ -33,7 +33,7 @@ use crate::{
         probe::{confirm, survey as ask_everybody},
     },
     text::{
-        Shown,
+        Foreign, Shown,
         columns::{self, Align},
         number::thousands,
     },
@@ -78,10 +78,10 @@ pub(in crate::cli) struct ProbeArgs {
     /// Otherwise they are found by the units, manifests, files and processes of this machine.
     #[arg(long)]
     no_discover: bool,
-    /// Client URLs of members that are lost for good, comma-separated
+    /// Members that are lost for good, comma-separated: URL, HOST:PORT or name
     ///
-    /// Silent members whose disks are lost too.
-    #[arg(long, value_name = "ENDPOINTS", value_delimiter = ',')]
+    /// Silent members whose disks are lost too. A name is known where a member that answers lists it.
+    #[arg(long, value_name = "MEMBERS", value_delimiter = ',')]
     gone: Vec<String>,
     /// Probe again every SECONDS seconds [default: 5]
     ///
@@ -102,8 +102,8 @@ pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs,
         endpoints.push(connection_args::DEFAULT_ENDPOINT.into());
     }
     let system = Local::new(connect.members()?);
-    let gone: BTreeSet<String> = args.gone.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect();
     let known = states(&system, &args.snapshot)?;
+    detail(&format!("asking {}", endpoints.join(", ")));
     let mut before: Option<QuorumReport> = None;
     let mut compared = Vec::new();
     loop {
@@ -113,7 +113,7 @@ pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs,
             false => system.inspect_machine(&args.data_dir),
         };
         let mut facts = ask_everybody(&system, &endpoints, before.is_none(), &mut |_| {});
-        stray(&gone, &facts)?;
+        let gone = gone(&args.gone, &facts)?;
         let named: Vec<PathBuf> = args.data_dir.iter().map(|dir| dir.data.clone()).collect();
         let scope_of = |facts: &[EndpointFacts]| {
             Scope::new(&scope::Evidence {
@@ -140,11 +140,11 @@ pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs,
         let now = plan::timestamp(system.now());
         match format {
             Format::Json => print_json(&format!("{}\n", as_json(&finding, &facts, &around, &scope, &now)))?,
-            _ if args.watch.is_none() => print(&text(&finding, &facts, &around, &scope))?,
+            _ if args.watch.is_none() => print_sentences(&text(&finding, &facts, &around, &scope))?,
             _ if before.as_ref().is_some_and(|b| b.sentence == finding.sentence) => {
-                print(&format!("{now}  unchanged: {}\n", finding.verdict.name()))?;
+                print_sentences(&format!("{now}  unchanged: {}\n", finding.verdict.name()))?;
             }
-            _ => print(&format!("{now}\n{}\n", text(&finding, &facts, &around, &scope)))?,
+            _ => print_sentences(&format!("{now}\n{}\n", text(&finding, &facts, &around, &scope)))?,
         }
         let Some(seconds) = args.watch else { return Ok(finding.exit_code()) };
         before = Some(finding);
@@ -205,12 +205,48 @@ fn config_json(config: &ConfigFacts, around: &MachineFacts, scope: &Scope) -> Va
     })
 }
 
-/// Refuses a `--gone` that names no endpoint.
-fn stray(gone: &BTreeSet<String>, facts: &[EndpointFacts]) -> Result<()> {
-    let Some(stray) = gone.iter().find(|g| !facts.iter().any(|f| f.endpoint == **g)) else { return Ok(()) };
-    let asked: Vec<&str> = facts.iter().map(|f| f.endpoint.as_str()).collect();
-    Err(Error::new(ErrorKind::Usage, format!("--gone {stray}: not among the endpoints"))
-        .hint(format!("The endpoints are: {}", asked.join(", "))))
+/// Returns the endpoints of the members that `--gone` names: by an endpoint as it was asked or as another URL of the same
+/// host and port, by the member's name, ID or another of its URLs.
+fn gone(typed: &[String], facts: &[EndpointFacts]) -> Result<BTreeSet<String>> {
+    let mut out = BTreeSet::new();
+    for text in typed.iter().map(|text| text.trim().trim_end_matches('/')).filter(|text| !text.is_empty()) {
+        let place = url::place(text);
+        let is_at = |endpoint: &str| endpoint == text || (place.is_some() && url::place(endpoint) == place);
+        let lists = facts.iter().filter_map(says).flat_map(|says| &says.members);
+        let is_member = |member: &KnownMember| {
+            let urls = member.client_urls.iter().chain(&member.peer_urls);
+            member.name.as_str() == text || member.id.to_string() == text || urls.into_iter().any(|url| is_at(url))
+        };
+        let members: Vec<&KnownMember> = lists.filter(|member| is_member(member)).collect();
+        let named = |fact: &&EndpointFacts| {
+            let own = says(fact).map(|says| says.member_id);
+            is_at(&fact.endpoint)
+                || members.iter().any(|m| probe_rounds::at(m, &fact.endpoint) || own.is_some_and(|id| id == m.id))
+        };
+        let found: Vec<&EndpointFacts> = facts.iter().filter(named).collect();
+        if found.is_empty() {
+            return Err(stray(text, facts));
+        }
+        if let Some(fact) = found.iter().find(|fact| says(fact).is_some()) {
+            warn(&format!("Warning: --gone {text}: {} answers, so it does not count as lost.", fact.endpoint));
+        }
+        out.extend(found.into_iter().map(|fact| fact.endpoint.clone()));
+    }
+    Ok(out)
+}
+
+/// Returns the error for a `--gone` that names none of the members.
+fn stray(text: &str, facts: &[EndpointFacts]) -> Error {
+    let each = facts.iter().map(|fact| match name(fact, facts) {
+        unknown if unknown == "?" => fact.endpoint.clone(),
+        name => format!("{} ({name})", fact.endpoint),
+    });
+    let known = each.collect::<Vec<_>>().join(", ");
+    let hint = match facts.iter().any(|fact| says(fact).is_some()) {
+        true => format!("The endpoints are: {known}"),
+        false => format!("The endpoints are: {known}. No member answered, so no names are known: give the endpoint."),
+    };
+    Error::new(ErrorKind::Usage, format!("--gone {}: not among the endpoints", Foreign::new(text))).hint(hint)
 }
 
 /// Returns the name of the member at an endpoint, where an answer names it.
@@ -426,4 +462,55 @@ fn says_json(says: &MemberStatus) -> Value {
         "credentials_withheld": says.withheld.map(Withheld::name),
         "members": members.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{domain::model::observations::NoAnswer, etcd::membership::Id};
+
+    /// m1 answers and lists m1, m2 and m3; m2 and m3 are silent.
+    fn facts() -> Vec<EndpointFacts> {
+        let member = |id: u64| KnownMember {
+            id: Id(id),
+            name: format!("m{id}").into(),
+            peer_urls: vec![format!("http://10.0.0.{id}:2380").into()],
+            client_urls: vec![format!("http://10.0.0.{id}:2379").into()],
+            is_learner: false,
+        };
+        let says =
+            MemberStatus { member_id: Id(1), members: [1, 2, 3].map(member).to_vec(), ..MemberStatus::default() };
+        let silent = || Answer::Silent { why: NoAnswer::Because("silent".into()), details: String::new() };
+        let fact = |endpoint: &str, answer| EndpointFacts { endpoint: endpoint.into(), answer };
+        vec![
+            fact("http://10.0.0.1:2379", Answer::Says(Box::new(says))),
+            fact("10.0.0.2:2379", silent()),
+            fact("http://10.0.0.3:2379", silent()),
+        ]
+    }
+
+    #[test]
+    fn gone_members_by_whatever_names_them() {
+        let found = |text: &str| gone(&[text.to_string()], &facts()).map(|found| found.into_iter().collect::<Vec<_>>());
+        for text in [
+            "10.0.0.2:2379",
+            "http://10.0.0.2:2379",
+            "http://10.0.0.2:2379/",
+            " 10.0.0.2:2379 ",
+            "m2",
+            "2",
+            "http://10.0.0.2:2380",
+            "10.0.0.2:2380",
+        ] {
+            assert_eq!(found(text).unwrap(), ["10.0.0.2:2379"], "{text}");
+        }
+        let both = gone(&["m2".into(), "http://10.0.0.3:2379".into()], &facts()).unwrap();
+        assert_eq!(both.len(), 2);
+        assert_eq!(found("").unwrap(), [] as [&str; 0]);
+        for text in ["m4", "10.0.0.4:2379", "http://10.0.0.2:2381", "M2"] {
+            let error = found(text).unwrap_err();
+            assert!(error.kind == ErrorKind::Usage && error.to_string().contains("(m2)"), "{text}: {error}");
+        }
+    }
 }

@@ -1,12 +1,16 @@
 //! `requorum snapshot save|list|fetch|status|inspect|keys|compare|restore`: etcdctl's and etcdutl's commands with their flags.
 
 use crate::domain::members::{cell, validate};
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use super::{inspect, plan::overridden};
 use crate::cli::{
     Format, absolute,
     args::connection_args,
+    detail, note,
     output::progress::{Meter, interruptible},
     print, print_done, print_json, refuse_problems, typed_dir, warn,
 };
@@ -28,6 +32,7 @@ use crate::{
     },
     engine::{
         install,
+        progress::Phase,
         restore::{RestoreSpec, Tools, initial_log::InitialLog},
         scan::{row_scan::accept_hint, snapshot_members},
         source::trailer::Extra,
@@ -83,7 +88,7 @@ pub(in crate::cli) enum Command {
     /// Compare two files: whether they share a history, which keys differ
     Compare(inspect::CompareArgs),
     /// Restore one member's data directory from a snapshot
-    Restore(RestoreArgs),
+    Restore(Box<RestoreArgs>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -138,6 +143,8 @@ pub(in crate::cli) struct RestoreArgs {
     /// Refused are IDs of the snapshot's own cluster, and of a cluster that answers at the peer URLs.
     #[arg(long = "override", value_name = "TEXT")]
     overrides: Vec<String>,
+    #[command(flatten)]
+    connect: connection_args::ConnectArgs,
 }
 
 pub(in crate::cli) fn run(command: Command, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
@@ -149,9 +156,12 @@ pub(in crate::cli) fn run(command: Command, outer: &connection_args::ConnectArgs
         Command::Inspect(args) => inspect::inspect(&args, format),
         Command::Keys(args) => inspect::keys(&args, format),
         Command::Compare(args) => inspect::compare(&args, format),
-        Command::Restore(args) => restore_one(&args, outer),
+        Command::Restore(args) => restore_one(&args, &args.connect.clone().or(outer)),
     }
 }
+
+/// How long a member may be silent before that is reported.
+const QUIET: Duration = Duration::from_secs(2);
 
 fn save(file: &std::path::Path, connect: &connection_args::ConnectArgs) -> Result<()> {
     let endpoints = connect.endpoints();
@@ -167,10 +177,21 @@ fn save(file: &std::path::Path, connect: &connection_args::ConnectArgs) -> Resul
     let members: Members = connect.members()?;
     // the default is this machine, which is what is meant where nothing else is named
     members.name_endpoints(std::slice::from_ref(&endpoint));
+    detail(&format!("asking {endpoint} for its snapshot"));
+    let limit = members.idle_timeout();
     let facts = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
+        let mut wait = Some(Instant::now());
         let facts = members
-            .save_snapshot(&endpoint, file, &mut |step| meter.step("", step))
+            .save_snapshot(&endpoint, file, &mut |step| {
+                let silent = step.phase == Phase::Receive && step.done == 0;
+                if silent && wait.is_some_and(|since| since.elapsed() > QUIET) {
+                    wait = None;
+                    meter.done();
+                    note(&format!("{endpoint} has sent nothing yet; waiting for it at most {} s.", limit.as_secs()));
+                }
+                meter.step("", step)
+            })
             .and_then(|_| crate::engine::scan::examine::examine(file, &mut |step| meter.step("", step)));
         meter.done();
         facts
@@ -239,6 +260,11 @@ fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Resu
         "etcd-cluster"
     });
     let genesis = judged_table(args, token)?;
+    if !outer.endpoints().is_empty() {
+        note(
+            "--endpoints is not used: a restore reads the file, and asks only at the peer URLs whether the cluster is up.",
+        );
+    }
     let data_dir = typed_dir(args.data_dir.as_deref().unwrap_or(format!("{}.etcd", args.name).as_ref()), "--data-dir")?;
     let wal_dir = args.wal_dir.as_deref().map(|dir| typed_dir(dir, "--wal-dir")).transpose()?;
     // etcdutl's users may name the default directory.

@@ -12,7 +12,7 @@ use super::{apply::ConsoleReporter, plan};
 use crate::cli::{
     Format,
     args::{plan_arg::PlanArg, ssh_args::SshArgs},
-    output::progress::{answered, interruptible},
+    output::{progress::interruptible, question::agreed},
     print, print_done, print_json, warn,
 };
 use crate::{
@@ -23,7 +23,6 @@ use crate::{
         start::StartOption,
     },
     system::{etcd_client::Members, local::Local},
-    text::stdio,
 };
 
 #[derive(Debug, clap::Args)]
@@ -134,16 +133,6 @@ impl Asked {
         self.orders.push((member.clone(), commands.clone()));
         Ok(())
     }
-}
-
-fn agreed(question: &str) -> Result<bool> {
-    let no = |e: io::Error| Error::new(ErrorKind::Failed, "terminal: cannot read the answer").why(e);
-    answered(|| {
-        stdio::ask(question).map_err(no)?;
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer).map_err(no)?;
-        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
-    })
 }
 
 fn show(StartOption { host, member, how }: &StartOption, format: Format) -> Result<()> {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::cli::{Format, print, print_json, typed_dir, warn};
+use crate::cli::{Format, note, print, print_json, typed_dir, warn};
 use crate::{
     bbolt::WriteAt,
     engine::{datadir::v2keys, durable_fs::Disk, install::staging, source::creation_trouble},
@@ -60,7 +60,7 @@ pub(in crate::cli) fn run(command: &Command, format: Format) -> Result<()> {
     args.wal_dir.as_deref().map_or(Ok(()), |dir| typed_dir(dir, "--wal-dir").map(|_| ()))?;
     let keys = v2keys::read(&args.data_dir, args.wal_dir.as_deref())?;
     if let Some(torn) = &keys.torn {
-        warn(&format!("Note: the last WAL record is incomplete and is ignored, as etcd does ({torn})."));
+        note(&format!("the last WAL record is incomplete and is ignored, as etcd does ({torn})."));
     }
     warn(&format!("{}: {}", args.data_dir.shown(), keys.summary()));
     match (command, output) {

@@ -7,7 +7,7 @@ use crate::cli::{
     Format,
     args::{connection_args, plan_arg::PlanArg},
     output::progress::interruptible,
-    print, print_json, warn,
+    print_json, print_sentences, warn,
 };
 use crate::{
     domain::verify::{Check, MemberCheck, Next, Verification, VerifyResult},
@@ -20,6 +20,7 @@ use crate::{
     text::{
         columns::{Align, column_width, pad, width, wrap},
         join::sentence,
+        stdio,
     },
 };
 
@@ -86,37 +87,37 @@ pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs
             }
             print_json(&format!("{value}\n"))?;
         }
-        _ => print(&text(&proof))?,
+        _ => print_sentences(&text(&proof, stdio::output_columns().map_or(WIDTH, |columns| columns.clamp(40, WIDTH))))?,
     }
     Ok(code)
 }
 
-/// The columns of a line, and the most for its members' names.
+/// The most columns of a line, and the most for its members' names.
 const WIDTH: usize = 110;
 const NAMES: usize = 60;
 
 /// Returns the verification as text.
-fn text(proof: &Verification) -> String {
+fn text(proof: &Verification, columns: usize) -> String {
     let mut out = String::new();
-    paragraph(&mut out, &format!("{} ", proof.verdict.mark()), &proof.sentence);
+    paragraph(&mut out, columns, &format!("{} ", proof.verdict.mark()), &proof.sentence);
     out.push('\n');
     let names = column_width(proof.members.iter().map(|m| m.name.as_str())).min(NAMES);
     for MemberCheck { name, endpoint, outcome, words } in &proof.members {
         let name = pad(name, names, Align::Left);
-        paragraph(&mut out, &format!("  {} {name}  ", outcome.mark()), &format!("{endpoint}  {words}"));
+        paragraph(&mut out, columns, &format!("  {} {name}  ", outcome.mark()), &format!("{endpoint}  {words}"));
     }
     out.push('\n');
     for Check { topic, outcome, words, todo, .. } in &proof.checks {
         let head = |outcome, topic| format!("  {} {} ", pad(outcome, 8, Align::Left), pad(topic, 11, Align::Left));
-        paragraph(&mut out, &head(outcome.words(), topic.title()), words);
+        paragraph(&mut out, columns, &head(outcome.words(), topic.title()), words);
         for todo in todo {
-            paragraph(&mut out, &head("", ""), &format!("→ {todo}"));
+            paragraph(&mut out, columns, &head("", ""), &format!("→ {todo}"));
         }
     }
     if proof.verdict != VerifyResult::Failed && !proof.next.is_empty() {
         out.push_str("\nNext steps:\n");
         for Next { what, command } in &proof.next {
-            paragraph(&mut out, "  - ", what);
+            paragraph(&mut out, columns, "  - ", what);
             if !command.is_empty() {
                 // a command is copied: it stays in one line
                 out.push_str(&format!("      {command}\n"));
@@ -126,10 +127,10 @@ fn text(proof: &Verification) -> String {
     out
 }
 
-/// Appends lines of at most [`WIDTH`] columns: the first after `head`, the others indented as far.
-fn paragraph(out: &mut String, head: &str, words: &str) {
+/// Appends lines of at most so many columns: the first after `head`, the others indented as far.
+fn paragraph(out: &mut String, columns: usize, head: &str, words: &str) {
     let indent = width(head);
-    for (n, line) in wrap(&sentence(words), WIDTH.saturating_sub(indent)).into_iter().enumerate() {
+    for (n, line) in wrap(&sentence(words), columns.saturating_sub(indent)).into_iter().enumerate() {
         let lead = if n == 0 { head.to_string() } else { " ".repeat(indent) };
         out.push_str(format!("{lead}{line}").trim_end());
         out.push('\n');
@@ -165,7 +166,7 @@ mod tests {
                 checks: Vec::new(),
                 next: Vec::new(),
             };
-            let text = text(&proof);
+            let text = text(&proof, WIDTH);
             assert!(text.lines().all(|line| as_typed(line) <= WIDTH), "{text:.500}");
             let heads: std::collections::BTreeSet<_> =
                 text.lines().filter_map(|line| line.split_once("http://e")).map(|(head, _)| as_typed(head)).collect();

@@ -10,10 +10,11 @@ use super::plan;
 use crate::cli::{
     absolute,
     args::{connection_args, ssh_args::SshArgs},
+    output::question::offer_dir,
     typed_dirs,
 };
 use crate::{
-    domain::model::source_ref::is_object,
+    domain::model::{cluster_profile::Cluster, source_ref::is_object},
     error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     system::{DataDir, local::Local},
@@ -104,7 +105,12 @@ impl Look {
     }
 }
 
-pub(in crate::cli) fn real(args: WizardArgs, connect: &connection_args::ConnectArgs) -> Result<()> {
+pub(in crate::cli) fn real(
+    args: WizardArgs,
+    connect: &connection_args::ConnectArgs,
+    cluster: Option<Cluster>,
+) -> Result<()> {
+    let args = completed(args, cluster);
     let here = env::current_dir().map_err(|e| Error::new(ErrorKind::Failed, "current directory: not found").why(e))?;
     typed_dirs(&args.data_dir)?;
     let plan = args.plan.as_deref().map(plan::read).transpose()?;
@@ -112,6 +118,11 @@ pub(in crate::cli) fn real(args: WizardArgs, connect: &connection_args::ConnectA
         [] => vec![here.clone()],
         given => given.iter().map(|p| if is_object(p) { Ok(p.clone()) } else { absolute(p) }).collect::<Result<_>>()?,
     };
+    let ssh = args.ssh.ssh()?;
+    let system = Local::new(connect.members()?).by(ssh);
+    if let Some(root) = args.data_root.as_deref() {
+        offer_dir("--data-root", &absolute(root)?, &system)?;
+    }
     let options = Options {
         endpoints: connect.endpoints(),
         places,
@@ -127,11 +138,23 @@ pub(in crate::cli) fn real(args: WizardArgs, connect: &connection_args::ConnectA
         look_only: args.look_only,
         ..args.look.options()
     };
-    let ssh = args.ssh.ssh()?;
-    let ending = tui::run(options, Arc::new(Local::new(connect.members()?).by(ssh)))?;
+    let ending = tui::run(options, Arc::new(system))?;
     match ending.exit_code() {
         0 => Ok(()),
         _ => Err(Error::new(ErrorKind::Stopped, "restore: not complete")),
+    }
+}
+
+/// Returns the flags, completed by what the configuration has for the cluster.
+fn completed(args: WizardArgs, cluster: Option<Cluster>) -> WizardArgs {
+    let Some(cluster) = cluster else { return args };
+    let snapshots = if args.snapshots.is_empty() { cluster.snapshots } else { args.snapshots };
+    WizardArgs {
+        snapshots,
+        label: args.label.or(Some(cluster.label)),
+        data_root: args.data_root.or(cluster.data_root),
+        inventory: args.inventory.or(cluster.hosts),
+        ..args
     }
 }
 

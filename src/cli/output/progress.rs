@@ -14,7 +14,10 @@ use crate::{
     error::{Error, ErrorKind, Result},
     execute::Cancel,
     system::etcd_client::abandon,
-    text::{size::size, stdio},
+    text::{
+        size::size,
+        stdio::{self, Detail},
+    },
 };
 
 /// True while a question is open.
@@ -47,7 +50,7 @@ pub(in crate::cli) struct Meter {
 impl Meter {
     /// Creates a meter that returns `cancel`'s state at each step.
     pub(in crate::cli) fn new(cancel: Cancel) -> Meter {
-        Meter { cancel, shown: io::stderr().is_terminal(), phase: None, last: None }
+        Meter { cancel, shown: io::stderr().is_terminal() && stdio::detail() != Detail::Least, phase: None, last: None }
     }
 
     /// Shows one step.

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod tests;
+mod value;
 
 use serde_json::Value;
 
@@ -61,7 +62,7 @@ pub fn read(text: &str) -> Result<Pasted, Problem> {
     }
     let mut notes = Vec::new();
     let plain = cleaned(text, &mut notes);
-    let listed = json(&plain).or_else(|| fields(&plain)).or_else(|| columns(&plain));
+    let listed = json(&plain).or_else(|| fields(&plain)).or_else(|| columns(&plain)).or_else(|| version_2(&plain));
     let (form, rows) = match listed {
         Some(list) => (PasteFormat::MemberList, members(list, &mut notes)),
         None => (PasteFormat::InitialCluster, initial_cluster(&plain, &mut notes)?),
@@ -228,6 +229,24 @@ fn simple(line: &str) -> Option<Listed> {
     listed(id, state, name, peers, clients.trim_end_matches(','), rest.first().copied())
 }
 
+/// `504ffa3d42ead29c: name=a1 peerURLs=http://a:2380 clientURLs=http://a:2379 isLeader=true`, as etcdctl prints it with
+/// `ETCDCTL_API=2`; `504ffa3d42ead29c[unstarted]: peerURLs=http://a:2380` for one that never started.
+fn version_2(text: &str) -> Option<Vec<Listed>> {
+    let line = |line: &str| {
+        let (id, rest) = line.trim().split_once(": ")?;
+        let id = id.trim_end_matches("[unstarted]");
+        let is_id = !id.is_empty() && id.len() <= 16 && id.bytes().all(|b| b.is_ascii_hexdigit());
+        let value = |key: &str| {
+            let mut words = rest.split_whitespace();
+            words.find_map(|word| word.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default().to_string()
+        };
+        let (name, peers, clients) = (value("name"), value("peerURLs"), value("clientURLs"));
+        (is_id && !peers.is_empty()).then(|| Listed { id: id.into(), name, peers, clients, learner: false })
+    };
+    let out: Vec<Listed> = text.lines().filter_map(line).collect();
+    (!out.is_empty()).then_some(out)
+}
+
 fn listed(id: &str, state: &str, name: &str, peers: &str, clients: &str, learner: Option<&str>) -> Option<Listed> {
     let is_id = !id.is_empty() && id.len() <= 16 && id.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_id || !["started", "unstarted"].contains(&state) {
@@ -240,7 +259,7 @@ fn listed(id: &str, state: &str, name: &str, peers: &str, clients: &str, learner
 /// An `--initial-cluster` value: by itself, with its flag or variable, in quotes, in the middle of a
 /// command, over several lines.
 fn initial_cluster(text: &str, notes: &mut Vec<String>) -> Result<Vec<Row>, Problem> {
-    let value = undressed(text);
+    let value = value::value(text, notes)?;
     let mut value = value.as_str();
     // Taken in passing where there is one thing only that can have been meant.
     let mut fixed;
@@ -261,45 +280,9 @@ fn initial_cluster(text: &str, notes: &mut Vec<String>) -> Result<Vec<Row>, Prob
     table::parse_initial_cluster(value)
 }
 
-/// The value without what belongs to a shell, a unit file or YAML around it.
-fn undressed(text: &str) -> String {
-    // A line that ends in a backslash or a comma goes on in the next; so does any broken value.
-    let joined: Vec<&str> = text.lines().map(|line| line.trim().trim_end_matches('\\').trim()).collect();
-    let joined = joined.join(" ");
-    let mut rest = joined.as_str();
-    for lead in [
-        "--initial-cluster=",
-        "--initial-cluster ",
-        "-initial-cluster=",
-        "-initial-cluster ",
-        "ETCD_INITIAL_CLUSTER=",
-        "initial-cluster:",
-    ] {
-        if let Some((_, after)) = rest.split_once(lead) {
-            rest = after;
-            break;
-        }
-    }
-    let rest = rest.trim();
-    let quoted = rest.chars().next().filter(|c| ['"', '\''].contains(c));
-    let value = match quoted.and_then(|q| Some((q, rest.strip_prefix(q)?))) {
-        Some((q, inner)) => inner.split(q).next().unwrap_or(inner),
-        // A further flag ends the value.
-        None => rest.split(" -").next().unwrap_or(rest),
-    };
-    let value = value.trim().trim_end_matches(['"', '\'', ',', '\\']);
-    // Lines and blanks after a comma are how it was laid out.
-    value.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>().join(",")
-}
-
 /// Reports names that appear more than once: etcd treats each as one member.
 fn repeated(value: &str, notes: &mut Vec<String>) {
-    let mut names: Vec<&str> = value.split(',').filter_map(|item| Some(item.split_once('=')?.0.trim())).collect();
-    names.sort_unstable();
-    let mut twice: Vec<&str> =
-        names.windows(2).filter_map(|w| Some(*w.first()?).filter(|a| w.last() == Some(a))).collect();
-    twice.dedup();
-    for name in twice {
+    for name in table::repeated_names(value) {
         notes.push(format!(
             "{name} appears more than once; etcd treats that as one member with several URLs, and so does the table"
         ));

@@ -95,16 +95,13 @@ pub fn fill(sources: &Sources<'_>) -> Filled {
     rows.extend(learners.iter().filter(|row| sources.keep_learners || named(row)).cloned());
     by_name(&mut rows);
     config::add(&mut rows, sources.config);
-    for row in rows.iter_mut().chain(&mut learners) {
-        propose(row, sources.base_dir);
-    }
+    propose(&mut rows, sources.base_dir);
+    propose(&mut learners, sources.base_dir);
     if !sources.inventory.is_empty() {
         let left_out;
         (rows, left_out) = inventory::choose(rows, sources.inventory);
         notes.extend(left_out);
-        for row in &mut rows {
-            propose(row, sources.base_dir);
-        }
+        propose(&mut rows, sources.base_dir);
     }
     Filled { rows, notes, learners }
 }
@@ -251,9 +248,18 @@ fn name_the_nameless(rows: &mut [Row]) {
 }
 
 /// Fills what no source has: client URLs next to the peer URLs, and a new data directory.
-fn propose(row: &mut Row, base_dir: &Path) {
+fn propose(rows: &mut [Row], base_dir: &Path) {
+    for at in 0..rows.len() {
+        let clients = table::proposed_clients(rows, at);
+        if let Some(row) = rows.get_mut(at) {
+            propose_one(row, clients, base_dir);
+        }
+    }
+}
+
+fn propose_one(row: &mut Row, clients: String, base_dir: &Path) {
     if row.text(Column::Client).is_empty() {
-        row.set(Column::Client, table::default_clients(row.text(Column::Peer)), Origin::Proposed);
+        row.set(Column::Client, clients, Origin::Proposed);
     }
     if row.text(Column::DataDir).is_empty() && !row.text(Column::Name).is_empty() {
         let text = default_dir(base_dir, row.text(Column::Name)).to_string_lossy().into_owned();

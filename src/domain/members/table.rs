@@ -121,11 +121,38 @@ impl Problem {
     }
 }
 
-/// Returns the client URLs that are proposed for a cell of peer URLs, as a cell; empty while one of those is wrong, or
-/// where they propose none ([`url::default_clients`]).
-pub fn default_clients(peers: &str) -> String {
-    let clients = url::default_clients(&urls(peers).unwrap_or_default());
-    clients.iter().map(Url::as_str).collect::<Vec<_>>().join(",")
+/// Returns the client URLs that are proposed for a row, as a cell: those of [`url::default_clients`]; none while a peer URL is wrong. Where another row is on
+/// the same host, which has that port once, the port below each peer port, as in etcd's own examples of several members
+/// on one host.
+pub fn proposed_clients(rows: &[Row], at: usize) -> String {
+    let parsed = |row: &Row, column| urls(row.text(column)).unwrap_or_default();
+    let peers = rows.get(at).map(|row| parsed(row, Column::Peer)).unwrap_or_default();
+    let usual = url::default_clients(&peers);
+    let others = rows.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, row)| row);
+    let others: Vec<Url> =
+        others.flat_map(|row| [Column::Peer, Column::Client].map(|column| parsed(row, column))).flatten().collect();
+    let shares = |url: &Url| others.iter().any(|other| other.place().0 == url.place().0);
+    let below: Option<Vec<Url>> = peers
+        .iter()
+        .filter(|url| !url.scheme.is_unix())
+        .map(|url| Some(url.at(&url.host, url.port.checked_sub(1).filter(|port| *port > 0)?)))
+        .collect();
+    let is_free = |url: &Url| !others.iter().chain(&peers).any(|other| other.place() == url.place());
+    let proposed = match below {
+        Some(below) if usual.iter().any(shares) && below.iter().all(is_free) => below,
+        _ => usual,
+    };
+    proposed.iter().map(Url::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// Returns the names that are more than once in a value of `--initial-cluster`: etcd makes one member of each.
+pub fn repeated_names(value: &str) -> Vec<&str> {
+    let mut names: Vec<&str> = value.split(',').filter_map(|item| Some(item.split_once('=')?.0.trim())).collect();
+    names.sort_unstable();
+    let mut twice: Vec<&str> =
+        names.windows(2).filter_map(|w| Some(*w.first()?).filter(|a| w.last() == Some(a))).collect();
+    twice.dedup();
+    twice
 }
 
 /// Reads the value of `--initial-cluster` as etcd does: `m1=URL,m1=URL2,m2=URL`. Empty items are
@@ -242,6 +269,31 @@ mod tests {
             ("m1=x=y", &[("m1", "x=y")]),
         ] {
             assert_eq!(pairs(&parse_initial_cluster(text).unwrap()), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn client_urls_of_members_on_one_host() {
+        let table = |peers: &[&str]| -> Vec<Row> {
+            peers.iter().map(|p| Row::default().with(Column::Peer, *p, Origin::Typed)).collect()
+        };
+        for (peers, clients) in [
+            (&["http://a:2380", "http://b:2380"][..], &["http://a:2379", "http://b:2379"][..]),
+            (
+                &["http://127.0.0.1:2380", "http://127.0.0.1:2382", "http://127.0.0.1:2384"],
+                &["http://127.0.0.1:2379", "http://127.0.0.1:2381", "http://127.0.0.1:2383"],
+            ),
+            (&["http://[::1]:2380", "http://[::1]:22380"], &["http://[::1]:2379", "http://[::1]:22379"]),
+            (&["https://[2001:db8::1]:2380"], &["https://[2001:db8::1]:2379"]),
+            // the port below is another member's peer port: nothing better is known
+            (&["http://a:2380", "http://a:2381"], &["http://a:2379", "http://a:2379"]),
+            (&["http://a:1", "http://a:2"], &["http://a:2379", "http://a:2379"]),
+            (&["unix:///s", "http://a:2380"], &["", "http://a:2379"]),
+            (&["http:/x", ""], &["", ""]),
+        ] {
+            let rows = table(peers);
+            let made: Vec<String> = (0..rows.len()).map(|at| proposed_clients(&rows, at)).collect();
+            assert_eq!(made, clients, "{peers:?}");
         }
     }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::etcd::membership::Id;
 use crate::{
     domain::model::url::{self, CLIENT_PORT, Guess, PEER_PORT, Scheme, Url},
-    text::confusables,
+    text::{confusables, template},
 };
 use crate::{
     domain::model::{host_address, observations::KnownMember},
@@ -71,6 +71,9 @@ fn name(rows: &[Row], at: usize, name: &str, out: &mut Vec<Problem>) {
     };
     if name.trim().is_empty() {
         return error("the name is empty; etcd needs one for each member".into(), None);
+    }
+    if let Some(text) = template::slip(name, "the member's own name") {
+        return error(text, None);
     }
     let fixed = confusables::clean(name).trim().replace([' ', ',', '='], "-");
     let fix = Some(fixed).filter(|f| !f.is_empty() && f != name);
@@ -245,6 +248,8 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
             Problem::error(None, None, "the token is empty; it separates the new cluster from the old one")
                 .about(About::Token),
         );
+    } else if let Some(text) = template::slip(token, "a token that no other cluster has") {
+        out.push(Problem::error(None, None, format!("the token: {text}")).about(About::Token));
     } else if let Some(stray) = confusables::find(token) {
         out.push(Problem::error(None, None, format!("the token contains {}", stray.name)).about(About::Token));
     } else if token.contains(' ') {

@@ -1,6 +1,6 @@
 //! Where a member is restored: this machine, or a host that `ssh` knows how to reach.
 
-use crate::text::confusables;
+use crate::text::{confusables, template};
 
 /// The host of a row that is restored on this machine.
 pub const LOCAL: &str = "local";
@@ -22,6 +22,9 @@ pub fn is_local(host: &str) -> bool {
 /// option, or a shell for more than a word, may be in it.
 pub fn slip(host: &str) -> Option<String> {
     let called = format!("the host {host:?}");
+    if let Some(text) = template::slip(host, "what ssh takes, such as root@10.0.0.1") {
+        return Some(text);
+    }
     if let Some(stray) = confusables::find_hidden(host) {
         return Some(format!("{} in {called}", stray.name));
     }
@@ -82,8 +85,13 @@ mod tests {
             ("a\nb", " in "),
             ("a\u{200b}b", "zero-width"),
             ("a;reboot", "\";\" in"),
-            ("$(x)", "\"$\" in"),
+            ("$(x)", "placeholder"),
+            ("<h1>", "placeholder"),
+            ("{{ ansible_host }}", "placeholder"),
+            ("$x;", "placeholder"),
+            ("a$", "\"$\" in"),
             ("`x`", "\"`\" in"),
+            ("`hostname`", "placeholder"),
             ("h'", " in "),
             ("root@", "not whole"),
             ("@h", "not whole"),

@@ -10,7 +10,7 @@ mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::text::confusables;
+use crate::text::{confusables, template};
 
 /// How a member is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -207,6 +207,20 @@ fn complete(text: &str, guess: Guess, steps: u8) -> Option<String> {
     items.map(|items| items.join(","))
 }
 
+/// Returns whether a text begins with a scheme, right or mistyped, rather than with a host.
+pub(super) fn begins_with_scheme(text: &str) -> bool {
+    let text = text.trim();
+    let (word, tail) = text.split_at(text.find([':', ';', '/']).unwrap_or(text.len()));
+    let rest = tail.trim_start_matches([':', ';', '/']);
+    let (marks, _) = tail.split_at(tail.len() - rest.len());
+    let slashes = marks.contains('/');
+    let is_port = marks == ":" && rest.chars().all(|c| c.is_ascii_digit());
+    match Scheme::named(word) {
+        Some(_) => !marks.is_empty() && !is_port,
+        None => !word.is_empty() && slashes && marks.starts_with([':', ';']),
+    }
+}
+
 fn slip<T>(text: impl Into<String>, fix: Option<String>) -> Result<T, UrlSlip> {
     Err(UrlSlip { text: text.into(), fix })
 }
@@ -241,6 +255,9 @@ fn strict(text: &str, guess: Guess) -> Result<Url, UrlSlip> {
 
 /// Checks for mistakes that can occur anywhere in the text.
 fn whole(text: &str) -> Result<(), UrlSlip> {
+    if let Some(text) = template::slip(text, "the host's own name or address") {
+        return slip(text, None);
+    }
     if let Some(stray) = confusables::find(text) {
         let fix = Some(confusables::clean(text)).filter(|t| t != text);
         return match stray.meant.as_deref() {

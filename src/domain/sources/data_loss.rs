@@ -12,7 +12,7 @@ use crate::text::number::{count, plural, thousands};
 
 /// Whether two databases share one history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "is")]
+#[serde(rename_all = "snake_case", tag = "is")]
 pub enum History {
     /// Every row that was looked at and that both must have is the same: so many were compared, up to this revision.
     Same {
@@ -207,7 +207,6 @@ impl Loss {
 
 /// How the keys of two readable sources differ, of which the newer one is called A and the older one B.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// Whether they share one history.
     pub history: History,

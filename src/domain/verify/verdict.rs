@@ -2,7 +2,10 @@
 
 use super::{Case, Check, MemberCheck, Outcome, Topic, VerifyResult, data, shown, stored};
 use crate::{
-    domain::model::observations::started::{Canary, Observed},
+    domain::model::observations::{
+        Read,
+        started::{Canary, Observed},
+    },
     text::number::plural,
 };
 
@@ -74,6 +77,19 @@ pub(super) fn sentence(case: Case<'_>, verdict: VerifyResult, states: &[MemberCh
             let up = states.iter().filter(|s| s.outcome == Outcome::Pass).count();
             format!("{up} of {count} {members} {} up. Still missing: {}.", plural(up, "is", "are"), missing())
         }
-        VerifyResult::Unproven => format!("NOT PROVEN. No error was found, but not verified: {}.", missing()),
+        VerifyResult::Unproven => {
+            // a linearizable read is what shows that the cluster serves
+            let serve = case.ours().iter().filter(|(_, _, says)| says.read == Read::Served).count();
+            let all_up = states.iter().all(|s| s.outcome == Outcome::Pass);
+            match serve {
+                0 => format!("NOT PROVEN. No error was found, but not verified: {}.", missing()),
+                _ if all_up => format!("NOT PROVEN. No error was found, but not verified: {}.", missing()),
+                _ => format!(
+                    "NOT PROVEN. {serve} of {count} {members} {}. Still missing: {}.",
+                    plural(serve, "serves", "serve"),
+                    missing()
+                ),
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::{Scenario, parse};
 use crate::{
     engine::source::io_trouble,
     error::{Error, ErrorKind, Result},
-    text::Shown,
+    text::{Shown, join::either, nearest::candidates},
 };
 
 macro_rules! built_in {
@@ -132,19 +132,29 @@ pub fn read(path: &Path) -> Result<Scenario> {
     parse(&path.shown(), &text)
 }
 
-/// Returns the scenario named `name`, or the one in the file with that path.
+/// Returns the scenario named `name`, or the only one whose name begins so, or the one in the file with that path.
 ///
 /// # Errors
-/// If no scenario has that name; the hint lists the names.
+/// If no scenario has that name; the hint names those that may have been meant, else lists all.
 pub fn find(name: &str, dir: Option<&Path>) -> Result<Scenario> {
     if name.ends_with(".yaml") || name.ends_with(".yml") {
         return read(Path::new(name));
     }
     let all = all(dir)?;
     let names: Vec<String> = all.iter().map(|s| s.name.clone()).collect();
-    all.into_iter().find(|s| s.name == name).ok_or_else(|| {
-        Error::new(ErrorKind::Usage, format!("{name:?}: no such scenario"))
-            .hint(format!("Scenarios: {}. Or give the path of a file.", names.join(", ")))
+    let begins: Vec<&String> = names.iter().filter(|known| !name.is_empty() && known.starts_with(name)).collect();
+    let full = match begins.as_slice() {
+        [only] => only.to_string(),
+        _ => name.to_string(),
+    };
+    all.into_iter().find(|s| s.name == full).ok_or_else(|| {
+        let meant: Vec<String> =
+            candidates(name, names.iter().map(String::as_str)).into_iter().map(str::to_string).collect();
+        let hint = match meant.as_slice() {
+            [] => format!("Scenarios: {}. Or give the path of a file.", names.join(", ")),
+            meant => format!("Did you mean {}? `requorum drill list` lists all.", either(meant)),
+        };
+        Error::new(ErrorKind::Usage, format!("{name:?}: no such scenario")).hint(hint)
     })
 }
 

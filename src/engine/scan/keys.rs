@@ -124,8 +124,8 @@ pub fn are_in(database: &Path, revision: i64, keys: &[OldKey]) -> crate::error::
 pub fn json(kv: &KeyValueRef<'_>, values: bool) -> serde_json::Map<String, serde_json::Value> {
     let mut object = serde_json::Map::new();
     put_bytes(&mut object, "key", kv.key);
-    object.insert("createRevision".into(), kv.create_revision.into());
-    object.insert("modRevision".into(), kv.mod_revision.into());
+    object.insert("create_revision".into(), kv.create_revision.into());
+    object.insert("mod_revision".into(), kv.mod_revision.into());
     object.insert("version".into(), kv.version.into());
     if kv.lease != 0 {
         object.insert("lease".into(), format!("{:x}", kv.lease).into());
@@ -133,7 +133,7 @@ pub fn json(kv: &KeyValueRef<'_>, values: bool) -> serde_json::Map<String, serde
     match values {
         true => put_bytes(&mut object, "value", kv.value),
         false => {
-            object.insert("valueBytes".into(), kv.value.len().into());
+            object.insert("value_bytes".into(), kv.value.len().into());
         }
     }
     object

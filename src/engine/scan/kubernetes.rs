@@ -18,7 +18,6 @@ const SEAL: &[u8] = b"k8s:enc:";
 
 /// The objects that were counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Kubernetes {
     /// The prefixes of its keys: `/registry/`.
     pub prefixes: Vec<String>,

@@ -22,9 +22,12 @@ pub fn fields_of(object: &Map<String, Value>) -> String {
     object
         .iter()
         .map(|(name, value)| {
-            let mut letters = name.chars();
-            let head = letters.next().map(|c| c.to_ascii_uppercase()).into_iter();
-            format!("\"{}\" : {value}\n", head.chain(letters).collect::<String>())
+            // as etcdctl writes names in this format: `DbSize`
+            let word = |word: &str| {
+                let mut letters = word.chars();
+                letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
+            };
+            format!("\"{}\" : {value}\n", name.split('_').map(word).collect::<String>())
         })
         .collect()
 }

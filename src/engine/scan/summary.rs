@@ -32,7 +32,6 @@ use crate::{
 
 /// The content of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Contents {
     /// What the file is.
     pub kind: String,
@@ -112,17 +111,14 @@ pub struct Contents {
 
 /// A member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct MemberIn {
     /// Its ID.
     pub id: Id,
     /// Its name.
     pub name: String,
     /// Its peer URLs.
-    #[serde(rename = "peerURLs")]
     pub peer_urls: Vec<String>,
     /// Its client URLs.
-    #[serde(rename = "clientURLs")]
     pub client_urls: Vec<String>,
     /// Whether it is a learner.
     pub is_learner: bool,
@@ -130,7 +126,6 @@ pub struct MemberIn {
 
 /// A lease and its keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
-#[serde(rename_all = "camelCase")]
 pub struct LeaseIn {
     /// Its ID in hex, as etcdctl shows it.
     pub id: String,

@@ -30,7 +30,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     system::{
         Files, System,
-        journal::{Event as Line, Journal, Start, is_seal},
+        journal::{Event as Line, Journal, Record, Start, is_seal},
         member_ops::{MemberOps, PlannedMember},
     },
     text::Shown,
@@ -285,9 +285,12 @@ impl<'a> AgentHandler<'a> {
         outcome.map_err(|error| failed(&journal, &text, data(json!({"why": error.why})), error))
     }
 
+    /// Returns a member's state. It is also asked for before the lock, by who only wants to know.
     fn member_state(&self, of: &MemberRequest) -> Result<MemberState> {
-        let run = &self.claimed()?.run;
-        let work = PlannedMember { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id };
+        let own = of.plan.short_id();
+        let (plan_id, run) =
+            self.claimed.as_ref().map_or((own.as_str(), ""), |claimed| (&claimed.run.plan, &claimed.run.id));
+        let work = PlannedMember { plan: &of.plan, plan_id, name: &of.name, run };
         Ok(match self.system.member_ops().member_state(&work)? {
             MemberState::Nothing => match self.recorded(of)?.filter(Swapped::still) {
                 Some(swapped) => MemberState::InPlace(swapped),
@@ -295,6 +298,17 @@ impl<'a> AgentHandler<'a> {
             },
             other => other,
         })
+    }
+
+    /// Returns the plan's journal on this machine as it is, without the lock: it is next to the first member's directory
+    /// of those that a run works on.
+    fn unlocked_journal(&self, of: &MemberRequest) -> Result<(PathBuf, Vec<Record>)> {
+        let site = self.system.member_ops();
+        let paths = of.plan.members.iter().map(|member| site.journal(&member.data_dir, &of.plan.short_id()));
+        match paths.into_iter().find(|path| path.exists()) {
+            Some(path) => Journal::on_host(self.system, &path, Start::Any).read().map(|records| (path, records)),
+            None => Ok((PathBuf::new(), Vec::new())),
+        }
     }
 
     /// Returns what was installed last according to the journal, unless it was rolled back.
@@ -310,8 +324,10 @@ impl<'a> AgentHandler<'a> {
     /// Returns the result of a member's last install or rollback in the journal, if it was this act: "swapped" or
     /// "undone".
     fn last<T: DeserializeOwned>(&self, of: &MemberRequest, act: &str) -> Result<Option<T>> {
-        let claimed = self.claimed()?;
-        let (path, records) = (&claimed.journal, claimed.journal(self.system).read()?);
+        let (path, records) = match &self.claimed {
+            Some(claimed) => (claimed.journal.clone(), claimed.journal(self.system).read()?),
+            None => self.unlocked_journal(of)?,
+        };
         let mine = records.iter().rev().filter(|r| r.kind == Line::Done && r.data.get("name") == Some(&json!(of.name)));
         let acts = mine.filter(|r| r.data.contains_key("swapped") || r.data.contains_key("undone"));
         let last = acts.map(|r| r.data.get(act)).next().flatten();

@@ -339,13 +339,14 @@ pub(in crate::tui) fn set_cell(model: &mut Model, row: usize, column: Column, te
 /// A new row's name brings a proposal for its data directory, its peer URLs one for its client URLs.
 fn propose_rest(model: &mut Model, at: usize) {
     let base = model.options.base_dir.clone();
+    let clients = table::proposed_clients(&model.members.rows, at);
     let Some(row) = model.members.rows.get_mut(at) else { return };
     let name = row.text(Column::Name).to_string();
     if row.text(Column::DataDir).is_empty() && !name.is_empty() {
         row.set(Column::DataDir, prefill::default_dir(&base, &name).to_string_lossy(), Origin::Proposed);
     }
     if row.text(Column::Client).is_empty() {
-        row.set(Column::Client, table::default_clients(row.text(Column::Peer)), Origin::Proposed);
+        row.set(Column::Client, clients, Origin::Proposed);
     }
 }
 

@@ -6,7 +6,8 @@ use crate::cli::args::{connection_args, plan_arg::PlanArg, ssh_args::SshArgs};
 #[command(after_help = "\
 The preflight covers every host before anything is written on any of them. Members are built in staging and verified; \
 only when all of them are, and the final check of the old cluster has passed, are old directories renamed to a dated \
-name and the new ones installed. After an interruption run the same command again, or `requorum resume PLAN`; \
+name and the new ones installed. On a terminal what will be done is shown and asked first; in scripts, without a terminal, \
+no question is asked. After an interruption run the same command again, or `requorum resume PLAN`; \
 `requorum undo PLAN` restores the previous directories.")]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
@@ -22,6 +23,11 @@ pub(in crate::cli) struct Args {
     /// Run only the preflight of every host; write nothing
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) check: bool,
+    /// Do not ask before the restore
+    ///
+    /// Without a terminal it is not asked in any case.
+    #[arg(short = 'y', long)]
+    pub(super) yes: bool,
     #[command(flatten)]
     pub(super) how: How,
 }
@@ -68,9 +74,20 @@ pub(in crate::cli) struct ResumeArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Each restored directory is renamed to a dated name, and the previous one back to its place; nothing is deleted. On a \
+terminal what will be done is shown and asked first; in scripts, without a terminal, no question is asked.")]
 pub(in crate::cli) struct UndoArgs {
     #[command(flatten)]
     pub(super) plan: PlanArg,
+    /// Only show what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask before the rollback
+    ///
+    /// Without a terminal it is not asked in any case.
+    #[arg(short = 'y', long, conflicts_with = "dry_run")]
+    pub(super) yes: bool,
     #[command(flatten)]
     pub(super) how: How,
 }

@@ -9,13 +9,13 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    cli::{Format, output::progress::rate, print, print_json, warn},
+    cli::{Format, output::progress::rate, print_json, print_sentences, warn},
     domain::{
         members::table::{Problem, Severity},
         model::plan::Plan,
         preflight::blockers::Blocker,
     },
-    engine::progress::Progress,
+    engine::{install::MemberState, progress::Progress},
     execute::{
         RowEvent,
         events::{ExecutionEvent, HostEvent},
@@ -38,6 +38,8 @@ pub(in crate::cli) struct ConsoleReporter<'a> {
     plan: &'a Plan,
     overridden: &'a [String],
     json: bool,
+    /// Whether members are rolled back rather than installed.
+    undoes: bool,
     /// Whether blockers were evaluated, and those found that may be overridden.
     pub(super) found: Mutex<(bool, Vec<Blocker>)>,
     /// The current phase on each host.
@@ -47,7 +49,12 @@ pub(in crate::cli) struct ConsoleReporter<'a> {
 impl<'a> ConsoleReporter<'a> {
     pub(in crate::cli) fn new(plan: &'a Plan, overridden: &'a [String], format: Format) -> ConsoleReporter<'a> {
         let json = format == Format::Json;
-        ConsoleReporter { plan, overridden, json, told: Mutex::default(), found: Mutex::default() }
+        ConsoleReporter { plan, overridden, json, undoes: false, told: Mutex::default(), found: Mutex::default() }
+    }
+
+    /// The same for a rollback, in its own words.
+    pub(in crate::cli) fn undoing(self) -> ConsoleReporter<'a> {
+        ConsoleReporter { undoes: true, ..self }
     }
 
     pub(in crate::cli) fn tell(&self, told: ExecutionEvent) {
@@ -77,7 +84,7 @@ impl<'a> ConsoleReporter<'a> {
                 let _ = print_json(&format!("{}\n", json!({"event": "barrier", "text": text})));
             }
             ExecutionEvent::FinalCheck(text) => {
-                let _ = print(&format!("All members are verified. {text}.\n"));
+                let _ = print_sentences(&format!("All members are verified. {text}.\n"));
             }
         }
     }
@@ -107,8 +114,15 @@ impl<'a> ConsoleReporter<'a> {
             }
             HostEvent::Row(_, RowEvent::Failed(_)) => warn(&format!("{host}: {}", line.text)),
             HostEvent::MemberState(..) if line.kind.is_none() => {}
+            HostEvent::MemberState(name, MemberState::InPlace(_)) if self.undoes => {
+                let _ = print_sentences(&format!("{host}: {name} is installed; it is rolled back\n"));
+            }
+            // what is at the members' places matters to what is installed there
+            HostEvent::Looked(..) if self.undoes => {
+                let _ = print_sentences(&format!("{host}: {}\n", line.text.lines().next().unwrap_or_default()));
+            }
             _ => {
-                let _ = print(&format!("{host}: {}\n", line.text));
+                let _ = print_sentences(&format!("{host}: {}\n", line.text));
             }
         }
         if let HostEvent::Looked(_, problems) = event {

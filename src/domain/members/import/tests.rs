@@ -27,6 +27,38 @@ fn an_initial_cluster_value_in_every_dress() {
         "m1=http://a:2380\u{ff0c}m2=http\u{ff1a}//b:2380",
         "m1=http://a:2380 m2=http://b:2380",
         "\u{1b}[32mm1=http://a:2380,m2=http://b:2380\u{1b}[0m",
+        // files of variables and units
+        "ETCD_INITIAL_CLUSTER=m1=http://a:2380,m2=http://b:2380\nETCD_INITIAL_CLUSTER_STATE=new",
+        "ETCD_INITIAL_CLUSTER_STATE=new\nETCD_INITIAL_CLUSTER=m1=http://a:2380,m2=http://b:2380\nETCD_LISTEN_PEER_URLS=http://a:2380",
+        "export ETCD_INITIAL_CLUSTER=m1=http://a:2380,m2=http://b:2380; etcd",
+        "Environment=\"ETCD_INITIAL_CLUSTER=m1=http://a:2380,m2=http://b:2380\" \"ETCD_NAME=m1\"",
+        "Environment=ETCD_INITIAL_CLUSTER=m1=http://a:2380,m2=http://b:2380 ETCD_NAME=m1",
+        "#ETCD_INITIAL_CLUSTER=\"default=http://localhost:2380\"\nETCD_INITIAL_CLUSTER=\"m1=http://a:2380,m2=http://b:2380\"",
+        "# ETCD_INITIAL_CLUSTER=\"m1=http://a:2380,m2=http://b:2380\"",
+        "ETCD_INITIAL_CLUSTER: m1=http://a:2380,m2=http://b:2380\nETCD_NAME: m1",
+        // YAML
+        "initial-cluster: m1=http://a:2380,m2=http://b:2380\ninitial-cluster-token: etcd",
+        "name: m1\ninitial-cluster: 'm1=http://a:2380,m2=http://b:2380'\nlisten-peer-urls: http://a:2380",
+        "initial-cluster: m1=http://a:2380,m2=http://b:2380 # all",
+        "initial-cluster: >-\n  m1=http://a:2380,\n  m2=http://b:2380\ninitial-cluster-state: new",
+        "initial-cluster: |\n  m1=http://a:2380,\n  m2=http://b:2380\n\ninitial-cluster-state: new",
+        "initial-cluster:\n  m1=http://a:2380,m2=http://b:2380\ninitial-cluster-state: new",
+        "- name: ETCD_INITIAL_CLUSTER\n  value: m1=http://a:2380,m2=http://b:2380\n- name: ETCD_NAME\n  value: m1",
+        "  command:\n  - etcd\n  - --initial-cluster\n  - m1=http://a:2380,m2=http://b:2380\n  - --name=m1",
+        "- m1=http://a:2380\n- m2=http://b:2380",
+        // words of JSON, and etcd's log
+        "\"--initial-cluster\", \"m1=http://a:2380,m2=http://b:2380\", \"--initial-cluster-state\", \"new\"",
+        "[\"etcd\",\"--initial-cluster=m1=http://a:2380,m2=http://b:2380\",\"--name\",\"m1\"]",
+        "\"Cmd\": [\n  \"--initial-cluster\",\n  \"m1=http://a:2380,m2=http://b:2380\",\n  \"--name\"\n]",
+        "[\"m1=http://a:2380\",\"m2=http://b:2380\"]",
+        "{\"level\":\"info\",\"name\":\"m1\",\"initial-cluster\":\"m1=http://a:2380,m2=http://b:2380\",\"initial-cluster-state\":\"new\"}",
+        "Nov 30 11:00:00 h etcd[812]: {\"initial-cluster\":\"m1=http://a:2380,m2=http://b:2380\",\"initial-cluster-token\":\"x\"}",
+        "2021-01-01 00:00:00.1 I | etcdserver: initial cluster = m1=http://a:2380,m2=http://b:2380",
+        "initial_cluster = \"m1=http://a:2380,m2=http://b:2380\"",
+        // a command, in several lines and broken by a terminal
+        "/usr/bin/etcd --initial-cluster m1=http://a:2380,m2=http://b:2380 --name m1 && echo",
+        "--initial-cluster=m1=http://a:2380,m2=http:\n//b:2380",
+        "--initial-cluster=m1=http://a:2380,m2=http://b:2380\n--initial-cluster=m1=http://a:2380,m2=http://b:2380",
     ] {
         assert_eq!(shown(text), wanted, "{text:?}");
         assert_eq!(read(text).unwrap().form, PasteFormat::InitialCluster, "{text:?}");
@@ -76,6 +108,10 @@ fn etcdctl_member_list_in_every_format() {
             pasted.notes
         );
     }
+    let version_2 = "504ffa3d42ead29c: name=m1 peerURLs=http://a:2380 clientURLs=http://a:2379 isLeader=true\n\
+        56f19cfb6ceccf5f[unstarted]: peerURLs=http://b:2380\n";
+    assert_eq!(shown(version_2), [["m1", "http://a:2380", "http://a:2379"], ["", "http://b:2380", ""]]);
+    assert_eq!(read(version_2).unwrap().form, PasteFormat::MemberList);
     // etcd 3.3 has no column for learners.
     let old = "8e9e05c52164694d, started, m1, http://a:2380, http://a:2379";
     assert_eq!(shown(old), [["m1", "http://a:2380", "http://a:2379"]]);
@@ -104,6 +140,11 @@ fn what_is_nothing_of_the_kind_is_said() {
         ("kubectl get pods", "each item is NAME=URL"),
         ("http://a:2380,http://b:2380", "has no name"),
         ("{\"members\":[]}", "no voting member"),
+        (
+            "--initial-cluster=m1=http://a:2380\n--initial-cluster=m1=http://b:2380",
+            "2 values of --initial-cluster that differ",
+        ),
+        ("the initial cluster is gone", "NAME=URL"),
         ("91bc3c398fb3c146, started, l1, http://a:2380, http://a:2379, true", "no voting member"),
         (&"m".repeat(MAX_BYTES + 1), "longer than any member list"),
     ] {

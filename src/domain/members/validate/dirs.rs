@@ -9,7 +9,7 @@ use crate::{
         cell::Row,
         table::{Column, Problem},
     },
-    text::confusables,
+    text::{confusables, template},
 };
 
 /// The directories a row writes to, each with its column.
@@ -82,6 +82,9 @@ fn one(at: usize, column: Column, text: &str, out: &mut Vec<Problem>) {
     };
     if text.trim().is_empty() {
         return;
+    }
+    if let Some(text) = template::slip(text, "the directory on the member's host") {
+        return error(format!("the {heading}: {text}"), None);
     }
     if let Some(stray) = confusables::find_hidden(text) {
         return error(format!("{} in the {heading}", stray.name), Some(confusables::clean(text).trim().to_string()));
