@@ -12,7 +12,7 @@ use crate::cli::{
         apply, bench, drill, guide, inspect, launch, man, manual, plan, probe, report, snapshot, start, v2store,
         verify, wizard,
     },
-    output::panic,
+    output::{panic, remedies},
 };
 use std::{
     io,
@@ -192,7 +192,7 @@ fn typed() -> u8 {
     match files_enough().and_then(|()| threads_enough()).and_then(|()| run(cli, format)) {
         Ok(code) => code,
         Err(error) => {
-            warn(&format!("Error: {error}"));
+            warn(&format!("Error: {}", remedies::error(&error)));
             error.kind.exit_code()
         }
     }
@@ -346,7 +346,8 @@ fn refuse_problems(what: &str, problems: &[Problem], names: &[&str]) -> Result<(
         let row = problem.row.and_then(|row| names.get(row)).filter(|name| !name.is_empty());
         let column = problem.column.filter(|column| *column != Column::Name).map(Column::heading);
         let place: Vec<&str> = row.into_iter().copied().chain(column).collect();
-        if place.is_empty() { problem.text.clone() } else { format!("{}: {problem}", place.join(", ")) }
+        let text = remedies::problem(problem);
+        if place.is_empty() { text } else { format!("{}: {text}", place.join(", ")) }
     };
     for problem in problems.iter().filter(|p| p.severity == Severity::Warning) {
         warn(&format!("Warning: {}", placed(problem)));

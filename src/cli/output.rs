@@ -1,4 +1,5 @@
-//! What is printed: progress on standard error, and the last line of a panic.
+//! What is printed: progress on standard error, what to do next, and the last line of a panic.
 
 pub(crate) mod panic;
 pub(crate) mod progress;
+pub(crate) mod remedies;

@@ -27,7 +27,7 @@ use crate::{
         },
     },
     engine::{install::MemberState, progress::Flow, restore::Restored},
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     etcd::membership::Id,
     execute::{Cancel, second_run},
     system::{
@@ -268,10 +268,10 @@ fn vacant(
             _ => None,
         };
         if let Some(why) = why {
-            return Err(Error::new(ErrorKind::Input, format!("{}: already in use", path.shown())).why(why).hint(
-                "restore never moves existing data. Move it aside yourself, or use `requorum apply`, which moves an \
-                 old member's directory aside under a dated name.",
-            ));
+            return Err(Error::new(ErrorKind::Input, format!("{}: already in use", path.shown()))
+                .why(why)
+                .hint("Existing data is never moved here. Move it aside yourself.")
+                .remedies(&[Remedy::MoveAside]));
         }
     }
     Ok(())
@@ -326,7 +326,8 @@ fn consented(job: &ExecutionSpec<'_>, looked: &[PreparedHost<'_>]) -> Result<()>
     };
     Err(Error::new(ErrorKind::Refused, what)
         .why("they lock the directories that would be moved aside")
-        .hint(format!("To run these commands just before the install: --stop\n    {}", lines.join("\n    "))))
+        .hint(format!("The commands that stop them:\n    {}", lines.join("\n    ")))
+        .remedies(&[Remedy::StopEtcds]))
 }
 
 /// Returns the timestamp for the names of what is moved aside, from the start of the run: `20261122-031205`.

@@ -14,6 +14,7 @@ use crate::cli::{
     print, print_json, printed, warn,
 };
 use crate::{
+    cli::output::remedies,
     domain::sources::{
         catch_up::CatchUp,
         data_loss::{Entries, History, Horizon, Loss},
@@ -168,7 +169,7 @@ fn for_all(files: &[PathBuf], mut each: impl FnMut(&Path) -> Result<()>) -> Resu
         match each(file) {
             Err(stopped) if stopped.kind == ErrorKind::Stopped => return Err(stopped),
             Err(error) if files.len() > 1 => {
-                warn(&format!("Error: {error}"));
+                warn(&format!("Error: {}", remedies::error(&error)));
                 worst = Err(Error::new(error.kind, "at least one file is not an intact snapshot"));
             }
             other => worst = other.and(worst),

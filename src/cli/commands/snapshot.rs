@@ -11,6 +11,7 @@ use crate::cli::{
     print, print_done, print_json, refuse_problems, typed_dir, warn,
 };
 use crate::{
+    cli::output::remedies,
     domain::{
         members::{
             build_plan::brought,
@@ -287,12 +288,13 @@ fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Resu
         }
         let content = &prepared.checked.walk.content;
         for problem in brought(content, args.etcd_version, &options) {
-            warn(&format!("Warning: {}", problem.text));
+            warn(&format!("Warning: {}", remedies::problem(&problem)));
         }
         let clients = revisions::clients(content);
         if !clients.is_empty() && args.bump_revision < DOCUMENTED {
             warn(&format!(
-                "Warning: the snapshot has {}, and it is unknown whether it is the newest state of its cluster: {}",
+                "Warning: the snapshot has {}, and it is unknown whether it is the newest state of its cluster: {} (--bump-revision \
+                 {DOCUMENTED} --mark-compacted)",
                 revisions::data_of(&clients, &revisions::past(content)),
                 revisions::consequence(&clients)
             ));

@@ -125,16 +125,17 @@ fn remedy(programs: &Programs, facts: &HostFacts) -> String {
         return format!("{} {why}: replace it by the build of {version} for {machine}, or {install}", path.shown());
     }
     if !RELEASED.contains(&machine.as_str()) {
-        return format!(
-            "no release has a build for {machine}: install requorum {version} there, name one with --agent"
-        );
+        return format!("no release has a build for {machine}: install requorum {version} there");
     }
     let dirs: Vec<String> = programs.searched.iter().map(|dir| dir.shown().to_string()).collect();
     let place = if dirs.is_empty() { String::new() } else { format!(" (searched: {})", dirs.join(", ")) };
     let name = file_name(machine);
-    format!(
-        "{name} was not found{place}: put the one of release {version} there or name it with --agent FILE, or {install}"
-    )
+    format!("{name} was not found{place}: put the one of release {version} there, or {install}")
+}
+
+/// True where a build of requorum can run, if there is one.
+pub fn takes_a_build(facts: &HostFacts) -> bool {
+    facts.system == "Linux"
 }
 
 /// Returns the name of a build's file.

@@ -19,6 +19,7 @@ use crate::{
         },
         plan::Member,
     },
+    error::Remedy,
     text::{join::all, number::plural},
 };
 
@@ -189,7 +190,7 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
     if !untold.is_empty() {
         let outcome = if again { Outcome::NotYet } else { Outcome::Unknown };
         let check = check(outcome, format!("not compared: {}", untold.join("; ")));
-        return if denied { check.todo("Give --user and --password of root, who may read all of it.") } else { check };
+        return if denied { check.todo("Only root may read all of it.").by(Remedy::LogIn) } else { check };
     }
     if !open.is_empty() {
         let rows: Vec<String> = open.iter().map(|row| row.part().words().to_string()).collect();
@@ -239,8 +240,8 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
 }
 
 /// What to do where it is not known which of several members is right.
-const UNDECIDED: &str = "Do not stop any of them yet: run `requorum verify` where the plan's snapshot can be read, or find \
-                         out which file each was restored from.";
+const UNDECIDED: &str = "Do not stop any of them yet: verify where the plan's snapshot can be read, or find out which file each was \
+                         restored from.";
 /// What to do where all members are of another snapshot.
 const ALL: &str = "Stop all members, move their directories aside, restore all of them from the plan, and start them \
                    together.";
