@@ -58,7 +58,7 @@ pub enum Remedy {
     },
     /// List the objects of a store.
     ListObjects {
-        /// Where; the bucket and prefix are the operator's where this is `None`.
+        /// The bucket and prefix, where they are known.
         url: Option<String>,
     },
     /// Make the plan with a new token.
@@ -99,6 +99,8 @@ pub enum Remedy {
     NameVersion,
     /// Set the versions in the snapshot for the etcd version that will start.
     SetVersions,
+    /// Verify by streaming the whole database.
+    ReadWhole,
     /// Ask as a user who may read all.
     LogIn,
 }
@@ -177,7 +179,8 @@ pub(crate) fn all() -> Vec<Remedy> {
             Some(DisableAuth) => FinishDowngrade,
             Some(FinishDowngrade) => NameVersion,
             Some(NameVersion) => SetVersions,
-            Some(SetVersions) => LogIn,
+            Some(SetVersions) => ReadWhole,
+            Some(ReadWhole) => LogIn,
             Some(LogIn) => return None,
         })
     };

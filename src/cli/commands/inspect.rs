@@ -34,7 +34,7 @@ use crate::{
         },
         source::Source,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     text::{
         Shown,
         number::{count, thousands},
@@ -210,9 +210,13 @@ pub(in crate::cli) fn inspect(args: &InspectArgs, format: Format) -> Result<()> 
             Format::Fields => print(&found.fields(&name)),
         }?;
         match found.damage() {
-            Some(why) => Err(Error::new(ErrorKind::Input, format!("{name}: damaged")).why(why).hint(
-                found.acceptable_revision.map_or("Use another copy of it, or another snapshot.".into(), accept_hint),
-            )),
+            Some(why) => {
+                let error = Error::new(ErrorKind::Input, format!("{name}: damaged")).why(why);
+                Err(match found.acceptable_revision {
+                    Some(revision) => error.hint(accept_hint(revision)).remedies(&[Remedy::AcceptDamage { revision }]),
+                    None => error.hint("Use another copy of it, or another snapshot."),
+                })
+            }
             None => Ok(()),
         }
     })

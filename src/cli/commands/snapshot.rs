@@ -33,7 +33,7 @@ use crate::{
         scan::{row_scan::accept_hint, snapshot_members},
         source::trailer::Extra,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     etcd::{membership::Id, version::Minor},
     system::{etcd_client::Members, object_store},
     text::{
@@ -189,7 +189,8 @@ fn trusted<'a>(file: &std::path::Path, facts: &'a FileFacts, came: &str, hint: &
         Health::Packed(how) => Ok(how.as_str()),
         Health::Limited(damage) => Err(Error::new(ErrorKind::Input, format!("{}: {came}, but damaged", file.shown()))
             .why(&damage.why)
-            .hint(accept_hint(damage.revision))),
+            .hint(accept_hint(damage.revision))
+            .remedies(&[Remedy::AcceptDamage { revision: damage.revision }])),
         Health::Broken(why) | Health::Unreadable(why) => {
             Err(Error::new(ErrorKind::Input, format!("{}: {came}, but verification failed", file.shown()))
                 .why(why)

@@ -32,9 +32,7 @@ fn words(remedy: &Remedy, file: Option<&str>) -> String {
         Remedy::RestoreByHand => "or restore its members by hand: `requorum sheet`".into(),
         Remedy::NameBuild => "or name a build for it with `--agent FILE`".into(),
         Remedy::AskOldCluster => "inspect the old cluster first: `requorum probe`".into(),
-        Remedy::AskElsewhere => "run this on a host that can reach the client ports, best on a member itself: \
-                                 `requorum --endpoints http://127.0.0.1:2379`"
-            .into(),
+        Remedy::AskElsewhere => "there: `requorum --endpoints http://127.0.0.1:2379`".into(),
         Remedy::AskOneCluster => "`--endpoints` takes the client URLs of that cluster only".into(),
         Remedy::AskMore => "`--endpoints` queries others, `--snapshot` reads a snapshot, `--data-dir` an old data \
                             directory"
@@ -70,6 +68,7 @@ fn words(remedy: &Remedy, file: Option<&str>) -> String {
         Remedy::FinishDowngrade => "`--finish-downgrade` ends the downgrade".into(),
         Remedy::NameVersion => "`--etcd-version` names the version".into(),
         Remedy::SetVersions => "`--set-version` with `--etcd-version` sets the versions".into(),
+        Remedy::ReadWhole => "`--deep` streams it".into(),
         Remedy::LogIn => "give `--user` and `--password` of root".into(),
     }
 }

@@ -81,7 +81,7 @@ impl Count<'_> {
                 let mut advice = self.start_what_is_whole();
                 advice.extend(self.lacking());
                 advice.extend([
-                    Advice::new(Act::AskElsewhere, "", "Can another host reach the client ports?").by(Remedy::AskElsewhere),
+                    Advice::new(Act::AskElsewhere, "", "Ask from a host that can reach the client ports, best on a member itself.").by(Remedy::AskElsewhere),
                     Advice::new(Act::Look, "", "Is etcd running at all? Check on the hosts: systemctl status etcd, or crictl ps --name etcd."),
                     Advice::new(Act::GoOn, "", "No member left? Continue with files: a saved snapshot, or a copy of member/snap/db."),
                 ]);
@@ -256,7 +256,7 @@ impl Count<'_> {
             let text = format!("{disk} {listed} intact? Start etcd there again; {enough}.");
             advice.push(Advice::new(Act::StartIfWhole, all(&open), text));
             advice.push(
-                Advice::new(Act::AskElsewhere, "", "They may be running but unreachable from here.")
+                Advice::new(Act::AskElsewhere, "", "They may be running but unreachable from here: ask from a host that can reach the client ports, best on a member itself.")
                     .by(Remedy::AskElsewhere),
             );
         }

@@ -201,7 +201,8 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
     let compared = |part: &&Part| reads.iter().all(|read| read.now.parts.contains(part));
     let (here, lack): (Vec<Part>, Vec<Part>) = parts.iter().partition(|part| compared(part));
     if here.is_empty() {
-        return check(Outcome::Unknown, lacking(&reads, &lack)).aside();
+        let check = check(Outcome::Unknown, lacking(&reads, &lack)).aside();
+        return if reads.iter().any(|read| read.now.too_large) { check.by(Remedy::ReadWhole) } else { check };
     }
     let words = match topic {
         Topic::Leases => counts(&reads, Part::Leases),

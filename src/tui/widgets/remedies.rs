@@ -26,9 +26,7 @@ fn words(remedy: &Remedy) -> String {
         }
         Remedy::NameBuild => "or start the wizard again with --agent FILE, a build for it".into(),
         Remedy::AskOldCluster => "inspect the old cluster first: r on Detect asks again".into(),
-        Remedy::AskElsewhere => "run the wizard on a host that can reach the client ports, best on a member itself, \
-                                 where e on Detect takes http://127.0.0.1:2379"
-            .into(),
+        Remedy::AskElsewhere => "e takes http://127.0.0.1:2379 there".into(),
         Remedy::AskOneCluster => "e on Detect takes the client URLs of that cluster only".into(),
         Remedy::AskMore => "e on Detect queries others, o on Snapshot opens a snapshot or an old data directory".into(),
         Remedy::SaveSnapshot { from: url } => format!("on Snapshot, Enter on {} saves a snapshot", from(url)),
@@ -53,13 +51,14 @@ fn words(remedy: &Remedy) -> String {
             thousands(*bump)
         ),
         Remedy::AcceptUnhashed => "y on Snapshot accepts a file without a checksum".into(),
-        Remedy::AcceptDamage { .. } => "Enter on Snapshot accepts that state".into(),
+        Remedy::AcceptDamage { .. } => "Enter on Snapshot asks whether to accept that state".into(),
         Remedy::KeepLearners => "to have learners as voters: learners on Members, or rows of their own".into(),
         Remedy::ClearAlarms => "clear alarms on Members leaves alarms out".into(),
         Remedy::DisableAuth => "if the password is lost, disable auth on Members disables authentication".into(),
-        Remedy::FinishDowngrade => "finish downgrade on Members ends the downgrade".into(),
+        Remedy::FinishDowngrade => "end downgrade on Members ends the downgrade".into(),
         Remedy::NameVersion => "etcd version on Members names the version".into(),
-        Remedy::SetVersions => "set version on Members sets the versions".into(),
+        Remedy::SetVersions => "set versions on Members sets the versions".into(),
+        Remedy::ReadWhole => "`requorum verify --deep PLAN` in a shell streams it".into(),
         Remedy::LogIn => "start the wizard with --user and --password of root".into(),
     }
 }

@@ -280,9 +280,27 @@ const DOCUMENTS: [(&str, &str); 2] = [
 ];
 
 /// The subcommands of the program.
-const COMMANDS: [&str; 17] = [
-    "probe", "snapshot", "hashkv", "v2", "plan", "restore", "apply", "resume", "undo", "report", "agent", "sheet",
-    "launch", "start", "verify", "drill", "guide",
+const COMMANDS: [&str; 20] = [
+    "probe",
+    "snapshot",
+    "hashkv",
+    "v2",
+    "plan",
+    "restore",
+    "apply",
+    "resume",
+    "undo",
+    "report",
+    "agent",
+    "sheet",
+    "launch",
+    "start",
+    "verify",
+    "drill",
+    "guide",
+    "bench",
+    "completions",
+    "man",
 ];
 
 /// Flags that only requorum has.
@@ -307,7 +325,8 @@ const FLAGS: [&str; 16] = [
 
 /// The first command or flag of requorum in a text.
 fn command(text: &str) -> Option<String> {
-    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '-').filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> =
+        text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '/').filter(|w| !w.is_empty()).collect();
     let run = words.windows(2).find(|pair| pair[0] == "requorum" && COMMANDS.contains(&pair[1]));
     let flag = words.iter().find(|word| word.strip_prefix("--").is_some_and(|flag| FLAGS.contains(&flag)));
     // `requorum --flag`, and a command line in pieces

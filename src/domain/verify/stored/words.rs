@@ -154,7 +154,7 @@ pub(super) fn lacking(reads: &[Read<'_>], parts: &[Part]) -> String {
     let why: Vec<String> = why.into_iter().map(str::to_string).collect();
     match (reads.iter().any(|read| read.now.too_large), why.is_empty()) {
         (true, _) => {
-            format!("not compared, since it takes the whole database (a deep verification streams it): {list}")
+            format!("not compared, since it takes the whole database: {list}")
         }
         (false, true) => format!("not compared: {list}"),
         (false, false) => format!("not compared ({}): {list}", all(&why)),
