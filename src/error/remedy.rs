@@ -126,7 +126,9 @@ impl Remedy {
 /// Returns `text` and the remedies as sentences after it. `words` returns a remedy as a front end words it: a clause
 /// without a capital and a full stop.
 pub fn sentences(text: &str, remedies: &[Remedy], words: impl Fn(&Remedy) -> String) -> String {
-    let each = remedies.iter().map(|remedy| join::sentence(&join::capital(&words(remedy))));
+    // A key has one letter, and another case would be another key.
+    let capital = |words: String| if words.chars().nth(1) == Some(' ') { words } else { join::capital(&words) };
+    let each = remedies.iter().map(|remedy| join::sentence(&capital(words(remedy))));
     let text = if remedies.is_empty() { text.to_string() } else { join::sentence(text) };
     std::iter::once(text).filter(|text| !text.is_empty()).chain(each).collect::<Vec<_>>().join(" ")
 }
