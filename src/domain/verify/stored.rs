@@ -67,7 +67,9 @@ fn left_out(case: Case<'_>, topic: Topic, parts: &[Part]) -> Option<Check> {
         parts.iter().copied().filter(|part| !reads.iter().all(|read| read.now.parts.contains(part))).collect();
     let check = |words| Some(Check::new(topic, Outcome::Unknown, words).aside());
     if !lack.is_empty() {
-        return check(lacking(&reads, &lack));
+        let deep = reads.iter().any(|read| read.now.too_large);
+        let check = check(lacking(&reads, &lack))?;
+        return Some(if deep { check.by(Remedy::ReadWhole) } else { check });
     }
     match (topic, salted(&reads)) {
         (Topic::Auth, users) if !users.is_empty() => check(format!(
