@@ -13,7 +13,7 @@ use crate::cli::{
         apply, bench, cluster as clusters, drill, guide, inspect, launch, man, manual, plan, probe, report, snapshot,
         start, v2store, verify, wizard,
     },
-    output::panic,
+    output::{panic, remedies},
     typed::{Typed, Unusable, command_line, parsed},
 };
 use std::{
@@ -200,7 +200,7 @@ pub fn main() -> ExitCode {
 fn run_line() -> u8 {
     let args: Vec<OsString> = env::args_os().collect();
     let failed = |error: Error| {
-        warn(&format!("Error: {error}"));
+        warn(&format!("Error: {}", remedies::error(&error)));
         error.kind.exit_code()
     };
     let typed = match parsed(&args) {
@@ -406,7 +406,8 @@ fn refuse_problems(what: &str, problems: &[Problem], names: &[&str]) -> Result<(
         let row = problem.row.and_then(|row| names.get(row)).filter(|name| !name.is_empty());
         let column = problem.column.filter(|column| *column != Column::Name).map(Column::heading);
         let place: Vec<&str> = row.into_iter().copied().chain(column).collect();
-        if place.is_empty() { problem.text.clone() } else { format!("{}: {problem}", place.join(", ")) }
+        let text = remedies::problem(problem);
+        if place.is_empty() { text } else { format!("{}: {text}", place.join(", ")) }
     };
     for problem in problems.iter().filter(|p| p.severity == Severity::Warning) {
         warn(&format!("Warning: {}", placed(problem)));

@@ -1,12 +1,15 @@
-//! The error value: kind, message, cause, hints, and the exit code that follows from the kind.
+//! The error value: kind, message, cause, hint, remedies, and the exit code that follows from the kind.
 //!
 //! Every room above the file formats reports failures as [`Error`]. The formats keep their own error types (they name
 //! pages and offsets); they are turned into an `Error` where the file's path is known.
+
+pub mod remedy;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::remedy::Remedy;
 use crate::text::escape;
 
 /// The kind of an error; it decides the exit code, nothing else.
@@ -41,18 +44,6 @@ impl ErrorKind {
             ErrorKind::Stopped => 75,
         }
     }
-}
-
-/// A next step after an error, which each front end names in its own terms: a command, or a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Remedy {
-    /// Resume the run.
-    Resume,
-    /// Roll the run back.
-    Undo,
-    /// Resume the unfinished run of another plan first.
-    FinishOther,
 }
 
 /// The fault as a value, for programs: sentences are for people.
@@ -128,14 +119,9 @@ impl Error {
         self
     }
 
-    /// Returns the hint and the remedies, a line each; `name` names a remedy as the front end does.
-    pub fn advice(&self, name: impl Fn(Remedy) -> String) -> String {
-        let way = |way: &Remedy| match way {
-            Remedy::Resume => format!("{} continues.", name(*way)),
-            Remedy::Undo => format!("{} rolls it back.", name(*way)),
-            Remedy::FinishOther => format!("Finish the other plan first: {}.", name(*way)),
-        };
-        let remedies = self.remedies.iter().map(way).collect::<Vec<_>>().join(" ");
+    /// Returns the hint and the remedies, a line each; `words` returns a remedy as the front end words it.
+    pub fn advice(&self, words: impl Fn(&Remedy) -> String) -> String {
+        let remedies = remedy::sentences("", &self.remedies, words);
         [self.hint.as_str(), &remedies].into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n  ")
     }
 }
@@ -150,7 +136,8 @@ impl Error {
         if self.why.is_empty() { self.what.clone() } else { format!("{}: {}", self.what, self.why) }
     }
 
-    /// Returns the whole error on one line: what failed and why, and the hint as a sentence of its own.
+    /// Returns the error on one line: what failed and why, and the hint as a sentence of its own. The remedies are left
+    /// to the front ends.
     pub fn on_one_line(&self) -> String {
         let sentence = escape::line(&self.sentence());
         match self.hint.as_str() {
@@ -167,6 +154,7 @@ impl Error {
             what: escape::line(&self.what),
             why: escape::line(&self.why),
             hint: indented(&escape::lines(&self.hint)),
+            remedies: self.remedies.into_iter().map(Remedy::escaped).collect(),
             ..self
         }
     }
@@ -180,20 +168,15 @@ fn indented(text: &str) -> String {
 }
 
 impl fmt::Display for Error {
-    /// Writes `what: why` on the first line, the hint on the second, the remedies on the third. Messages quote foreign
-    /// names, paths and answers, so both are escaped and cut to one line; only a hint has lines of its own.
+    /// Writes `what: why` on the first line and the hint on the second; the remedies are left to the front ends. Messages
+    /// quote foreign names, paths and answers, so both are escaped and cut to one line; only a hint has lines of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&escape::line(&self.what))?;
         if !self.why.is_empty() {
             write!(f, ": {}", escape::line(&self.why))?;
         }
-        let advice = self.advice(|way| match way {
-            Remedy::Resume => "`requorum resume`".into(),
-            Remedy::Undo => "`requorum undo`".into(),
-            Remedy::FinishOther => "`requorum resume` with that plan's journal".into(),
-        });
-        if !advice.is_empty() {
-            write!(f, "\n  {}", escape::page(&advice))?;
+        if !self.hint.is_empty() {
+            write!(f, "\n  {}", escape::page(&self.hint))?;
         }
         Ok(())
     }

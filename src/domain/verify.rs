@@ -20,6 +20,7 @@ pub(crate) mod tests;
 mod urls;
 mod verdict;
 
+use crate::error::Remedy;
 use std::borrow::Cow;
 
 pub use identity::old_doors;
@@ -163,13 +164,30 @@ pub struct Check {
     pub words: String,
     /// What that means and what to do, sentences; empty where nothing is to be done.
     pub todo: Vec<String>,
+    /// What to do with requorum, for the front ends to word.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<Remedy>,
     /// The members that fail it, by name; none where it is about all of them.
     pub who: Vec<String>,
 }
 
 impl Check {
     fn new(topic: Topic, outcome: Outcome, words: impl Into<String>) -> Check {
-        Check { topic, outcome, needed: true, words: words.into(), todo: Vec::new(), who: Vec::new() }
+        Check {
+            topic,
+            outcome,
+            needed: true,
+            words: words.into(),
+            todo: Vec::new(),
+            remedies: Vec::new(),
+            who: Vec::new(),
+        }
+    }
+
+    /// Adds what to do with requorum.
+    fn by(mut self, remedy: Remedy) -> Check {
+        self.remedies.push(remedy);
+        self
     }
 
     fn todo(mut self, todo: impl Into<String>) -> Check {
@@ -390,10 +408,12 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Queried<Data>) -> Verification
     checks.extend(bump::bump(case, data));
     let wrong = checks.iter().any(|check| check.outcome == Outcome::Fail);
     checks.extend(health::canary(case, wrong));
-    let mut told: Vec<String> = Vec::new();
+    let (mut told, mut ways): (Vec<String>, Vec<Remedy>) = (Vec::new(), Vec::new());
     for check in &mut checks {
         check.todo.retain(|todo| !told.contains(todo));
         told.extend(check.todo.iter().cloned());
+        check.remedies.retain(|way| !ways.contains(way));
+        ways.extend(check.remedies.iter().cloned());
     }
     let verdict = verdict::evaluate(seen, &checks);
     let mut stands: Vec<MemberCheck> =

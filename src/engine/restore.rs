@@ -333,7 +333,9 @@ pub fn rewritten(job: &RestoreSpec<'_>, walk: &RowScan) -> bool {
 fn check_start(job: &RestoreSpec<'_>, walk: &RowScan) -> Result<()> {
     let problems = build_plan::brought(&walk.content, Some(job.target), job.options);
     match problems.into_iter().find(|problem| problem.severity == Severity::Error) {
-        Some(problem) => Err(Error::new(ErrorKind::Refused, "cannot restore the snapshot as it is").why(problem.text)),
+        Some(problem) => Err(Error::new(ErrorKind::Refused, "cannot restore the snapshot as it is")
+            .why(problem.text)
+            .remedies(&problem.remedies)),
         None => Ok(()),
     }
 }

@@ -47,7 +47,7 @@ use super::{
 use crate::text::{number::thousands, size::byte_count};
 use crate::{
     bbolt::{self, PageBuffer, View},
-    error::{Error, ErrorKind, Fault, Result},
+    error::{Error, ErrorKind, Fault, Remedy, Result},
     text::Shown,
 };
 
@@ -312,7 +312,8 @@ impl Source {
             let db = path.join("member/snap/db");
             return Err(match db.exists() {
                 true => refuse("it is a data directory")
-                    .hint(format!("Use its database, {}, with --skip-hash-check.", db.shown())),
+                    .hint(format!("Use its database, {}, which has no checksum.", db.shown()))
+                    .remedies(&[Remedy::AcceptUnhashed]),
                 false => {
                     let (name, hint) = filetype::directory::identify(path);
                     refuse(&format!("it is {name}")).hint(hint)

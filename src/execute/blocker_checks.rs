@@ -13,7 +13,7 @@ use crate::{
         preflight::blockers::{self, Blocker, Observations},
     },
     engine::progress::Flow,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     etcd::membership::Id,
     system::{Cluster, Files, System},
 };
@@ -70,15 +70,23 @@ impl SafetyClearance {
             return Ok(self);
         };
         let more = blocking.iter().skip(1).map(|f| format!("also: {}.", f.sentence()));
-        let mut lifts: Vec<String> = Vec::new();
+        let (mut lifts, mut remedies): (Vec<String>, Vec<Remedy>) = (Vec::new(), Vec::new());
         for fence in &blocking {
             let lift = fence.lift.to_string();
             if !lifts.contains(&lift) {
                 lifts.push(lift);
             }
+            for remedy in fence.lift.remedies() {
+                if !remedies.contains(remedy) {
+                    remedies.push(remedy.clone());
+                }
+            }
         }
         let hint: Vec<String> = more.chain(lifts).collect();
-        Err(Error::new(ErrorKind::Refused, first.what.clone()).why(first.evidence.join("; ")).hint(hint.join("\n  ")))
+        Err(Error::new(ErrorKind::Refused, first.what.clone())
+            .why(first.evidence.join("; "))
+            .hint(hint.join("\n  "))
+            .remedies(&remedies))
     }
 }
 

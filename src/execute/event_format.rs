@@ -215,7 +215,7 @@ fn said(plan: &Plan, problems: &[Problem]) -> Vec<Value> {
     let member = |p: &Problem| p.row.and_then(|row| plan.members.get(row)).map(|m| m.name.clone());
     let said = |p: &Problem| {
         let fault = (p.about == About::Space).then_some(Fault::NoSpace);
-        json!({"error": p.severity == Severity::Error, "member": member(p), "text": p.text, "fault": fault})
+        json!({"error": p.severity == Severity::Error, "member": member(p), "text": p.text, "remedies": p.remedies, "fault": fault})
     };
     problems.iter().map(said).collect()
 }

@@ -53,7 +53,7 @@ use crate::{
         install::{MemberState, run_lock::Run},
         restore::manual_proof,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     etcd::membership::Id,
     system::{Clock, Hosts, hash_compare, journal::Journal, probe},
     text::Shown,
@@ -266,10 +266,13 @@ fn final_check(
     )?;
     reporter.tell(ExecutionEvent::FinalCheck(text));
     judged.map_err(|why| {
-        Error::new(ErrorKind::Refused, "final check failed: nothing is installed").why(why).hint(
-            "Inspect the old cluster first: requorum probe. To give it up anyway, stop its members and apply the plan \
-             again; the built members wait in staging.",
-        )
+        Error::new(ErrorKind::Refused, "final check failed: nothing is installed")
+            .why(why)
+            .hint(
+                "To give the old cluster up anyway, stop its members and apply the plan again; the built members wait in \
+                 staging.",
+            )
+            .remedies(&[Remedy::AskOldCluster])
     })?;
     Ok(reused(job, &now, reporter))
 }

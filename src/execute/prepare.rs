@@ -27,7 +27,7 @@ use crate::{
         },
     },
     engine::{install::MemberState, progress::Flow, restore::Restored},
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     etcd::membership::Id,
     execute::{Cancel, second_run},
     system::{
@@ -268,10 +268,10 @@ fn vacant(
             _ => None,
         };
         if let Some(why) = why {
-            return Err(Error::new(ErrorKind::Input, format!("{}: already in use", path.shown())).why(why).hint(
-                "restore never moves existing data. Move it aside yourself, or use `requorum apply`, which moves an \
-                 old member's directory aside under a dated name.",
-            ));
+            return Err(Error::new(ErrorKind::Input, format!("{}: already in use", path.shown()))
+                .why(why)
+                .hint("Existing data is never moved here. Move it aside yourself.")
+                .remedies(&[Remedy::MoveAside]));
         }
     }
     Ok(())
@@ -328,15 +328,15 @@ fn consented(job: &ExecutionSpec<'_>, looked: &[PreparedHost<'_>]) -> Result<()>
         1 => ("it locks", "directory"),
         _ => ("they lock", "directories"),
     };
-    let (fate, before) = match job.until {
-        Goal::Undone => ("rolled back", "rollback"),
-        _ => ("moved aside", "install"),
+    let fate = match job.until {
+        Goal::Undone => "rolled back",
+        _ => "moved aside",
     };
-    Err(Error::new(ErrorKind::Refused, what).why(format!("{it} the {dirs} that would be {fate}")).hint(format!(
-        "To run {} just before the {before}: --stop\n    {}",
-        if lines.len() == 1 { "this command" } else { "these commands" },
-        lines.join("\n    ")
-    )))
+    let one = if lines.len() == 1 { "The command that stops it" } else { "The commands that stop them" };
+    Err(Error::new(ErrorKind::Refused, what)
+        .why(format!("{it} the {dirs} that would be {fate}"))
+        .hint(format!("{one}:\n    {}", lines.join("\n    ")))
+        .remedies(&[Remedy::StopEtcds]))
 }
 
 /// Returns the timestamp for the names of what is moved aside, from the start of the run: `20261122-031205`.

@@ -39,7 +39,7 @@ use crate::{
         source_ref::{ObjectUrl, sound},
     },
     engine::progress::ProgressFn,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     text::Foreign,
 };
 
@@ -148,7 +148,7 @@ impl Store {
         let url = url.as_str();
         objects.into_iter().find(|object| object.url == url).ok_or_else(|| {
             Error::new(ErrorKind::Input, format!("{url}: no such object"))
-                .hint("To list the objects: requorum snapshot list")
+                .remedies(&[Remedy::ListObjects { url: None }])
         })
     }
 
@@ -223,10 +223,11 @@ impl Store {
                     self.settings.from
                 )
             }
-            (404, _) => "Check bucket and key; to list the objects: requorum snapshot list s3://BUCKET/PREFIX".into(),
+            (404, _) => "Check bucket and key.".into(),
             _ => "Try again later.".into(),
         };
-        Error::new(ErrorKind::Input, format!("{url}: cannot be read")).why(why).hint(hint)
+        let error = Error::new(ErrorKind::Input, format!("{url}: cannot be read")).why(why).hint(hint);
+        if status.as_u16() == 404 { error.remedies(&[Remedy::ListObjects { url: None }]) } else { error }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
         join::all,
         number::{plural, thousands},
     },
+    tui::widgets::remedies,
     tui::{
         selectors::{hosts, revision_bump::offer_words},
         state::model::Model,
@@ -220,7 +221,7 @@ fn review(model: &Model, plan: &Plan) -> Vec<(String, Value)> {
         let member = problem.row.and_then(|row| plan.members.get(row)).map(|m| m.name.as_str());
         let who = member.map(|name| format!("{name}: ")).unwrap_or_default();
         out.push((
-            format!("Review, shown: {who}{}", problem.text),
+            format!("Review, shown: {who}{}", remedies::problem(problem)),
             json!({"step": "review", "warning": problem.text, "member": member}),
         ));
     }

@@ -352,7 +352,7 @@ fn a_suspended_wizard_returns_and_retakes_the_terminal() {
         // it may not have stopped itself yet: SIGCONT counts only after that, so it is sent until it does
         pty.wait_until("the screen is back", |pty| {
             pty.signal(Signal::CONT);
-            pty.taken() && pty.screen().contains("Quorum appears lost")
+            pty.taken() && pty.screen().contains("Detect")
         });
     }
     pty.send("n");

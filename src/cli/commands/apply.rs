@@ -25,6 +25,7 @@ use crate::cli::{
     print_done, print_json, print_sentences, warn,
 };
 use crate::{
+    cli::output::remedies,
     domain::{
         members::{build_plan, certificates},
         model::{host_address, plan::Plan},
@@ -329,7 +330,8 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     if outcome.is_ok() && !matches!(until, Goal::InPlace | Goal::Undone) {
         // Nothing was to be installed, so it blocked nothing.
         for fence in &fences {
-            warn(&format!("Warning: this would block the install: {}.\n  {}", fence.sentence(), fence.lift));
+            let lift = remedies::advised(&fence.lift.to_string(), fence.lift.remedies());
+            warn(&format!("Warning: this would block the install: {}.\n  {lift}", fence.sentence()));
         }
     }
     let mut blocking: Vec<String> = fences.into_iter().filter_map(|fence| fence.typed).collect();
@@ -339,12 +341,7 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
         let error = if until == Goal::InPlace { lifts(error, &blocking, reasoned) } else { error };
         let error = if error.kind == ErrorKind::Stopped { stopped(error, until) } else { error };
         // With the file, so that it can be copied.
-        let hint = error.advice(|way| match way {
-            Remedy::Resume => format!("`requorum resume {file}`"),
-            Remedy::Undo => format!("`requorum undo {file}`"),
-            Remedy::FinishOther => "`requorum resume` with that plan's journal".into(),
-        });
-        Error { hint, remedies: Vec::new(), ..error }
+        Error { hint: remedies::advice(&error, Some(&file)), remedies: Vec::new(), ..error }
     })
 }
 
@@ -425,9 +422,8 @@ mod tests {
         let before = || Error::new(ErrorKind::Stopped, "stopped on request").hint("What was under way is removed.");
         let error = stopped(before(), Goal::InPlace);
         assert_eq!(error.remedies, [Remedy::Resume, Remedy::Undo]);
-        for word in ["under way is removed", "stay in staging", "`requorum resume`", "`requorum undo`"] {
-            assert!(error.to_string().contains(word), "{error}");
-        }
+        assert_eq!(error.hint.lines().next(), Some(before().hint.as_str()), "what was under way");
+        assert_eq!(error.hint.lines().count(), 2, "and what stays");
         assert_eq!(stopped(before(), Goal::Undone).remedies, [Remedy::Resume]);
         assert_eq!(stopped(before(), Goal::Looked), before(), "a look leaves nothing to go on with");
     }

@@ -14,6 +14,7 @@ use crate::cli::{
     print, print_json, printed, warn,
 };
 use crate::{
+    cli::output::remedies,
     domain::sources::{
         catch_up::CatchUp,
         data_loss::{Entries, History, Horizon, Loss},
@@ -33,7 +34,7 @@ use crate::{
         },
         source::Source,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     text::{
         Shown,
         number::{count, thousands},
@@ -170,7 +171,7 @@ fn for_all(files: &[PathBuf], mut each: impl FnMut(&Path) -> Result<()>) -> Resu
         match each(file) {
             Err(stopped) if stopped.kind == ErrorKind::Stopped => return Err(stopped),
             Err(error) if files.len() > 1 => {
-                warn(&format!("Error: {error}"));
+                warn(&format!("Error: {}", remedies::error(&error)));
                 worst = Err(Error::new(error.kind, "at least one file is not an intact snapshot"));
             }
             other => worst = other.and(worst),
@@ -211,9 +212,13 @@ pub(in crate::cli) fn inspect(args: &InspectArgs, format: Format) -> Result<()> 
             Format::Fields => print(&found.fields(&name)),
         }?;
         match found.damage() {
-            Some(why) => Err(Error::new(ErrorKind::Input, format!("{name}: damaged")).why(why).hint(
-                found.acceptable_revision.map_or("Use another copy of it, or another snapshot.".into(), accept_hint),
-            )),
+            Some(why) => {
+                let error = Error::new(ErrorKind::Input, format!("{name}: damaged")).why(why);
+                Err(match found.acceptable_revision {
+                    Some(revision) => error.hint(accept_hint(revision)).remedies(&[Remedy::AcceptDamage { revision }]),
+                    None => error.hint("Use another copy of it, or another snapshot."),
+                })
+            }
             None => Ok(()),
         }
     })

@@ -13,6 +13,7 @@ use crate::cli::{
     print, print_json, refuse_problems, warn,
 };
 use crate::{
+    cli::output::remedies,
     domain::{
         members::{build_plan, table::About},
         model::{
@@ -171,7 +172,10 @@ fn known(args: &Args, plan: &Plan, system: &Local) -> Result<Known> {
         true => {
             let names = chosen(plan, &args.member)?;
             let learned = interruptible(|cancel| execute::discover::known(plan, &names, system, cancel))?;
-            learned.troubles.iter().for_each(|(host, error)| warn(&format!("Warning: {host}: {error}")));
+            learned
+                .troubles
+                .iter()
+                .for_each(|(host, error)| warn(&format!("Warning: {host}: {}", remedies::error(error))));
             learned.hosts
         }
         false => {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::plan;
 use crate::cli::{Format, absolute, args::connection_args, detail, print_json, print_sentences, typed_dirs, warn};
 use crate::{
+    cli::output::remedies,
     domain::{
         model::{
             observations::{
@@ -337,7 +338,7 @@ fn text(finding: &QuorumReport, facts: &[EndpointFacts], around: &MachineFacts, 
     }
     out.push_str(if out.ends_with('\n') { "\n" } else { "\n\n" });
     for advice in &finding.advice {
-        out.push_str(&format!(" - {advice}\n"));
+        out.push_str(&format!(" - {}\n", remedies::advised(advice, &advice.remedies)));
     }
     out.push_str(&format!("\nRule: {}\n", sentence(&finding.rule)));
     out
@@ -381,7 +382,7 @@ fn as_json(finding: &QuorumReport, facts: &[EndpointFacts], around: &MachineFact
         "keep": finding.keep,
         "sentence": finding.sentence,
         "rule": finding.rule,
-        "advice": finding.advice,
+        "advice": finding.advice.iter().map(|a| remedies::advised(a, &a.remedies)).collect::<Vec<_>>(),
         "acts": finding.advice.iter().map(|advice| json!({ "act": advice.act, "on": advice.on })).collect::<Vec<_>>(),
         "cluster": scope.id(),
         "cluster_known_by": scope.by(),

@@ -15,6 +15,7 @@ use crate::cli::{
     print, print_done, print_json, refuse_problems, typed_dir, warn,
 };
 use crate::{
+    cli::output::remedies,
     domain::{
         members::{
             build_plan::brought,
@@ -37,7 +38,7 @@ use crate::{
         scan::{row_scan::accept_hint, snapshot_members},
         source::trailer::Extra,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     etcd::{membership::Id, version::Minor},
     system::{etcd_client::Members, object_store},
     text::{
@@ -209,7 +210,8 @@ fn trusted<'a>(file: &std::path::Path, facts: &'a FileFacts, came: &str, hint: &
         Health::Packed(how) => Ok(how.as_str()),
         Health::Limited(damage) => Err(Error::new(ErrorKind::Input, format!("{}: {came}, but damaged", file.shown()))
             .why(&damage.why)
-            .hint(accept_hint(damage.revision))),
+            .hint(accept_hint(damage.revision))
+            .remedies(&[Remedy::AcceptDamage { revision: damage.revision }])),
         Health::Broken(why) | Health::Unreadable(why) => {
             Err(Error::new(ErrorKind::Input, format!("{}: {came}, but verification failed", file.shown()))
                 .why(why)
@@ -313,12 +315,13 @@ fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Resu
         }
         let content = &prepared.checked.walk.content;
         for problem in brought(content, args.etcd_version, &options) {
-            warn(&format!("Warning: {}", problem.text));
+            warn(&format!("Warning: {}", remedies::problem(&problem)));
         }
         let clients = revisions::clients(content);
         if !clients.is_empty() && args.bump_revision < DOCUMENTED {
             warn(&format!(
-                "Warning: the snapshot has {}, and it is unknown whether it is the newest state of its cluster: {}",
+                "Warning: the snapshot has {}, and it is unknown whether it is the newest state of its cluster: {} (--bump-revision \
+                 {DOCUMENTED} --mark-compacted)",
                 revisions::data_of(&clients, &revisions::past(content)),
                 revisions::consequence(&clients)
             ));

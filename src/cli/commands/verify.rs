@@ -10,6 +10,7 @@ use crate::cli::{
     print_json, print_sentences, warn,
 };
 use crate::{
+    cli::output::remedies,
     domain::verify::{Check, MemberCheck, Next, Verification, VerifyResult},
     error::Result,
     execute::{
@@ -75,7 +76,7 @@ pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs
     })?;
     // The result counts whether or not it can be recorded.
     if let Err(error) = record(&proof, &system, &journal) {
-        warn(&format!("Warning: the verification is not in the journal: {error}"));
+        warn(&format!("Warning: the verification is not in the journal: {}", remedies::error(&error)));
     }
     let code = proof.verdict.exit_code();
     match format {
@@ -107,10 +108,10 @@ fn text(proof: &Verification, columns: usize) -> String {
         paragraph(&mut out, columns, &format!("  {} {name}  ", outcome.mark()), &format!("{endpoint}  {words}"));
     }
     out.push('\n');
-    for Check { topic, outcome, words, todo, .. } in &proof.checks {
+    for Check { topic, outcome, words, todo, remedies, .. } in &proof.checks {
         let head = |outcome, topic| format!("  {} {} ", pad(outcome, 8, Align::Left), pad(topic, 11, Align::Left));
         paragraph(&mut out, columns, &head(outcome.words(), topic.title()), words);
-        for todo in todo {
+        for todo in todo.iter().cloned().chain(remedies.iter().map(remedies::sentence)) {
             paragraph(&mut out, columns, &head("", ""), &format!("→ {todo}"));
         }
     }

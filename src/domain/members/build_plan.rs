@@ -23,6 +23,7 @@ use crate::etcd::version::Minor;
 use crate::text::confusables;
 use crate::{
     domain::members::validate,
+    error::Remedy,
     text::{join, quote},
 };
 
@@ -129,14 +130,14 @@ fn learners(draft: &Draft) -> Option<Problem> {
     let text = match left_out.as_slice() {
         [] => return None,
         [one] => format!(
-            "{one} is a learner in the snapshot and is left out of the new cluster, as a restore makes every member a voter; to have it as a voter: --keep-learners, learners on Members, or a row of its own"
+            "{one} is a learner in the snapshot and is left out of the new cluster, as a restore makes every member a voter"
         ),
         many => format!(
-            "{} are learners in the snapshot and are left out of the new cluster, as a restore makes every member a voter; to have them as voters: --keep-learners, learners on Members, or rows of their own",
+            "{} are learners in the snapshot and are left out of the new cluster, as a restore makes every member a voter",
             join::all(many)
         ),
     };
-    Some(Problem::warning(None, None, text).about(About::Learner))
+    Some(Problem::warning(None, None, text).about(About::Learner).by(Remedy::KeepLearners))
 }
 
 /// What a plan keeps of the old cluster's revisions: nothing, where it matters to no client that is known and nothing is

@@ -6,6 +6,7 @@ pub use crate::domain::members::cell::{Cell, Column, Origin, Row, Suggestion, it
 use crate::etcd::membership::{Id, cluster_id, member_id};
 use crate::{
     domain::model::url::{self, Url},
+    error::Remedy,
     text::confusables,
 };
 
@@ -59,6 +60,8 @@ pub struct Problem {
     pub about: About,
     /// The text to type to override it, where that is possible.
     pub lift: Option<String>,
+    /// What to do about it with requorum, for the front ends to word.
+    pub remedies: Vec<Remedy>,
 }
 
 impl fmt::Display for Problem {
@@ -79,6 +82,7 @@ impl Problem {
             names_fix: false,
             about: About::Place,
             lift: None,
+            remedies: Vec::new(),
         }
     }
 
@@ -98,6 +102,13 @@ impl Problem {
     #[must_use]
     pub fn naming(mut self, names_fix: bool) -> Self {
         self.names_fix = names_fix;
+        self
+    }
+
+    /// Adds what to do about it with requorum.
+    #[must_use]
+    pub fn by(mut self, remedy: Remedy) -> Self {
+        self.remedies.push(remedy);
         self
     }
 

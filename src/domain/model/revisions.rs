@@ -88,7 +88,7 @@ pub fn override_text(plan: &Plan) -> String {
 pub fn consequence(clients: &[Client]) -> String {
     format!(
         "{} clients that keep running can serve objects that do not exist, and miss others, until each of them is \
-         restarted; --bump-revision {DOCUMENTED} --mark-compacted makes them list again",
+         restarted; a revision bump of {DOCUMENTED}, with the skipped revisions marked compacted, makes them list again",
         Client::names(clients)
     )
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     text::Foreign,
 };
 
@@ -54,12 +54,12 @@ pub fn is_object(path: &Path) -> bool {
 /// Refuses what is no file of this machine, where only one can be read.
 ///
 /// # Errors
-/// `Usage`, with the command that downloads it.
+/// `Usage`, with downloading it as the remedy.
 pub fn local(path: &Path) -> Result<&Path> {
     match SourceRef::from_path(path) {
         SourceRef::Object(url) => {
             Err(Error::new(ErrorKind::Usage, format!("{}: not a file on this machine", url.as_str()))
-                .hint(format!("Download it first: requorum snapshot fetch {} FILE", url.as_str())))
+                .remedies(&[Remedy::FetchObject { url: url.as_str().to_string() }]))
         }
         SourceRef::File(_) => Ok(path),
     }

@@ -4,20 +4,36 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::error::Remedy;
+
 /// How a fence is overridden. What comes after it is a value: each front end asks again in its own way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lift {
-    /// What to do, a sentence, commands in it as they are typed; without its full stop where the question is asked
+    /// What to do, a sentence, commands of others in it as they are typed; without its full stop where the question is asked
     /// again after it.
     todo: String,
     /// True where the question is to be asked again after that.
     again: bool,
+    /// How it is done with requorum.
+    remedies: Vec<Remedy>,
 }
 
 impl Lift {
     /// To be done, and then asked again.
     pub fn then_ask(todo: impl Into<String>) -> Lift {
-        Lift { todo: todo.into(), again: true }
+        Lift { todo: todo.into(), again: true, remedies: Vec::new() }
+    }
+
+    /// Adds how it is done with requorum.
+    #[must_use]
+    pub fn by(mut self, remedy: Remedy) -> Lift {
+        self.remedies.push(remedy);
+        self
+    }
+
+    /// How it is done with requorum, for the front ends to word.
+    pub fn remedies(&self) -> &[Remedy] {
+        &self.remedies
     }
 
     /// The sentence; `again` says how it is asked again here: `r asks again`.
@@ -32,13 +48,13 @@ impl Lift {
 
 impl From<&str> for Lift {
     fn from(todo: &str) -> Self {
-        Lift { todo: todo.into(), again: false }
+        Lift { todo: todo.into(), again: false, remedies: Vec::new() }
     }
 }
 
 impl From<String> for Lift {
     fn from(todo: String) -> Self {
-        Lift { todo, again: false }
+        Lift { todo, again: false, remedies: Vec::new() }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
         plan::{Member, Plan},
         revisions, url,
     },
+    error::Remedy,
     text::{join::all, quote::shell_word},
 };
 use crate::{etcd::membership::Id, text::Shown};
@@ -108,9 +109,7 @@ fn shared_ids(ids: &Shared) -> Option<Blocker> {
     Some(Blocker {
         what: ids.sentence()?,
         evidence: Vec::new(),
-        lift: "Make the plan with another token: without --initial-cluster-token `requorum plan` makes a new one; in \
-               the wizard g on Members does."
-            .into(),
+        lift: Lift::from("Make the plan with another token.").by(Remedy::NewToken),
         typed: ids.override_text(),
     })
 }
@@ -124,13 +123,13 @@ pub fn twice(plan: &Plan, clients: &[revisions::Client], known: &revisions::Know
         true => Blocker {
             what,
             evidence: vec!["the snapshot holds no data of a client known to keep revisions".into()],
-            lift: "Restart clients that watch, or make the plan again with a --bump-revision.".into(),
+            lift: Lift::from("Restart clients that watch.").by(Remedy::BumpRevision),
             typed: None,
         },
         false => Blocker {
             what,
             evidence: vec![revisions::consequence(clients)],
-            lift: "Make the plan again with that bump: `requorum plan` and the wizard propose it.".into(),
+            lift: Lift::from("Make the plan again with that bump.").by(Remedy::TakeBump),
             typed: Some(revisions::override_text(plan)),
         },
     })

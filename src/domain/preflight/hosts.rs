@@ -1,6 +1,7 @@
 //! Whether each host can take its members, and which program does the work there: judged from the preflight, before
 //! anything is written.
 
+use crate::error::Remedy;
 use std::path::{Path, PathBuf};
 
 pub use super::programs::{BinarySource, Own, Programs};
@@ -45,7 +46,9 @@ pub fn judge_program(host: &str, programs: &Programs, facts: &HostFacts) -> Vec<
     if !host_address::is_local(host)
         && let Err(why) = programs::choose(programs, facts)
     {
-        out.push(Problem::error(None, None, format!("{why}, or restore its members by hand (`requorum sheet`)")));
+        let problem = Problem::error(None, None, why);
+        let problem = if programs::takes_a_build(facts) { problem.by(Remedy::NameBuild) } else { problem };
+        out.push(problem.by(Remedy::RestoreByHand));
     }
     if facts.skew.abs() > SKEW {
         let (seconds, which) = (facts.skew.unsigned_abs(), if facts.skew > 0 { "ahead" } else { "behind" });

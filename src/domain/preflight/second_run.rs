@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use super::blockers::Blocker;
+use super::blockers::{Blocker, Lift};
 use crate::{
     domain::model::plan::Plan,
+    error::Remedy,
     text::{join::all, number::plural},
 };
 
@@ -75,10 +76,12 @@ pub fn fence(plan: &Plan, found: &[Again]) -> Option<Blocker> {
             plural(names.len(), "ID", "IDs"),
         ),
         evidence,
-        lift: "Is this plan's cluster already running, and was one of its members lost? Then replace that member: etcdctl member remove, \
-               member add, and an empty directory. Else make the plan again: `requorum plan --again PLAN -o NEW-PLAN` makes the same one with a new token, so with new \
-               IDs; in the wizard g on Members does. Then apply that plan."
-            .into(),
+        lift: Lift::from(
+            "Is this plan's cluster already running, and was one of its members lost? Then replace that member: etcdctl member \
+             remove, member add, and an empty directory. Else make the plan again with a new token, so with new IDs, and \
+             apply that plan.",
+        )
+        .by(Remedy::RenewPlan),
         typed: Some(override_text(plan)),
     })
 }

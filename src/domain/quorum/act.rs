@@ -1,5 +1,6 @@
 //! One piece of advice: the action, its object, and the sentence.
 
+use crate::error::Remedy;
 use std::{borrow::Borrow, fmt, ops::Deref};
 
 use serde::{Serialize, Serializer};
@@ -95,11 +96,20 @@ pub struct Advice {
     pub on: String,
     /// The sentence.
     pub text: String,
+    /// How it is done with requorum, for the front ends to word.
+    pub remedies: Vec<Remedy>,
 }
 
 impl Advice {
     pub(crate) fn new(act: Act, on: impl fmt::Display, text: impl Into<String>) -> Self {
-        Advice { act, on: on.to_string(), text: text.into() }
+        Advice { act, on: on.to_string(), text: text.into(), remedies: Vec::new() }
+    }
+
+    /// Adds how it is done with requorum.
+    #[must_use]
+    pub(crate) fn by(mut self, remedy: Remedy) -> Self {
+        self.remedies.push(remedy);
+        self
     }
 }
 

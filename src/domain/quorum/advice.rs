@@ -13,14 +13,13 @@ use crate::{
         },
         quorum::newest_dir::{Age, reach_words},
     },
+    error::Remedy,
     text::{
         Shown,
         join::{all, either},
         number::thousands,
     },
 };
-
-const ELSEWHERE: &str = "Run this on a host that can reach the client ports, best on a member itself: requorum --endpoints http://127.0.0.1:2379";
 
 impl Count<'_> {
     pub(crate) fn advice(&self, verdict: QuorumVerdict) -> Vec<Advice> {
@@ -65,7 +64,8 @@ impl Count<'_> {
             QuorumVerdict::Forked => self.forked_advice(),
             QuorumVerdict::Unconfirmed => self.unconfirmed_advice(),
             QuorumVerdict::Split if !self.twins.is_empty() => vec![
-                Advice::new(Act::Compare, "", "Query each endpoint on its own and save a snapshot from each: requorum snapshot compare shows the differences."),
+                Advice::new(Act::Compare, "", "Query each endpoint on its own, save a snapshot from each and compare them.")
+                    .by(Remedy::CompareSnapshots),
                 Advice::new(Act::WhoseCluster, "", "Each was bootstrapped as its own cluster with the same IDs: stop those that do not hold your data before clients write to them."),
             ],
             QuorumVerdict::Split => {
@@ -74,14 +74,14 @@ impl Count<'_> {
                     advice = self.split_advice();
                     advice.push(Advice::new(Act::WhoseCluster, "", "Was one of them already restored or bootstrapped? Stop that member before its clients write to it."));
                 }
-                advice.push(Advice::new(Act::Ask, "", "Query one cluster at a time: --endpoints with the client URLs of that cluster only."));
+                advice.push(Advice::new(Act::Ask, "", "Query one cluster at a time.").by(Remedy::AskOneCluster));
                 advice
             }
             QuorumVerdict::Unknown => {
                 let mut advice = self.start_what_is_whole();
                 advice.extend(self.lacking());
                 advice.extend([
-                    Advice::new(Act::AskElsewhere, "", ELSEWHERE),
+                    Advice::new(Act::AskElsewhere, "", "Ask from a host that can reach the client ports, best on a member itself.").by(Remedy::AskElsewhere),
                     Advice::new(Act::Look, "", "Is etcd running at all? Check on the hosts: systemctl status etcd, or crictl ps --name etcd."),
                     Advice::new(Act::GoOn, "", "No member left? Continue with files: a saved snapshot, or a copy of member/snap/db."),
                 ]);
@@ -255,11 +255,10 @@ impl Count<'_> {
             let listed = if several { all(&open) } else { either(&open) };
             let text = format!("{disk} {listed} intact? Start etcd there again; {enough}.");
             advice.push(Advice::new(Act::StartIfWhole, all(&open), text));
-            advice.push(Advice::new(
-                Act::AskElsewhere,
-                "",
-                format!("They may be running but unreachable from here. {ELSEWHERE}"),
-            ));
+            advice.push(
+                Advice::new(Act::AskElsewhere, "", "They may be running but unreachable from here: ask from a host that can reach the client ports, best on a member itself.")
+                    .by(Remedy::AskElsewhere),
+            );
         }
         advice.extend(self.disagreement_advice());
         if !self.says.is_empty() {
@@ -296,10 +295,10 @@ impl Count<'_> {
     /// Returns the advice that members hold different data, which only the operator can decide.
     fn disagreement_advice(&self) -> Option<Advice> {
         let text = format!(
-            "{}. requorum does not choose between them: save a snapshot from each and compare them: requorum snapshot compare.",
+            "{}. requorum does not choose between them: save a snapshot from each and compare them.",
             self.disagreement_words()?
         );
-        Some(Advice::new(Act::Compare, "", text))
+        Some(Advice::new(Act::Compare, "", text).by(Remedy::CompareSnapshots))
     }
 
     fn go_on(&self, go: &str) -> Advice {

@@ -105,10 +105,5 @@ impl Count<'_> {
     }
 }
 
-fn capital(words: &str) -> String {
-    let mut chars = words.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
 /// What [`DEFAULT_CLUSTER`] is.
 const DEFAULT_WORDS: &str = "the ID of every etcd started without flags";

@@ -204,7 +204,7 @@ fn of_dir(dir: &DirFacts, says: &DataDirState, all: &[DirFacts]) -> Vec<String> 
     }
     if says.v2_keys > 0 {
         out.push(format!(
-            "It holds {} of the v2 store, which no restore carries over; requorum v2 export saves them.",
+            "It holds {} of the v2 store, which no restore carries over: export them too.",
             if says.v2_keys == 1 { "1 key".to_string() } else { format!("{} keys", thousands(says.v2_keys)) }
         ));
     }

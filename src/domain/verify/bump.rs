@@ -10,10 +10,8 @@ use crate::{
         },
         sources::revision_bump::DOCUMENTED,
     },
-    text::{
-        number::{plural, thousands},
-        quote::shell_line,
-    },
+    error::Remedy,
+    text::number::{plural, thousands},
 };
 
 /// The clients that keep revisions: as the plan has them, and as its snapshot does.
@@ -118,14 +116,13 @@ fn skipped(case: Case<'_>, names: &str, watched: &Watched) -> Check {
 fn cure(case: Case<'_>, check: Check) -> Check {
     let file = format!("{}-running.db", case.plan.label);
     let endpoint = case.plan.members.iter().flat_map(|m| m.client_urls.first()).next();
-    let endpoint = endpoint.map_or_else(String::new, |url| format!("--endpoints={url}"));
-    let save = shell_line(["requorum", "snapshot", "save", &file, &endpoint]);
-    let bump = DOCUMENTED.to_string();
-    let plan = shell_line(["requorum", "plan", "--snapshot", &file, "--bump-revision", &bump, "--mark-compacted"]);
-    check.todo(format!(
-        "To repair all clients without a restart: a snapshot of the running cluster, restored with a bump that is large \
-         enough. `{save}`, then `{plan}`, and apply that plan."
-    ))
+    let from = endpoint.cloned();
+    check
+        .todo(
+            "To repair all clients without a restart: a snapshot of the running cluster, restored with a bump that is \
+             large enough.",
+        )
+        .by(Remedy::RepairClients { file, from, bump: DOCUMENTED })
 }
 
 #[cfg(test)]
@@ -171,8 +168,9 @@ mod tests {
             assert_eq!(proof.verdict.exit_code(), code, "{what}: {}", proof.sentence);
             if code != 0 {
                 assert_ne!(proof.verdict, VerifyResult::Proven);
-                let todo = &proof.check(Topic::Bump).unwrap().todo;
-                assert!(todo[0].contains("--bump-revision 1000000000 --mark-compacted"), "{todo:?}");
+                let Check { todo, remedies, .. } = proof.check(Topic::Bump).unwrap();
+                assert_eq!(todo.len(), 1);
+                assert!(matches!(remedies[..], [Remedy::RepairClients { bump: DOCUMENTED, .. }]), "{remedies:?}");
             }
         }
     }

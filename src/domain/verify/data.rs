@@ -19,7 +19,7 @@ use crate::{
 
 pub(super) const STOP: &str = "Stop it now: it answers reads with different data.";
 /// Seen with 3.4 to 3.7: "tocommit(8) is out of range [lastIndex(3)]".
-pub(super) const AGAIN: &str = "Then stop all members, move its directory aside, restore it from the plan (a second time takes an --override), and \
+pub(super) const AGAIN: &str = "Then stop all members, move its directory aside, restore it from the plan (a second time needs an override), and \
                      start all together: running members rely on its log entries, and a member that returns with fewer panics.";
 
 /// The log entry with which every restored member begins: one for each member.
@@ -46,7 +46,7 @@ pub(super) fn revision(case: Case<'_>) -> Check {
                 "{} was restored from another, newer snapshot{}: it is at revision {}, to which {} log {} since the restore \
                  cannot lead from {}",
                 member.name,
-                if case.plan.bump_revision > 0 { " or with another --bump-revision" } else { "" },
+                if case.plan.bump_revision > 0 { " or with another revision bump" } else { "" },
                 shown(says.revision),
                 entries,
                 plural(usize::try_from(entries).unwrap_or(usize::MAX), "entry", "entries"),
@@ -106,7 +106,7 @@ fn below(case: Case<'_>, stood: &[Ours<'_>], member: &Member, says: &MemberStatu
     let at = format!("it is at revision {}, and the plan begins at {}", shown(says.revision), shown(from));
     let source = case.plan.source.revision;
     if case.plan.bump_revision > 0 && (source..=source.saturating_add_unsigned(written)).contains(&says.revision) {
-        return format!("{} was restored without the plan's --bump-revision: {at}", member.name);
+        return format!("{} was restored without the plan's revision bump: {at}", member.name);
     }
     match begun <= 1 {
         true => format!(

@@ -94,9 +94,7 @@ fn stranger(case: Case<'_>, member: &Member, seen: &ObservedMember, says: &Membe
     let found = format!("{shown} of cluster {}", says.cluster_id);
     let stop =
         |more: &str| format!("Stop it now: what clients read and write there is not in the plan's cluster. {more}");
-    let again = stop(&format!(
-        "Then restore {name} from the plan (requorum restore or apply) and start it with the plan's own command."
-    ));
+    let again = stop(&format!("Then restore {name} from the plan and start it with the plan's own command."));
     let newer =
         |else_: &str| format!("Was a newer plan applied to this member? Then verify that plan. Otherwise: {else_}");
     let is = |peers: &[String], token: &str| id == Some(member_id(peers, token));

@@ -7,6 +7,7 @@ use crate::{
         observations::{Answer, LeaderState, MemberStatus, NoAnswer, Read, disk::DirState},
         plan::Member,
     },
+    error::Remedy,
     etcd::membership::Id,
     text::{
         Shown,
@@ -29,7 +30,9 @@ pub(super) fn stand(case: Case<'_>, member: &Member, seen: &ObservedMember) -> M
                 let why = says.errors.first().map_or("", String::as_str);
                 (
                     Outcome::NotYet,
-                    format!("requires authentication ({why}): give --user and --password, or a client certificate"),
+                    format!(
+                        "requires authentication ({why}): ask as a user with a password, or with a client certificate"
+                    ),
                 )
             }
             None => (if says.has_leader() { Outcome::Pass } else { Outcome::NotYet }, running(says)),
@@ -97,7 +100,7 @@ fn running(says: &MemberStatus) -> String {
 pub(super) fn members(case: Case<'_>) -> Check {
     let plan = case.plan;
     let (mut wrong, mut todo, mut waits, mut untold) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut locked, mut who) = (false, Vec::new());
+    let (mut locked, mut who, mut remedies) = (false, Vec::new(), Vec::new());
     for (teller, _, says) in case.ours() {
         if says.members.is_empty() {
             locked |= says.list_refused;
@@ -117,10 +120,11 @@ pub(super) fn members(case: Case<'_>) -> Check {
             say(&mut todo, data::STOP.into());
             say(
                 &mut todo,
-                "Members that reach it consider themselves removed: make the plan again (`requorum plan --again`), apply the \
-                 new plan, and start all members with its own commands."
+                "Members that reach it consider themselves removed: make the plan again, apply the new plan, and start all \
+                 members with its own commands."
                     .into(),
             );
+            remedies = vec![Remedy::RenewPlan];
             continue;
         }
         for member in &plan.members {
@@ -163,7 +167,7 @@ pub(super) fn members(case: Case<'_>) -> Check {
                 "{} {} not report the member list{}",
                 all(&untold),
                 plural(untold.len(), "does", "do"),
-                if locked { ": authentication is enabled, give --user and --password of root" } else { "" }
+                if locked { ": authentication is enabled, only root may read it" } else { "" }
             ),
         ),
         () => match case.passed() {
@@ -173,7 +177,10 @@ pub(super) fn members(case: Case<'_>) -> Check {
             other => (other, format!("no member list from {}", all(&case.others()))),
         },
     };
-    Check { todo, ..Check::new(Topic::Members, outcome, words).who(who) }
+    if outcome == Outcome::NotYet && locked {
+        remedies.push(Remedy::LogIn);
+    }
+    Check { todo, remedies, ..Check::new(Topic::Members, outcome, words).who(who) }
 }
 
 /// Checks that all name the same leader.

@@ -19,6 +19,7 @@ use crate::{
         },
         plan::Member,
     },
+    error::Remedy,
     text::{join::all, number::plural},
 };
 
@@ -66,7 +67,9 @@ fn left_out(case: Case<'_>, topic: Topic, parts: &[Part]) -> Option<Check> {
         parts.iter().copied().filter(|part| !reads.iter().all(|read| read.now.parts.contains(part))).collect();
     let check = |words| Some(Check::new(topic, Outcome::Unknown, words).aside());
     if !lack.is_empty() {
-        return check(lacking(&reads, &lack));
+        let deep = reads.iter().any(|read| read.now.too_large);
+        let check = check(lacking(&reads, &lack))?;
+        return Some(if deep { check.by(Remedy::ReadWhole) } else { check });
     }
     match (topic, salted(&reads)) {
         (Topic::Auth, users) if !users.is_empty() => check(format!(
@@ -189,7 +192,7 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
     if !untold.is_empty() {
         let outcome = if again { Outcome::NotYet } else { Outcome::Unknown };
         let check = check(outcome, format!("not compared: {}", untold.join("; ")));
-        return if denied { check.todo("Give --user and --password of root, who may read all of it.") } else { check };
+        return if denied { check.todo("Only root may read all of it.").by(Remedy::LogIn) } else { check };
     }
     if !open.is_empty() {
         let rows: Vec<String> = open.iter().map(|row| row.part().words().to_string()).collect();
@@ -200,7 +203,8 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
     let compared = |part: &&Part| reads.iter().all(|read| read.now.parts.contains(part));
     let (here, lack): (Vec<Part>, Vec<Part>) = parts.iter().partition(|part| compared(part));
     if here.is_empty() {
-        return check(Outcome::Unknown, lacking(&reads, &lack)).aside();
+        let check = check(Outcome::Unknown, lacking(&reads, &lack)).aside();
+        return if reads.iter().any(|read| read.now.too_large) { check.by(Remedy::ReadWhole) } else { check };
     }
     let words = match topic {
         Topic::Leases => counts(&reads, Part::Leases),
@@ -239,8 +243,8 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
 }
 
 /// What to do where it is not known which of several members is right.
-const UNDECIDED: &str = "Do not stop any of them yet: run `requorum verify` where the plan's snapshot can be read, or find \
-                         out which file each was restored from.";
+const UNDECIDED: &str = "Do not stop any of them yet: verify where the plan's snapshot can be read, or find out which file each was \
+                         restored from.";
 /// What to do where all members are of another snapshot.
 const ALL: &str = "Stop all members, move their directories aside, restore all of them from the plan, and start them \
                    together.";

@@ -79,7 +79,7 @@ fn limited<R: ReadAt>(view: &View<R>, revision: i64) -> Option<LimitedDamage> {
             DamagedPart::FreeList,
             format!(
                 "its freelist is damaged ({why}): etcd would panic, or overwrite pages in use; the freelist contains no data, \
-                 and requorum snapshot status shows what can be restored from the file"
+                 so the file may still be intact as a source"
             ),
         )),
         Some((why, false)) => found.push((

@@ -142,13 +142,13 @@ pub fn json(kv: &KeyValueRef<'_>, values: bool) -> serde_json::Map<String, serde
 impl Refused {
     /// Converts it into an error that names the file.
     pub fn into_trouble(self, path: &std::path::Path) -> crate::error::Error {
-        use crate::error::{Error, ErrorKind};
+        use crate::error::{Error, ErrorKind, Remedy};
         let path = path.shown();
         match self {
             Refused::Stopped(trouble) => trouble,
-            Refused::Damaged(why) => Error::new(ErrorKind::Input, format!("{path}: damaged"))
-                .why(why)
-                .hint("`requorum snapshot status` shows what can still be read."),
+            Refused::Damaged(why) => {
+                Error::new(ErrorKind::Input, format!("{path}: damaged")).why(why).remedies(&[Remedy::InspectSnapshot])
+            }
             Refused::Compacted(at) => Error::new(ErrorKind::Input, format!("{path}: the revision is compacted"))
                 .why(format!("the compacted revision is {at}"))
                 .hint(format!("Use revision {at} or later.")),

@@ -20,7 +20,7 @@ use crate::{
     text::table,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     text::{Shown, size::size},
 };
 
@@ -176,10 +176,13 @@ impl Status {
     pub fn verdict(&self, path: &Path) -> Result<()> {
         let path = path.shown();
         let trouble = |what: &str, why: &str| {
-            Error::new(ErrorKind::Input, format!("{path}: {what}")).why(why).hint(match self.acceptable_revision {
-                Some(revision) if self.trailer != Trailer::Wrong => accept_hint(revision),
-                _ => "Make another copy of it, or use another snapshot.".into(),
-            })
+            let error = Error::new(ErrorKind::Input, format!("{path}: {what}")).why(why);
+            match self.acceptable_revision {
+                Some(revision) if self.trailer != Trailer::Wrong => {
+                    error.hint(accept_hint(revision)).remedies(&[Remedy::AcceptDamage { revision }])
+                }
+                _ => error.hint("Make another copy of it, or use another snapshot."),
+            }
         };
         match (self.problems.as_slice(), self.trailer) {
             ([], Trailer::Wrong) => Err(trouble("verification failed", &self.trailer_problem)),

@@ -25,7 +25,7 @@ use crate::engine::{
 use crate::{
     bbolt::View,
     domain::model::observations::LimitedDamage,
-    error::{Error, ErrorKind, Fault, Result},
+    error::{Error, ErrorKind, Fault, Remedy, Result},
     text::Shown,
 };
 
@@ -84,20 +84,23 @@ impl Trust<'_> {
                 let hint = match digest.trailer {
                     None if digest.is_wrong() => {
                         "Take another copy. If it is a copy of member/snap/db of a stopped etcd, and these bytes were appended to \
-                         it, --skip-hash-check ignores them, at your own risk; the pages are checked either way."
+                         it, the check can be skipped, at your own risk; the pages are checked either way."
                     }
                     None => {
-                        "If etcd was stopped when it was copied, add --skip-hash-check; the pages are checked either way."
+                        "If etcd was stopped when it was copied, the check can be skipped; the pages are checked either way."
                     }
                     // The place of the SHA-256 is uncertain, so there is no well-founded reason to skip it.
                     Some(_) if digest.extra.is_some() => "Take another copy of it, or another snapshot.",
                     Some(_) => {
-                        "Take another copy. --skip-hash-check skips this check, at your own risk; the pages are checked either way."
+                        "Take another copy. The check can be skipped, at your own risk; the pages are checked either way."
                     }
                 };
+                let skip: &[Remedy] =
+                    if digest.trailer.is_some() && digest.extra.is_some() { &[] } else { &[Remedy::AcceptUnhashed] };
                 Err(Error::new(ErrorKind::Input, format!("{}: hash check failed", source.path.shown()))
                     .why(why)
-                    .hint(hint))
+                    .hint(hint)
+                    .remedies(skip))
             }
             _ => Ok(()),
         }
@@ -155,7 +158,8 @@ impl VerifiedSource {
             return Err(Error::new(ErrorKind::Refused, format!("{}: in use", path.shown()))
                 .fault(Fault::InUse)
                 .why("a running etcd has it open, and a copy of a database that is being written is inconsistent")
-                .hint("Save a snapshot from that member instead: requorum snapshot save FILE --endpoints=URL"));
+                .hint("Save a snapshot from that member instead.")
+                .remedies(&[Remedy::SaveSnapshot { from: None }]));
         }
         let stamp = Stamp::from_metadata(&source.file().metadata().map_err(|e| io_trouble("look at", path, &e))?);
         let view = source.view()?;

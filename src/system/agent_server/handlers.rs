@@ -27,7 +27,7 @@ use crate::{
         progress::{Phase, ProgressFn},
         source::step,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     system::{
         Files, System,
         journal::{Event as Line, Journal, Record, Start, is_seal},
@@ -217,7 +217,7 @@ impl<'a> AgentHandler<'a> {
     /// Starts a member that this plan installed. One that is running already is left alone.
     fn start(&self, of: &MemberRequest, commands: &[String], watch: &mut ProgressFn<'_>) -> Result<Event> {
         let MemberState::InPlace(_) = self.member_state(of)? else {
-            return Err(not_in_place(&of.name).hint("Install it first: requorum apply. Nothing was started."));
+            return Err(not_in_place(&of.name).hint("Nothing was started.").remedies(&[Remedy::Install]));
         };
         let run = &self.claimed()?.run;
         let member = PlannedMember { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id }.member()?;

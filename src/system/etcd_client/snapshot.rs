@@ -119,7 +119,7 @@ fn not_root(endpoint: &str, miss: &CallError, token: Option<NoToken>) -> Error {
         .hint(
             "Give --user root and its password; a token needs quorum, though. Without quorum a client certificate \
              with CN root works if --client-cert-auth is on; else stop the member and use its file \
-             member/snap/db with --skip-hash-check.",
+             member/snap/db, which has no checksum.",
         )
 }
 

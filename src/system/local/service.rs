@@ -13,7 +13,7 @@ use crate::{
         datadir,
         progress::{Flow, Phase, Progress, ProgressFn},
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     text::Shown,
 };
 
@@ -76,7 +76,7 @@ pub(super) fn start(
         run(command).map_err(|why| {
             Error::new(ErrorKind::Failed, format!("{command}: failed to start it"))
                 .why(why)
-                .hint("Start it by hand, as `requorum launch` prints it.")
+                .remedies(&[Remedy::StartByHand])
         })?;
     }
     let deadline = Instant::now() + PATIENCE_TO_START;
@@ -93,7 +93,8 @@ pub(super) fn start(
     }
     Err(Error::new(ErrorKind::Failed, format!("{}: no etcd is running on it", data_dir.shown()))
         .why(format!("{} s after {}", PATIENCE_TO_START.as_secs(), commands.join("; ")))
-        .hint("Check the log of its unit or pod. Or start it as `requorum launch` prints it."))
+        .hint("Check the log of its unit or pod.")
+        .remedies(&[Remedy::StartByHand]))
 }
 
 /// Runs a command in a shell.

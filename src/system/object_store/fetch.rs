@@ -27,7 +27,7 @@ use crate::{
         progress::{Flow, Phase, Progress, ProgressFn},
         source::{creation_trouble, io_trouble},
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     text::Shown,
 };
 
@@ -178,7 +178,7 @@ pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &m
     let url = url.as_str();
     if key.is_empty() || key.ends_with('/') {
         return Err(Error::new(ErrorKind::Usage, format!("{url}: not a single object"))
-            .hint(format!("To list the objects: requorum snapshot list {url}")));
+            .remedies(&[Remedy::ListObjects { url: Some(url.to_string()) }]));
     }
     if into.symlink_metadata().is_ok() {
         return Err(Error::new(ErrorKind::Refused, format!("{}: file exists", into.shown()))

@@ -21,7 +21,7 @@ use crate::{
         },
     },
     engine::{durable_fs::Untrusted, progress::Flow},
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     text::Shown,
 };
 
@@ -68,7 +68,7 @@ impl Programs {
         for path in named {
             let build = open(path, &running.own).map_err(|why| {
                 Error::new(ErrorKind::Input, format!("{}: {why}", path.shown())).hint(format!(
-                    "--agent takes a static Linux build of requorum {}, as {} of the release; nothing was written on any host.",
+                    "It must be a static Linux build of requorum {}, as {} of the release; nothing was written on any host.",
                     running.own.version,
                     file_name("aarch64")
                 ))
@@ -118,6 +118,7 @@ impl Programs {
             Error::new(ErrorKind::Refused, format!("{host}: no program for this host"))
                 .why(why)
                 .hint("Nothing was written there.")
+                .remedies(if programs::takes_a_build(facts) { &[Remedy::NameBuild] } else { &[] })
         })?;
         let program = self.builds.iter().find(|build| build.own == *own).unwrap_or(&self.running);
         Ok((program, source))

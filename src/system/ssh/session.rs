@@ -33,7 +33,7 @@ use crate::{
         preflight::hosts::BinarySource,
     },
     engine::{progress::Progress, source::io_trouble},
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     system::agent_server::other_version,
 };
 
@@ -356,7 +356,8 @@ impl Session {
                 let why = line.strip_prefix("refused ").unwrap_or(&line);
                 Err(Error::new(ErrorKind::Failed, format!("{}: the host does not accept the program", self.host))
                     .why(why)
-                    .hint("Install requorum of this version there, or restore its members by hand (`requorum sheet`)."))
+                    .hint("Install requorum of this version there.")
+                    .remedies(&[Remedy::RestoreByHand]))
             }
             None => Err(self.broken()),
         }

@@ -10,6 +10,7 @@ use crate::{
         preflight::{host_report::Look, hosts},
     },
     text::{Foreign, Shown, size, time},
+    tui::widgets::remedies,
     tui::{state::hosts::display_name, widgets::theme::Tone},
 };
 
@@ -20,7 +21,7 @@ pub(crate) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
         Err(error) => return ("✖", Tone::Bad, error.sentence()),
     };
     let mine = |row: Option<usize>| row.is_none_or(|row| row == at);
-    let errors: Vec<&str> = look.errors().filter(|p| mine(p.row)).map(|p| p.text.as_str()).collect();
+    let errors: Vec<String> = look.errors().filter(|p| mine(p.row)).map(remedies::problem).collect();
     if !errors.is_empty() {
         return ("✖", Tone::Bad, errors.join("; "));
     }
@@ -29,18 +30,18 @@ pub(crate) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
     if let Some(free) = look.place(&member.data_dir).and_then(|place| place.free) {
         words.push(format!("{} free", size::size(free)));
     }
-    let warnings: Vec<&str> = look
+    let warnings: Vec<String> = look
         .problems
         .iter()
         .filter(|p| p.severity == Severity::Warning && mine(p.row))
-        .map(|p| p.text.as_str())
+        .map(remedies::problem)
         .collect();
     let old = hosts::dirs(member).any(|(column, dir)| look.is_old(column, dir));
     if old {
         let about = size_and_age(look, &member.data_dir, now).map(|words| format!(" ({words})")).unwrap_or_default();
         words.push(format!("the old member there{about} is moved aside"));
     }
-    words.extend(warnings.iter().map(|text| (*text).to_string()));
+    words.extend(warnings.iter().cloned());
     let runs = look.runs.iter().find(|running| running.halt.data_dir == member.data_dir);
     if let Some(running) = runs {
         words.push(format!("an etcd runs on it, which this stops: {}", running.halt.commands.join(" && ")));
@@ -70,7 +71,7 @@ pub(crate) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
         Ok(facts) => facts,
         Err(error) => {
             out.push(format!("  ✖ {}", error.sentence()));
-            out.extend(error.hint.lines().map(|line| format!("    {}", line.trim())));
+            out.extend(remedies::advice(error).lines().map(|line| format!("    {}", line.trim())));
             return out;
         }
     };
@@ -84,7 +85,7 @@ pub(crate) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
         let mark = if problem.severity == Severity::Error { "✖" } else { "!" };
         let member =
             problem.row.and_then(|row| plan.members.get(row)).map(|m| format!("{}: ", m.name)).unwrap_or_default();
-        out.push(format!("  {mark} {member}{}", problem.text));
+        out.push(format!("  {mark} {member}{}", remedies::problem(problem)));
     }
     let dirs = look.members.iter().filter_map(|at| plan.members.get(*at)).flat_map(hosts::dirs);
     for (column, dir) in dirs {

@@ -9,6 +9,7 @@ use crate::{
         },
         model::{observations::Health, options::Options},
     },
+    tui::widgets::remedies,
     tui::{
         selectors::revision_bump,
         state::{
@@ -96,7 +97,7 @@ pub fn problem_at(problems: &[Problem], row: usize, column: Column) -> Option<&P
 pub fn with_fix(problem: &Problem) -> String {
     match &problem.fix {
         Some(fix) if !problem.names_fix => format!("{}: {fix}?", problem.text),
-        _ => problem.text.clone(),
+        _ => remedies::problem(problem),
     }
 }
 
@@ -120,7 +121,7 @@ pub(in crate::tui) fn cell_words(model: &Model, row: usize, column: Column) -> (
     let problems = problems(&draft);
     let about = match problem_at(&problems, row, column) {
         Some(problem) if problem.fix.is_some() => format!("{}  Ctrl-X takes it", with_fix(problem)),
-        Some(problem) => problem.text.clone(),
+        Some(problem) => remedies::problem(problem),
         None => match column {
             Column::Host => "local is this machine. Otherwise an ssh destination: root@10.0.0.1, a Host of your ssh \
                              config, ssh://root@host:2222."

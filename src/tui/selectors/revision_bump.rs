@@ -100,23 +100,18 @@ pub(in crate::tui) fn old(model: &Model, created: Option<i64>) -> Old {
 pub(in crate::tui) fn offer_words(model: &Model, bump: u64) -> Vec<String> {
     let Some(known) = known(model) else { return Vec::new() };
     let Proposal { revisions, why } = bumps::propose(&known);
-    let because = join::sentence(&capital(&why));
+    let because = join::sentence(&join::capital(&why));
     let other = number::signed(other_bump(model));
     let mut out = match (revisions, bump == revisions) {
         (_, true) => vec![format!("{} is set: {because} x sets {other}.", number::signed(revisions))],
         (0, false) => vec![format!("No bump is needed: {because} x sets {other}.")],
         (_, false) => vec![format!("{} is suggested: {because} x sets {other}.", number::signed(revisions))],
     };
-    out.extend(bumps::too_small(&known, bump).map(|words| join::sentence(&capital(&words))));
+    out.extend(bumps::too_small(&known, bump).map(|words| join::sentence(&join::capital(&words))));
     out
 }
 
 /// A warning for Review where the bump may be too small by what can be computed.
 pub(in crate::tui) fn too_small(model: &Model) -> Option<String> {
     bumps::too_small(&known(model)?, model.members.bump)
-}
-
-fn capital(words: &str) -> String {
-    let mut chars = words.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

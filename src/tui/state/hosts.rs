@@ -10,6 +10,7 @@ use crate::{
         },
     },
     text::join,
+    tui::widgets::remedies,
 };
 
 /// What is known of the hosts.
@@ -62,7 +63,7 @@ impl State {
         let first = bad.first()?;
         let why = match &first.facts {
             Err(error) => error.sentence(),
-            Ok(_) => first.errors().map(|problem| problem.text.as_str()).collect::<Vec<_>>().join("; "),
+            Ok(_) => first.errors().map(remedies::problem).collect::<Vec<_>>().join("; "),
         };
         let why = join::sentence(&format!("{} is not ready: {why}", display_name(&first.host)));
         Some(match bad.len() - 1 {

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     domain::model::observations::Answer,
     error::Error,
+    tui::widgets::remedies,
     tui::widgets::{
         text_input::Field,
         theme::{Look, Tone},
@@ -212,13 +213,7 @@ impl Model {
 
     /// Shows an error above the footer.
     pub(in crate::tui) fn say_error(&mut self, error: &Error) {
-        let mut text = error.what.clone();
-        for more in [&error.why, &error.hint] {
-            if !more.is_empty() {
-                text = format!("{text}: {more}");
-            }
-        }
-        self.say(Tone::Bad, text);
+        self.say(Tone::Bad, remedies::on_one_line(error));
     }
 
     /// Opens a text field with `text` in it.

@@ -22,6 +22,7 @@ use crate::{
     execute::resume,
     system::journal::{Event, Record},
     text::Shown,
+    tui::widgets::remedies,
     tui::{
         state::{
             detect::says,
@@ -164,7 +165,7 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, result: Outcome<Vec<File
             }
         }
         Err(error) => {
-            let text = error.on_one_line();
+            let text = remedies::on_one_line(&error);
             let journaled = model.snapshot.journaled.iter().find(|j| j.path == place);
             model.snapshot.unsearched.push(match journaled {
                 Some(j) => format!("Plan {} was made from revision {}: {text}", j.plan, j.revision),
@@ -314,7 +315,7 @@ pub(in crate::tui) fn inspected(model: &mut Model, id: u64, result: Outcome<File
     let Some(work) = model.snapshot.reading.take_if(|w| w.id == id) else { return Vec::new() };
     let facts = result.unwrap_or_else(|error| {
         let old = model.snapshot.file(&work.path).cloned();
-        let broken = Health::Broken(error.on_one_line());
+        let broken = Health::Broken(remedies::on_one_line(&error));
         match old {
             Some(file) => FileFacts { health: broken, content: None, ..file },
             None => FileFacts { path: work.path.clone(), bytes: 0, modified: None, health: broken, content: None },

@@ -8,6 +8,7 @@ use crate::{
     },
     etcd::membership::Id,
     text::{Shown, columns, join, number, size},
+    tui::widgets::remedies,
     tui::{
         state::{
             detect::{Asked, State},
@@ -238,7 +239,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
         n => page.sentence("   ", &format!("and {} more directories (⏎ lists them)", n - 2), Tone::Faint, 1),
     }
     for advice in &finding.advice {
-        page.sentence(" · ", advice, Tone::Plain, 3);
+        page.sentence(" · ", &remedies::advised(advice, &advice.remedies), Tone::Plain, 3);
     }
     if !finding.rule.is_empty() && page.left() > 1 {
         page.gap();

@@ -16,6 +16,7 @@ use crate::{
         join::{self, all},
         number,
     },
+    tui::widgets::remedies,
     tui::{
         selectors::{
             hosts,
@@ -43,7 +44,12 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     for problem in problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Error) {
         // Of the whole only the token's IDs can be overridden, on Review.
         let (key, most) = if problem.lift.is_some() { ("; g makes one", 3) } else { ("", 2) };
-        below.extend(page.flow(" ✖ ", &join::sentence(&format!("{}{key}", problem.text)), Tone::Bad, most));
+        below.extend(page.flow(
+            " ✖ ",
+            &join::sentence(&format!("{}{key}", remedies::problem(problem))),
+            Tone::Bad,
+            most,
+        ));
     }
     let warnings = problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Warning).count();
     if warnings > 0 {

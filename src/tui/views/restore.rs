@@ -3,7 +3,7 @@
 
 use crate::{
     engine::restore::Restored,
-    error::{Error, ErrorKind, Remedy},
+    error::ErrorKind,
     execute::executor::Goal,
     text::{
         Shown,
@@ -22,6 +22,7 @@ use crate::{
         },
         widgets::{
             layout::{Head, Page, Spot},
+            remedies,
             theme::Tone,
         },
     },
@@ -58,7 +59,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     match state.error(row) {
         Some(error) => {
             page.sentence(" ✖ ", &error.sentence(), Tone::Bad, 3);
-            page.sentence("   ", advice(error).lines().next().unwrap_or_default(), Tone::Plain, 3);
+            page.sentence("   ", remedies::advice(error).lines().next().unwrap_or_default(), Tone::Plain, 3);
         }
         None => {
             for line in about(state, row) {
@@ -71,15 +72,6 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     if let Some(line) = last.and_then(|(_, last)| last.lines().next()) {
         page.sentence("   last: ", line, Tone::Faint, 2);
     }
-}
-
-/// What to do about a failure, the ways on by their keys here.
-fn advice(error: &Error) -> String {
-    error.advice(|way| match way {
-        Remedy::Resume => "t".into(),
-        Remedy::Undo => "u".into(),
-        Remedy::FinishOther => "`requorum resume JOURNAL` in a shell".into(),
-    })
 }
 
 /// Where the whole is.
@@ -275,7 +267,7 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
         if !error.why.is_empty() {
             lines.push(format!("Why: {}", error.why));
         }
-        let advice = advice(error);
+        let advice = remedies::advice(error);
         if !advice.is_empty() {
             lines.push("What to do:".into());
             lines.extend(advice.lines().map(|line| format!("  {}", line.trim())));

@@ -10,6 +10,7 @@ use crate::{
     },
     system::journal,
     text::{Shown, join},
+    tui::widgets::remedies,
     tui::{
         keymap::is_key,
         selectors::{
@@ -28,12 +29,13 @@ impl Fences {
             return vec![(" … ", "Asking whether anything of the old cluster still answers.".into(), Tone::Plain)];
         }
         let again = format!("{again} asks again");
+        let lift = |fence: &Blocker| remedies::advised(&fence.lift.words(&again), fence.lift.remedies());
         let line = |fence: &Blocker| {
             let what = join::sentence(&fence.sentence());
             match (&fence.typed, fence.blocks(&self.overridden)) {
-                (_, true) => (" ✖ ", format!("{what} {}", fence.lift.words(&again)), Tone::Bad),
+                (_, true) => (" ✖ ", format!("{what} {}", lift(fence)), Tone::Bad),
                 (Some(_), false) => (" ! ", format!("Overridden: {what}"), Tone::Warn),
-                (None, _) => (" ! ", format!("{what} {}", fence.lift.words(&again)), Tone::Warn),
+                (None, _) => (" ! ", format!("{what} {}", lift(fence)), Tone::Warn),
             }
         };
         self.found.iter().map(line).collect()
@@ -122,7 +124,7 @@ pub(in crate::tui) fn draw(model: &Model, page: &mut Page<'_>) {
     let Some(plan) = &model.review.plan else {
         page.say(" ✖ There is no plan yet.", Tone::Bad);
         for problem in &model.review.warnings {
-            page.sentence("   ", &problem.text, Tone::Plain, 2);
+            page.sentence("   ", &remedies::problem(problem), Tone::Plain, 2);
         }
         return;
     };
@@ -164,12 +166,13 @@ pub(in crate::tui) fn draw(model: &Model, page: &mut Page<'_>) {
 
 /// The warnings in words, those that several members share only once.
 fn warnings(plan: &Plan, problems: &[Problem]) -> Vec<String> {
-    let mut shared: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut shared: Vec<(String, Vec<&str>)> = Vec::new();
     for problem in problems {
         let name = problem.row.and_then(|r| plan.members.get(r)).map(|m| m.name.as_str());
-        match shared.iter_mut().find(|(text, _)| *text == problem.text) {
+        let words = remedies::problem(problem);
+        match shared.iter_mut().find(|(text, _)| *text == words) {
             Some((_, names)) => names.extend(name),
-            None => shared.push((&problem.text, name.into_iter().collect())),
+            None => shared.push((words, name.into_iter().collect())),
         }
     }
     shared

@@ -5,6 +5,7 @@ use ratatui::text::Span;
 use crate::{
     domain::verify::{Check, Outcome, Verification, VerifyResult},
     text::{columns, join},
+    tui::widgets::remedies,
     tui::{
         state::model::Model,
         widgets::{layout::Page, theme::Tone},
@@ -45,12 +46,18 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
 
 /// How many lines there are to go through, no fewer than on any screen.
 pub(crate) fn lines(model: &Model) -> usize {
-    let of = |check: &Check| 3 + 3 * check.todo.len();
+    let of = |check: &Check| 3 + 3 * (check.todo.len() + check.remedies.len());
     model
         .proof
         .proof
         .as_ref()
         .map_or(0, |proof| proof.members.len() + proof.checks.iter().map(of).sum::<usize>() + 4 * proof.next.len())
+}
+
+/// What to do about a check.
+fn todo(check: &Check) -> impl Iterator<Item = String> {
+    let remedies = check.remedies.iter().map(|remedy| remedies::advised("", std::slice::from_ref(remedy)));
+    check.todo.iter().cloned().chain(remedies)
 }
 
 /// Everything below the verdict, as lines of the page's width.
@@ -70,9 +77,9 @@ fn flowed(proof: &Verification, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
             format!(" {} {} ", check.outcome.mark(), columns::pad(check.topic.title(), TITLE, columns::Align::Left));
         let words = if check.outcome == Outcome::Pass { Tone::Plain } else { tone(check.outcome) };
         lines.extend(page.flow(&head, &check.words, words, 8));
-        for todo in &check.todo {
+        for todo in todo(check) {
             let indent = " ".repeat(TITLE + 4);
-            lines.extend(page.flow(&format!("{indent}→ "), todo, Tone::Plain, 8));
+            lines.extend(page.flow(&format!("{indent}→ "), &todo, Tone::Plain, 8));
         }
     }
     if !proof.next.is_empty() && proof.verdict != VerifyResult::Failed {
@@ -98,7 +105,7 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     for check in &proof.checks {
         lines.push(String::new());
         lines.push(format!("{} {}: {}", check.outcome.words(), check.topic.title(), join::sentence(&check.words)));
-        lines.extend(check.todo.iter().map(|todo| format!("  → {todo}")));
+        lines.extend(todo(check).map(|todo| format!("  → {todo}")));
     }
     for next in &proof.next {
         lines.push(String::new());

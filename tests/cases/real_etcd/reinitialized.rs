@@ -270,7 +270,7 @@ pub fn compacted_past(server: &Server) {
     let unknown = wait_for("degraded", &all, &["--data-dir", &dir]);
     assert_eq!(unknown["keep"], false, "{unknown}");
     assert!(!starts(&unknown) && avoids(&unknown, &dir), "{unknown}");
-    assert!(texts(&unknown["advice"]).iter().any(|line| line.contains("requorum snapshot compare")), "{unknown}");
+    assert!(texts(&unknown["advice"]).iter().any(|line| line.contains("snapshot compare")), "{unknown}");
 }
 
 /// Another etcd at the client URL of a member that is down.

@@ -1,6 +1,7 @@
 //! The words of the program: the rooms below are read, Rust sources by their string literals and doc comments, Markdown and
 //! YAML or TOML texts whole; unclear idioms fail. Other rooms are added as they are rewritten.
 
+use crate::support;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -28,6 +29,7 @@ const ROOMS: &[&str] = &[
     "src/drill.rs",
     "src/engine",
     "src/engine.rs",
+    "src/error",
     "src/error.rs",
     "src/execute",
     "src/execute.rs",
@@ -254,5 +256,140 @@ fn planted_faults_in_texts_are_found() {
         ("yaml", "name: outstanding\nbrief: bearer of besides", None),
     ] {
         assert_eq!(faults(ending, source).first().map(|(line, ..)| *line), line, "{source}");
+    }
+}
+
+/// The rooms below the front ends. What to do is a value there (`Remedy`), which each front end words: a command, or a key.
+const BELOW: [&str; 10] = [
+    "src/agent",
+    "src/bbolt",
+    "src/domain",
+    "src/engine",
+    "src/error.rs",
+    "src/error",
+    "src/etcd",
+    "src/execute",
+    "src/raft",
+    "src/system",
+];
+
+/// Files and rooms below the front ends that write commands down as data, and why.
+const DOCUMENTS: [(&str, &str); 2] = [
+    ("src/domain/render/", "manual scripts, runbooks and command sheets are read where no front end is"),
+    ("src/domain/model/plan_yaml.rs", "the comment at the head of a plan's file"),
+];
+
+/// The subcommands of the program.
+const COMMANDS: [&str; 20] = [
+    "probe",
+    "snapshot",
+    "hashkv",
+    "v2",
+    "plan",
+    "restore",
+    "apply",
+    "resume",
+    "undo",
+    "report",
+    "agent",
+    "sheet",
+    "launch",
+    "start",
+    "verify",
+    "drill",
+    "guide",
+    "bench",
+    "completions",
+    "man",
+];
+
+/// Flags that only requorum has.
+const FLAGS: [&str; 16] = [
+    "accept-damage",
+    "again",
+    "agent",
+    "by-hand",
+    "clear-alarms",
+    "deep",
+    "disable-auth",
+    "etcd-version",
+    "finish-downgrade",
+    "keep-learners",
+    "mark-compacted",
+    "override",
+    "reason",
+    "set-version",
+    "skip-hash-check",
+    "stop",
+];
+
+/// The first command or flag of requorum in a text.
+fn command(text: &str) -> Option<String> {
+    let words: Vec<&str> =
+        text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '/').filter(|w| !w.is_empty()).collect();
+    let run = words.windows(2).find(|pair| pair[0] == "requorum" && COMMANDS.contains(&pair[1]));
+    let flag = words.iter().find(|word| word.strip_prefix("--").is_some_and(|flag| FLAGS.contains(&flag)));
+    // `requorum --flag`, and a command line in pieces
+    let with_flag = words.windows(2).find(|pair| pair[0] == "requorum" && pair[1].starts_with("--"));
+    run.or(with_flag).map(|pair| pair.join(" ")).or(flag.map(|flag| flag.to_string()))
+}
+
+/// The literals of a source that name a command or flag, each with its line.
+fn commands(source: &str) -> Vec<(usize, String)> {
+    let lines: Vec<&str> = source.lines().collect();
+    let comment = |line: usize| lines.get(line - 1).is_some_and(|line| line.trim_start().starts_with("//"));
+    let found = texts(source).into_iter().filter(|(line, _)| !comment(*line));
+    found.filter_map(|(line, text)| Some((line, command(&text)?))).collect()
+}
+
+#[test]
+fn words_name_no_command_below_front_ends() {
+    let (root, mut found) = (Path::new(env!("CARGO_MANIFEST_DIR")), Vec::new());
+    for room in BELOW {
+        let mut files = Vec::new();
+        sources(&root.join(room), &mut files);
+        assert!(!files.is_empty(), "nothing is read in {room}");
+        for file in files {
+            let place = file.strip_prefix(root).unwrap().display().to_string();
+            if !DOCUMENTS.iter().any(|(allowed, _)| place.starts_with(allowed)) {
+                let source = fs::read_to_string(&file).unwrap();
+                found.extend(commands(&source).into_iter().map(|(line, what)| format!("{place}:{line}: {what}")));
+            }
+        }
+    }
+    assert!(found.is_empty(), "a Remedy says what to do, and the front ends word it:\n{}", found.join("\n"));
+}
+
+#[test]
+fn words_know_every_command() {
+    let help = support::said(&support::requorum(["--help"]).output().unwrap());
+    let rows = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.trim().is_empty());
+    let listed: Vec<&str> = rows
+        .filter(|row| row.starts_with("  ") && !row.starts_with("   "))
+        .filter_map(|row| row.split_whitespace().next())
+        .collect();
+    assert!(listed.len() > 10, "{help}");
+    let unknown: Vec<&&str> = listed.iter().filter(|name| **name != "help" && !COMMANDS.contains(name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn planted_words_that_name_commands_are_found() {
+    for (source, line) in [
+        ("let a = 1;\nhint(\"Download it first: requorum snapshot fetch X\")", Some(2)),
+        ("hint(\"`requorum launch` prints it.\")", Some(1)),
+        ("format!(\"run requorum \\\n    verify\")", Some(1)),
+        ("let a = r#\"requorum plan\"#;", Some(1)),
+        ("hint(\"Run requorum --endpoints http://a\")", Some(1)),
+        ("\"accept it (--accept-damage={})\"", Some(1)),
+        ("\"give an --override\"", Some(1)),
+        ("/// Prints `requorum launch`.\nfn a() {}", None),
+        ("// requorum plan\nlet a = \"requorum restores at most 9 members\";", None),
+        ("\"this requorum reads version 1\"", None),
+        ("\"start it with --initial-cluster-state=existing\"", None),
+        ("\"systemctl stop etcd; the plan, requorum, and apply\"", None),
+        ("fn a() {}\n\n#[cfg(test)]\nmod tests {\n    const A: &str = \"requorum plan\";\n}", None),
+    ] {
+        assert_eq!(commands(source).first().map(|(line, _)| *line), line, "{source}");
     }
 }

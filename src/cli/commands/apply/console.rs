@@ -9,13 +9,18 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    cli::{Format, output::progress::rate, print_json, print_sentences, warn},
+    cli::{
+        Format,
+        output::{progress::rate, remedies},
+        print_json, print_sentences, warn,
+    },
     domain::{
         members::table::{Problem, Severity},
         model::plan::Plan,
         preflight::blockers::Blocker,
     },
     engine::{install::MemberState, progress::Progress},
+    error::Error,
     execute::{
         RowEvent,
         events::{ExecutionEvent, HostEvent},
@@ -75,7 +80,7 @@ impl<'a> ConsoleReporter<'a> {
             ExecutionEvent::Blockers(fences) if self.json => {
                 let fences: Vec<_> = fences
                     .iter()
-                    .map(|f| json!({"what": f.sentence(), "lift": f.lift, "override": f.typed, "blocks": f.blocks(self.overridden)}))
+                    .map(|f| json!({"what": f.sentence(), "lift": lift(f), "override": f.typed, "blocks": f.blocks(self.overridden)}))
                     .collect();
                 let _ = print_json(&format!("{}\n", json!({"event": "fences", "fences": fences})));
             }
@@ -111,8 +116,14 @@ impl<'a> ConsoleReporter<'a> {
         match event {
             HostEvent::Unreachable(_) | HostEvent::Failed(_) | HostEvent::Automation(_) | HostEvent::Runs(..) => {
                 line.text.lines().for_each(|text| warn(&format!("{host}: {text}")));
+                if let HostEvent::Unreachable(error) | HostEvent::Failed(error) = event {
+                    advise(host, error);
+                }
             }
-            HostEvent::Row(_, RowEvent::Failed(_)) => warn(&format!("{host}: {}", line.text)),
+            HostEvent::Row(_, RowEvent::Failed(error)) => {
+                warn(&format!("{host}: {}", line.text));
+                advise(host, error);
+            }
             HostEvent::MemberState(..) if line.kind.is_none() => {}
             HostEvent::MemberState(name, MemberState::InPlace(_)) if self.undoes => {
                 let _ = print_sentences(&format!("{host}: {name} is installed; it is rolled back\n"));
@@ -134,8 +145,8 @@ impl<'a> ConsoleReporter<'a> {
     fn placed(&self, problem: &Problem) -> String {
         let warning = if problem.severity == Severity::Warning { "Warning: " } else { "" };
         match problem.row.and_then(|row| self.plan.members.get(row)) {
-            Some(member) => format!("{warning}{}: {problem}", member.name),
-            None => format!("{warning}{problem}"),
+            Some(member) => format!("{warning}{}: {}", member.name, remedies::problem(problem)),
+            None => format!("{warning}{}", remedies::problem(problem)),
         }
     }
 }
@@ -153,6 +164,18 @@ fn passing(event: &HostEvent) -> Option<(String, Option<Progress>)> {
 fn passed(fence: &Blocker) {
     match fence.typed {
         Some(_) => warn(&format!("Warning: overridden: {}.", fence.sentence())),
-        None => warn(&format!("Warning: {}.\n  {}", fence.sentence(), fence.lift)),
+        None => warn(&format!("Warning: {}.\n  {}", fence.sentence(), lift(fence))),
     }
+}
+
+/// Prints what to do about an error, where its own text does not have it.
+fn advise(host: &str, error: &Error) {
+    if !error.remedies.is_empty() {
+        warn(&format!("{host}:   {}", remedies::advised("", &error.remedies)));
+    }
+}
+
+/// Returns how a blocker is resolved.
+fn lift(fence: &Blocker) -> String {
+    remedies::advised(&fence.lift.to_string(), fence.lift.remedies())
 }

@@ -16,6 +16,7 @@ use crate::{
             options::Options,
         },
     },
+    error::Remedy,
     etcd::version::Minor,
     text::{
         Shown, confusables,
@@ -52,7 +53,7 @@ pub(super) fn check(draft: &Draft) -> Vec<Problem> {
 pub(super) fn options(options: &Options, target: Option<Minor>) -> Vec<Problem> {
     let mut out = Vec::new();
     if options.set_version && target.is_none() {
-        out.push(error("setting the versions needs a target etcd version (--etcd-version)"));
+        out.push(error("setting the versions needs a target etcd version").by(Remedy::NameVersion));
     }
     out.extend(options.mode_bits().err().map(error));
     for (flag, text) in [("owner", options.owner.as_deref()), ("mode", options.mode.as_deref())] {
@@ -61,7 +62,7 @@ pub(super) fn options(options: &Options, target: Option<Minor>) -> Vec<Problem> 
         }
     }
     if options.like.as_deref().is_some_and(Path::is_relative) {
-        out.push(error("the directory to copy the owner from (--like) must be an absolute path"));
+        out.push(error("the directory to copy the owner from must be an absolute path"));
     }
     out
 }
@@ -81,17 +82,19 @@ fn warning(text: impl Into<String>) -> Problem {
 }
 
 fn health(source: &FileFacts, skip_hash_check: bool, accepted: Option<i64>) -> Option<Problem> {
+    const UNHASHED: &str =
+        "the snapshot has no SHA-256 (a copy of member/snap/db has none); allow it, or choose another";
     let text = match &source.health {
         Health::Limited(damage) if source.content.is_some() && accepted == Some(damage.revision) => {
             if damage.hashed || skip_hash_check {
                 return Some(warning(format!("the snapshot is damaged; accepted as it is: {}", damage.why)));
             }
-            "the snapshot has no SHA-256 (a copy of member/snap/db has none); allow it (--skip-hash-check), or choose another".into()
+            return Some(error(UNHASHED).by(Remedy::AcceptUnhashed));
         }
-        Health::Limited(damage) => format!(
-            "the snapshot is damaged: {}; choose another, or accept that state (--accept-damage={})",
-            damage.why, damage.revision
-        ),
+        Health::Limited(damage) => {
+            let text = format!("the snapshot is damaged: {}; choose another, or accept that state", damage.why);
+            return Some(error(text).by(Remedy::AcceptDamage { revision: damage.revision }));
+        }
         Health::Verified if source.content.is_some() => {
             let bytes = source.content.as_ref()?.snapshot_bytes?;
             return Some(warning(format!(
@@ -104,10 +107,10 @@ fn health(source: &FileFacts, skip_hash_check: bool, accepted: Option<i64>) -> O
                 "the snapshot has no SHA-256; its pages are intact, but a changed value in it would not be noticed",
             ));
         }
-        Health::Unhashed if !skip_hash_check => {
-            "the snapshot has no SHA-256 (a copy of member/snap/db has none); allow it (--skip-hash-check), or choose another".into()
+        Health::Unhashed if !skip_hash_check => return Some(error(UNHASHED).by(Remedy::AcceptUnhashed)),
+        Health::Packed(why) | Health::Broken(why) | Health::Unreadable(why) => {
+            format!("the snapshot cannot be restored: {why}")
         }
-        Health::Packed(why) | Health::Broken(why) | Health::Unreadable(why) => format!("the snapshot cannot be restored: {why}"),
         _ => "the snapshot has not been read in full yet".to_string(),
     };
     Some(error(text))
@@ -132,11 +135,13 @@ pub(super) fn path(path: &Path) -> Option<Problem> {
 pub(super) fn bump(revision: i64, bump: u64, mark_compacted: bool) -> Option<Problem> {
     if bump > 0 && !mark_compacted {
         return Some(error(
-            "a revision bump needs --mark-compacted, or watchers would wait for revisions that never existed",
-        ));
+            "a revision bump without marking the skipped revisions compacted: watchers would wait for revisions that never \
+             existed",
+        )
+        .by(Remedy::MarkCompacted));
     }
     if bump == 0 && mark_compacted {
-        return Some(error("--mark-compacted needs a revision bump; give both or neither"));
+        return Some(error("marking compacted needs a revision bump").by(Remedy::MarkCompacted));
     }
     if revision.checked_add_unsigned(bump).is_none() {
         let room = i64::MAX.abs_diff(revision);
@@ -169,43 +174,48 @@ fn versions(content: &Content, target: Option<Minor>, options: &Options) -> Opti
                 _ => "invalid downgrade; server version is lower than determined cluster version".into(),
             };
             return Some(error(format!(
-                "etcd 3.6 does not start on a snapshot of {stored} (\"{why}\"); use etcd {stored}, or set its versions for 3.6 (--set-version)"
-            )));
+                "etcd 3.6 does not start on a snapshot of {stored} (\"{why}\"); use etcd {stored}, or set its versions for 3.6"
+            ))
+            .by(Remedy::SetVersions));
         }
         Some(target) if stored > target => {
             format!(
-                "the snapshot is of etcd {stored}; etcd {target} starts on it, but that is not supported by etcd, and a later upgrade may fail unless its versions are set for {target} (--set-version)"
+                "the snapshot is of etcd {stored}; etcd {target} starts on it, but that is not supported by etcd, and a later upgrade may fail unless its versions are set for {target}"
             )
         }
-        None if stored > Minor::V3_6 => format!(
-            "the snapshot is of etcd {stored}; etcd 3.6 does not start on it unless its versions are set (--etcd-version=3.6 --set-version)"
-        ),
+        None if stored > Minor::V3_6 => {
+            format!("the snapshot is of etcd {stored}; etcd 3.6 does not start on it unless its versions are set")
+        }
         _ => return None,
     };
-    Some(warning(text))
+    Some(warning(text).by(Remedy::SetVersions))
 }
 
 /// Returns what a restore carries over and what follows afterwards.
 fn brings(content: &Content, options: &Options) -> Vec<Problem> {
     let mut out: Vec<Problem> = validate::defaults_seen(&content.members).map(warning).into_iter().collect();
     if !content.alarms.is_empty() && !options.clear_alarms {
-        out.push(warning(format!(
-            "{} {} in the snapshot and will be active in the new cluster: writes fail until `etcdctl alarm disarm`; --clear-alarms leaves them out",
-            all(&content.alarms),
-            plural(content.alarms.len(), "is an alarm", "are alarms"),
-        )));
+        out.push(
+            warning(format!(
+                "{} {} in the snapshot and will be active in the new cluster: writes fail until `etcdctl alarm disarm`",
+                all(&content.alarms),
+                plural(content.alarms.len(), "is an alarm", "are alarms"),
+            ))
+            .by(Remedy::ClearAlarms),
+        );
     }
     if content.auth_enabled && !options.disable_auth {
         out.push(warning(format!(
-            "authentication is enabled in the snapshot ({} {}): have root's password ready, the new cluster requires it; if it is lost, --disable-auth disables authentication",
+            "authentication is enabled in the snapshot ({} {}): have root's password ready, the new cluster requires it",
             content.users,
             plural(usize::try_from(content.users).unwrap_or(usize::MAX), "user", "users"),
-        )));
+        ))
+        .by(Remedy::DisableAuth));
     }
     if content.downgrading && !options.finish_downgrade {
-        out.push(warning(
-            "a downgrade is in progress in the snapshot and continues in the new cluster; `etcdctl downgrade cancel` or --finish-downgrade ends it",
-        ));
+        let text = "a downgrade is in progress in the snapshot and continues in the new cluster, until `etcdctl downgrade \
+                    cancel`";
+        out.push(warning(text).by(Remedy::FinishDowngrade));
     }
     if content.leases > 0 {
         out.push(warning(format!(

@@ -7,6 +7,7 @@ use crate::{
         known::DEFAULT_CLUSTER,
         tally::{Count, display_name},
     },
+    error::Remedy,
     text::{join::all, number::plural},
 };
 
@@ -93,10 +94,10 @@ impl Count<'_> {
         let strangers: Vec<String> = self.strangers().iter().map(|(e, _)| e.to_string()).collect();
         if !strangers.is_empty() {
             let text = format!(
-                "{}: removed from the cluster but still running? Or was the cluster that serves started with an empty data directory? Save a snapshot from each and compare them before you stop either: requorum snapshot compare.",
+                "{}: removed from the cluster but still running? Or was the cluster that serves started with an empty data directory? Save a snapshot from each and compare them before you stop either.",
                 all(&strangers)
             );
-            advice.push(Advice::new(Act::Compare, all(&strangers), text));
+            advice.push(Advice::new(Act::Compare, all(&strangers), text).by(Remedy::CompareSnapshots));
         }
         advice
     }

@@ -8,6 +8,7 @@ use crate::{
         known::{DEFAULT_CLUSTER, Newer, NewerAt},
         tally::Count,
     },
+    error::Remedy,
     etcd::membership::Id,
     text::{
         join::all,
@@ -96,11 +97,10 @@ impl Count<'_> {
         // a member that holds the data is not stopped before it is saved from
         if let Some(Newer { at: NewerAt::Member(endpoint), revision, .. }) = newest.filter(|_| sure) {
             let name = self.name_at(endpoint);
-            let text = format!(
-                "{name} holds the newest state known ({}): save it before anything else: requorum snapshot save FILE --endpoints {endpoint}",
-                point(*revision, 0)
-            );
-            advice.push(Advice::new(Act::Save, endpoint, text));
+            let text =
+                format!("{name} holds the newest state known ({}): save it before anything else.", point(*revision, 0));
+            let save = Remedy::SaveSnapshot { from: Some(endpoint.to_string()) };
+            advice.push(Advice::new(Act::Save, endpoint, text).by(save));
         }
         advice.push(if sure {
             Advice::new(Act::Stop, &names, format!(
@@ -108,8 +108,9 @@ impl Count<'_> {
             ))
         } else {
             Advice::new(Act::Compare, &names, format!(
-                "Before anything else, keep clients from writing to {names} and save a snapshot from each side; requorum snapshot compare shows the differences."
+                "Before anything else, keep clients from writing to {names} and save a snapshot from each side, and compare them."
             ))
+            .by(Remedy::CompareSnapshots)
         });
         for newer in &self.history.newer {
             if let NewerAt::Dir(dir) = &newer.at {

@@ -1,6 +1,5 @@
 //! Data directories that lack writes, or are not shown to share the cluster's history.
 
-use super::capital;
 use crate::{
     domain::{
         model::observations::disk::{DirFacts, DirState},
@@ -11,8 +10,9 @@ use crate::{
             tally::{Count, Fate, Silent},
         },
     },
+    error::Remedy,
     etcd::membership::Id,
-    text::{Shown, number::thousands},
+    text::{Shown, join::capital, number::thousands},
 };
 
 impl Count<'_> {
@@ -20,7 +20,7 @@ impl Count<'_> {
     /// what would show it.
     pub(crate) fn not_shown(&self) -> Vec<Advice> {
         let served = self.history.serving.iter().flat_map(|s| &s.says).next();
-        let from = served.map_or_else(|| "URL".to_string(), |(endpoint, _)| endpoint.to_string());
+        let from = served.map(|(endpoint, _)| endpoint.to_string());
         let each = self.history.not_shown().filter_map(|compared| {
             let Match::Unknown(why) = &compared.outcome else { return None };
             let (NewerAt::Dir(at) | NewerAt::File(at) | NewerAt::Member(at)) = &compared.at;
@@ -36,22 +36,19 @@ impl Count<'_> {
                 NewerAt::Dir(_) => format!("{at}/member/snap/db"),
                 _ => at.clone(),
             };
-            let show = format!(
-                "requorum snapshot save FILE --endpoints {from}, then requorum snapshot compare FILE {}",
-                crate::text::quote::shell_word(&database)
-            );
+            let show = Remedy::SaveAndCompare { from: from.clone(), with: database };
             let silent = self.unknown_dirs().find(|(_, dir, _)| dir.data_dir.shown() == *at);
             let act = if silent.is_some() { Act::ShowFirst } else { Act::Show };
             let text = match silent {
                 Some((silent, ..)) => format!(
-                    "Do not start etcd on {at} ({}) until you know: {what}. To find out: {show}. If they share one history, start it; otherwise replace {}: {}",
+                    "Do not start etcd on {at} ({}) until you know: {what}. If they share one history, start it; otherwise replace {}: {}",
                     silent.name,
                     silent.name,
                     self.replace_words(silent)
                 ),
-                None => format!("{}. To find out: {show}.", capital(&what)),
+                None => capital(&what) + ".",
             };
-            Some(Advice::new(act, at, text))
+            Some(Advice::new(act, at, text).by(show))
         });
         each.collect()
     }

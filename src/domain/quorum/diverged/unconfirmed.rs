@@ -7,6 +7,7 @@ use crate::{
         known::DEFAULT_CLUSTER,
         tally::Count,
     },
+    error::Remedy,
     text::{Foreign, join::all, number::plural},
 };
 
@@ -55,7 +56,8 @@ impl Count<'_> {
         if self.elsewhere.is_empty() && self.alike.is_empty() && self.empty_alone {
             advice.extend([
                 Advice::new(Act::MaybeMeant, "", "Is it a new cluster that nothing was written to yet? Then nothing is wrong."),
-                Advice::new(Act::WhoseCluster, "", "Did your cluster have data or more members? A member started with an empty data directory and only itself in --initial-cluster (as kubeadm starts its first one) answers the same way. Query the others too (--endpoints), and give a snapshot (--snapshot) or an old data directory (--data-dir); stop this member before clients write to it."),
+                Advice::new(Act::WhoseCluster, "", "Did your cluster have data or more members? A member started with an empty data directory and only itself in --initial-cluster (as kubeadm starts its first one) answers the same way. Query the others too, and give a snapshot or an old data directory; stop this member before clients write to it.")
+                    .by(Remedy::AskMore),
             ]);
         }
         if !self.alike.is_empty() {

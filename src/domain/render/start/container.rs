@@ -14,7 +14,7 @@ use crate::text::quote::{shell_line, shell_word};
 pub(super) fn notes(makings: &FormatInput<'_>) -> Vec<String> {
     let mut notes = vec![
         "The container has the host's network, and the directories under the same names as the host".to_string(),
-        "Files are owned by the image's user, mostly root; --user sets another".into(),
+        "Files are owned by the image's user, mostly root; change it if yours runs as another".into(),
     ];
     if makings.ground.image.is_none() {
         notes.push(format!("Set ETCD_IMAGE to the image of etcd{} that you use", version(makings)));

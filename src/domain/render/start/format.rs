@@ -73,7 +73,7 @@ pub fn page(plan: &Plan, name: &str, form: StartFormat, known: &Known) -> Result
         StartFormat::Shell => Vec::new(),
     });
     if makings.ground.version.is_none() {
-        notes.push("The etcd version is not known, so flags it does not have are not detected (--etcd-version)".into());
+        notes.push("The etcd version is not known, so flags it does not have are not detected".into());
     }
     if let Some(unit) = makings.contained() {
         let place = unit.place();

@@ -25,9 +25,7 @@ pub(super) fn notes(makings: &FormatInput<'_>, form: StartFormat) -> Vec<String>
         notes.push("It runs as root; where its directory belongs to another user, add User= to [Service]".into());
     }
     if makings.ground.program.is_none() && makings.old_program().is_none() {
-        notes.push(
-            "/usr/bin/etcd is where packages install the program; change it if yours is elsewhere (--program)".into(),
-        );
+        notes.push("/usr/bin/etcd is where packages install the program; change it if yours is elsewhere".into());
     }
     notes
 }

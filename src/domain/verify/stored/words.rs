@@ -153,7 +153,9 @@ pub(super) fn lacking(reads: &[Read<'_>], parts: &[Part]) -> String {
     let why: BTreeSet<&str> = reads.iter().flat_map(|read| read.now.missing.iter().map(String::as_str)).collect();
     let why: Vec<String> = why.into_iter().map(str::to_string).collect();
     match (reads.iter().any(|read| read.now.too_large), why.is_empty()) {
-        (true, _) => format!("not compared, since it takes the whole database (--deep streams it): {list}"),
+        (true, _) => {
+            format!("not compared, since it takes the whole database: {list}")
+        }
         (false, true) => format!("not compared: {list}"),
         (false, false) => format!("not compared ({}): {list}", all(&why)),
     }

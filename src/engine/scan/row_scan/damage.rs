@@ -4,7 +4,7 @@ use super::{RowScan, ScanError};
 use crate::{
     domain::model::observations::LimitedDamage,
     engine::source::Source,
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Remedy},
     text::{
         Shown,
         number::{count, thousands},
@@ -53,8 +53,7 @@ impl RowScan {
 /// Returns the hint for damage that can be accepted.
 pub fn accept_hint(revision: i64) -> String {
     format!(
-        "Use another snapshot if you have one; otherwise the state at revision {revision} can be restored with \
-         --accept-damage={revision}."
+        "Use another snapshot if you have one; otherwise the state at revision {revision} can be restored, if you accept it."
     )
 }
 
@@ -81,6 +80,7 @@ impl ScanError {
                 Error::new(ErrorKind::Input, format!("{}: damaged", source.path.shown()))
                     .why(why)
                     .hint(accept_hint(revision))
+                    .remedies(&[Remedy::AcceptDamage { revision }])
             }
             ScanError::Damaged(why) => {
                 let trouble = Error::new(ErrorKind::Input, format!("{}: damaged", source.path.shown()));

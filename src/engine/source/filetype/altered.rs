@@ -115,8 +115,8 @@ impl LineEnds {
                 thousands(self.feeds)
             );
             let hint = format!(
-                "{BINARY}; or remove the carriage returns, and check whether its SHA-256 matches then: LC_ALL=C sed 's/\\r$//' {{}} > \
-                 NEW.db && requorum snapshot status NEW.db"
+                "{BINARY}; or inspect a copy without the carriage returns, and use it if its SHA-256 matches: LC_ALL=C sed \
+                 's/\\r$//' {{}} > NEW.db"
             );
             return Some(Identified::new(FileKind::Altered, name, hint));
         }

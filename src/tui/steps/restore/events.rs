@@ -94,7 +94,9 @@ fn whereabouts(before: &At, event: &HostEvent, now_ms: u64) -> Option<At> {
     Some(match event {
         HostEvent::Unreachable(error) | HostEvent::Failed(error) => At::Failed(error.clone()),
         HostEvent::Looked(_, problems) => match problems.iter().find(|p| p.severity == Severity::Error) {
-            Some(problem) => At::Failed(Error::new(ErrorKind::Refused, problem.text.clone())),
+            Some(problem) => {
+                At::Failed(Error::new(ErrorKind::Refused, problem.text.clone()).remedies(&problem.remedies))
+            }
             None => At::Ready,
         },
         HostEvent::Program(done, total) => {

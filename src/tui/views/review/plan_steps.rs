@@ -11,6 +11,7 @@ use crate::{
         render::plan_steps,
     },
     text::{Shown, join, number::plural, size},
+    tui::widgets::remedies,
     tui::{
         selectors::{
             hosts::{self as hosts_view, size_and_age},
@@ -41,8 +42,8 @@ pub(super) fn of_hosts(model: &Model) -> Vec<(&'static str, String, Tone)> {
             let (_, _, words) = bad.unwrap_or_else(|| hosts_view::row_words(plan, look, at, model.now()));
             out.push((" ✖ ", join::sentence(&format!("{host} is not ready: {words}")), Tone::Bad));
         }
-        let warnings = look.problems.iter().filter(|p| p.severity == Severity::Warning).map(|p| p.text.as_str());
-        let warnings: Vec<&str> = warnings.collect();
+        let warnings = look.problems.iter().filter(|p| p.severity == Severity::Warning).map(remedies::problem);
+        let warnings: Vec<String> = warnings.collect();
         if !warnings.is_empty() {
             out.push((" ! ", join::sentence(&format!("{host}: {}", warnings.join("; "))), Tone::Warn));
         }
