@@ -352,7 +352,7 @@ mod tests {
                     continue;
                 }
                 tried += 1;
-                let tips = tips(&command, &[slip.clone()], &slip, &[]).join("\n");
+                let tips = tips(&command, std::slice::from_ref(&slip), &slip, &[]).join("\n");
                 let changes = CHANGES.iter().find(|name| tips.contains(&format!("did you mean `requorum {name}`")));
                 assert_eq!(changes, None, "{slip}: {tips}");
             }
