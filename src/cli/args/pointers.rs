@@ -187,6 +187,7 @@ pub(in crate::cli) fn explained(
         ErrorKind::InvalidSubcommand => {
             let Some(word) = text(&error, ContextKind::InvalidSubcommand) else { return error };
             error.remove(ContextKind::SuggestedSubcommand);
+            error.remove(ContextKind::Suggested);
             with_tips(&mut error, tips(command, words, &word, clusters));
             error
         }

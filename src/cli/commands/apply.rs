@@ -38,6 +38,7 @@ use crate::{
     execute::{
         blocker_checks,
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
+        prepare,
         preview::{HostPreview, preview},
         resume::{self, Unfinished},
     },
@@ -348,16 +349,18 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     })
 }
 
-/// Shows what will be done and asks; returns the decision for the journal. Where nothing will be done, or it will be
-/// refused, the run says so itself.
+/// Shows what will be done and asks; returns the decision for the journal. Where nothing will be done, the run reports that
+/// itself.
 ///
 /// # Errors
-/// `Stopped` where the operator does not agree.
+/// `Stopped` where the operator does not agree; `Refused` where an etcd would have to be stopped without consent.
 fn asked(job: &ExecutionSpec<'_>, hosts: &[HostPreview], how: &How) -> Result<Vec<(String, Value)>> {
-    let acts = hosts.iter().flat_map(|host| &host.members).any(|(_, change)| change.acts());
-    let refused = !how.stop && hosts.iter().any(|host| !host.runs.is_empty());
-    if !acts || refused {
+    if !hosts.iter().flat_map(|host| &host.members).any(|(_, change)| change.acts()) {
         return Ok(Vec::new());
+    }
+    let runs: Vec<_> = hosts.iter().flat_map(|host| host.runs.iter().map(|run| (&host.host, run))).collect();
+    if !how.stop && !runs.is_empty() {
+        return Err(prepare::running(job.until, &runs));
     }
     let (what, question) = match job.until {
         Goal::Undone => ("rollback", "Roll back? [y/N] "),
@@ -419,6 +422,27 @@ pub(in crate::cli) fn agent() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn running_etcds_are_refused_in_the_words_of_the_command() {
+        let run = crate::domain::preflight::stop::RunningEtcd {
+            data_dir: "/var/lib/etcd".into(),
+            wal_dir: None,
+            pid: Some(8),
+            commands: vec!["systemctl stop etcd".into()],
+            resume: Vec::new(),
+        };
+        let (a, b) = ("h1".to_string(), "h2".to_string());
+        for (until, open, words) in [
+            (Goal::Undone, &[(&a, &run)][..], "it locks the directory that would be rolled back"),
+            (Goal::Undone, &[(&a, &run), (&b, &run)], "they lock the directories that would be rolled back"),
+            (Goal::InPlace, &[(&a, &run)], "it locks the directory that would be moved aside"),
+        ] {
+            let error = prepare::running(until, open);
+            assert_eq!((error.kind, error.why.as_str()), (ErrorKind::Refused, words));
+            assert!(error.hint.contains("--stop") && error.hint.contains("h1: systemctl stop etcd"), "{error}");
+        }
+    }
 
     #[test]
     fn a_stopped_run_names_leftovers_and_remedies() {
