@@ -43,7 +43,10 @@ use crate::{
         resume::{self, Unfinished},
     },
     system::{Clock, Files, agent_server, etcd_client::Members, journal, local::Local},
-    text::{Foreign, Shown, stdio},
+    text::{
+        Foreign, Shown,
+        stdio::{self, Detail},
+    },
 };
 
 use args::How;
@@ -300,7 +303,15 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
         Ask::Never => Vec::new(),
         Ask::First if !can_ask() => Vec::new(),
         _ => {
-            let hosts = interruptible(|cancel| preview(&job, cancel))?;
+            let shown = can_ask() && stdio::detail() != Detail::Least;
+            if shown {
+                stdio::status("looking at the hosts");
+            }
+            let hosts = interruptible(|cancel| preview(&job, cancel));
+            if shown {
+                stdio::status("");
+            }
+            let hosts = hosts?;
             if consent == Ask::ShowOnly {
                 let stops = how.stop;
                 match format {
