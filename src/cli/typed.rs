@@ -80,7 +80,7 @@ pub(super) fn parsed(args: &[OsString]) -> std::result::Result<Typed, Unusable> 
 }
 
 /// Parses a command line whose words are commands.
-fn parsed_as_is(args: &[OsString]) -> std::result::Result<Typed, (Unusable, clap::Command)> {
+fn parsed_as_is(args: &[OsString]) -> std::result::Result<Typed, (Unusable, Box<clap::Command>)> {
     let mut command = command_line(&[]);
     let mut read = || -> std::result::Result<Typed, Unusable> {
         let mut matches = command.try_get_matches_from_mut(args)?;
@@ -92,7 +92,7 @@ fn parsed_as_is(args: &[OsString]) -> std::result::Result<Typed, (Unusable, clap
         }
         Ok(Typed { format: surface::check(&matches)?, cli: Cli::from_arg_matches(&matches)?, cluster })
     };
-    read().map_err(|error| (error, command))
+    read().map_err(|error| (error, Box::new(command)))
 }
 
 /// Returns the whole command line, as it is parsed, completed and printed; variables of these names are not read.

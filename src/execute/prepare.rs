@@ -317,26 +317,32 @@ fn consented(job: &ExecutionSpec<'_>, looked: &[PreparedHost<'_>]) -> Result<()>
     }
     let all = looked.iter().flat_map(|host| host.halts.iter().map(|(halt, _)| (&host.host, halt)));
     let open: Vec<(&String, &RunningEtcd)> = all.filter(|(host, halt)| !job.consent.covers(host, halt)).collect();
+    match open.is_empty() {
+        true => Ok(()),
+        false => Err(running(job.until, &open)),
+    }
+}
+
+/// Returns the refusal for etcds that would have to be stopped, each with its host.
+pub(crate) fn running(until: Goal, open: &[(&String, &RunningEtcd)]) -> Error {
     let lines: Vec<String> =
         open.iter().map(|(host, halt)| format!("{host}: {}", halt.commands.join(" && "))).collect();
-    let Some((first, _)) = open.first() else { return Ok(()) };
-    let what = match lines.len() {
-        1 => format!("{first}: an etcd is running on the data directory of a member"),
-        many => format!("etcds are running on the data directories of {many} members"),
+    let one = lines.len() == 1;
+    let first = open.first().map(|(host, _)| host.as_str()).unwrap_or_default();
+    let what = match one {
+        true => format!("{first}: an etcd is running on the data directory of a member"),
+        false => format!("etcds are running on the data directories of {} members", lines.len()),
     };
-    let (it, dirs) = match lines.len() {
-        1 => ("it locks", "directory"),
-        _ => ("they lock", "directories"),
-    };
-    let fate = match job.until {
+    let (it, dirs) = if one { ("it locks", "directory") } else { ("they lock", "directories") };
+    let fate = match until {
         Goal::Undone => "rolled back",
         _ => "moved aside",
     };
-    let one = if lines.len() == 1 { "The command that stops it" } else { "The commands that stop them" };
-    Err(Error::new(ErrorKind::Refused, what)
+    let commands = if one { "The command that stops it" } else { "The commands that stop them" };
+    Error::new(ErrorKind::Refused, what)
         .why(format!("{it} the {dirs} that would be {fate}"))
-        .hint(format!("{one}:\n    {}", lines.join("\n    ")))
-        .remedies(&[Remedy::StopEtcds]))
+        .hint(format!("{commands}:\n    {}", lines.join("\n    ")))
+        .remedies(&[Remedy::StopEtcds])
 }
 
 /// Returns the timestamp for the names of what is moved aside, from the start of the run: `20261122-031205`.

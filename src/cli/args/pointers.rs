@@ -187,6 +187,7 @@ pub(in crate::cli) fn explained(
         ErrorKind::InvalidSubcommand => {
             let Some(word) = text(&error, ContextKind::InvalidSubcommand) else { return error };
             error.remove(ContextKind::SuggestedSubcommand);
+            error.remove(ContextKind::Suggested);
             with_tips(&mut error, tips(command, words, &word, clusters));
             error
         }
@@ -352,7 +353,7 @@ mod tests {
                     continue;
                 }
                 tried += 1;
-                let tips = tips(&command, &[slip.clone()], &slip, &[]).join("\n");
+                let tips = tips(&command, std::slice::from_ref(&slip), &slip, &[]).join("\n");
                 let changes = CHANGES.iter().find(|name| tips.contains(&format!("did you mean `requorum {name}`")));
                 assert_eq!(changes, None, "{slip}: {tips}");
             }

@@ -39,11 +39,15 @@ use crate::{
     execute::{
         blocker_checks,
         executor::{self, Consent, ExecutionSpec, Goal, Placement},
+        prepare,
         preview::{HostPreview, preview},
         resume::{self, Unfinished},
     },
     system::{Clock, Files, agent_server, etcd_client::Members, journal, local::Local},
-    text::{Foreign, Shown, stdio},
+    text::{
+        Foreign, Shown,
+        stdio::{self, Detail},
+    },
 };
 
 use args::How;
@@ -300,7 +304,15 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
         Ask::Never => Vec::new(),
         Ask::First if !can_ask() => Vec::new(),
         _ => {
-            let hosts = interruptible(|cancel| preview(&job, cancel))?;
+            let shown = can_ask() && stdio::detail() != Detail::Least;
+            if shown {
+                stdio::status("looking at the hosts");
+            }
+            let hosts = interruptible(|cancel| preview(&job, cancel));
+            if shown {
+                stdio::status("");
+            }
+            let hosts = hosts?;
             if consent == Ask::ShowOnly {
                 let stops = how.stop;
                 match format {
@@ -345,16 +357,18 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     })
 }
 
-/// Shows what will be done and asks; returns the decision for the journal. Where nothing will be done, or it will be
-/// refused, the run says so itself.
+/// Shows what will be done and asks; returns the decision for the journal. Where nothing will be done, the run reports that
+/// itself.
 ///
 /// # Errors
-/// `Stopped` where the operator does not agree.
+/// `Stopped` where the operator does not agree; `Refused` where an etcd would have to be stopped without consent.
 fn asked(job: &ExecutionSpec<'_>, hosts: &[HostPreview], how: &How) -> Result<Vec<(String, Value)>> {
-    let acts = hosts.iter().flat_map(|host| &host.members).any(|(_, change)| change.acts());
-    let refused = !how.stop && hosts.iter().any(|host| !host.runs.is_empty());
-    if !acts || refused {
+    if !hosts.iter().flat_map(|host| &host.members).any(|(_, change)| change.acts()) {
         return Ok(Vec::new());
+    }
+    let runs: Vec<_> = hosts.iter().flat_map(|host| host.runs.iter().map(|run| (&host.host, run))).collect();
+    if !how.stop && !runs.is_empty() {
+        return Err(prepare::running(job.until, &runs));
     }
     let (what, question) = match job.until {
         Goal::Undone => ("rollback", "Roll back? [y/N] "),
@@ -416,6 +430,27 @@ pub(in crate::cli) fn agent() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn running_etcds_are_refused_in_the_words_of_the_command() {
+        let run = crate::domain::preflight::stop::RunningEtcd {
+            data_dir: "/var/lib/etcd".into(),
+            wal_dir: None,
+            pid: Some(8),
+            commands: vec!["systemctl stop etcd".into()],
+            resume: Vec::new(),
+        };
+        let (a, b) = ("h1".to_string(), "h2".to_string());
+        for (until, open, words) in [
+            (Goal::Undone, &[(&a, &run)][..], "it locks the directory that would be rolled back"),
+            (Goal::Undone, &[(&a, &run), (&b, &run)], "they lock the directories that would be rolled back"),
+            (Goal::InPlace, &[(&a, &run)], "it locks the directory that would be moved aside"),
+        ] {
+            let error = prepare::running(until, open);
+            assert_eq!((error.kind, error.why.as_str()), (ErrorKind::Refused, words));
+            assert!(error.hint.contains("--stop") && error.hint.contains("h1: systemctl stop etcd"), "{error}");
+        }
+    }
 
     #[test]
     fn a_stopped_run_names_leftovers_and_remedies() {

@@ -21,7 +21,7 @@ use crate::{
     text::{
         columns::{Align, column_width, pad, width, wrap},
         join::sentence,
-        stdio,
+        stdio::{self, Detail},
     },
 };
 
@@ -68,7 +68,7 @@ pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs
     let mut last = String::new();
     let proof = interruptible(|cancel| {
         verify(&job, &system, cancel, &mut |proof| {
-            if proof.sentence != last && !proof.settled() {
+            if proof.sentence != last && !proof.settled() && stdio::detail() != Detail::Least {
                 warn(&format!("{} {}", proof.verdict.mark(), proof.sentence));
             }
             last.clone_from(&proof.sentence);

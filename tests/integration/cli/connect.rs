@@ -3,10 +3,11 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use crate::support::{self, ended, fixture, pty::Pty, requorum, said};
@@ -116,6 +117,20 @@ fn gone_takes_every_name_of_an_endpoint() {
             &["not among the endpoints", &first],
         );
     }
+}
+
+/// A member that takes the connection and sends nothing: what is waited for, and how long, is reported meanwhile.
+#[test]
+fn a_silent_member_is_reported_while_it_is_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut save = requorum(["snapshot", "save", "--endpoints", &listener.local_addr().unwrap().to_string()]);
+    let mut child = save.arg(dir.path().join("x.db")).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.map_while(Result::ok).find(|line| line.contains("at most"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(first.is_some_and(|line| line.contains("30 s")));
 }
 
 struct Config {

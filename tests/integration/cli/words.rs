@@ -280,27 +280,29 @@ const DOCUMENTS: [(&str, &str); 2] = [
 ];
 
 /// The subcommands of the program.
-const COMMANDS: [&str; 20] = [
-    "probe",
-    "snapshot",
-    "hashkv",
-    "v2",
-    "plan",
-    "restore",
-    "apply",
-    "resume",
-    "undo",
-    "report",
+const COMMANDS: &[&str] = &[
     "agent",
-    "sheet",
-    "launch",
-    "start",
-    "verify",
+    "apply",
+    "bench",
+    "cluster",
+    "completions",
     "drill",
     "guide",
-    "bench",
-    "completions",
+    "hashkv",
+    "launch",
     "man",
+    "plan",
+    "probe",
+    "report",
+    "restore",
+    "resume",
+    "sheet",
+    "snapshot",
+    "start",
+    "undo",
+    "v2",
+    "verify",
+    "version",
 ];
 
 /// Flags that only requorum has.

@@ -25,6 +25,7 @@ use crate::{
         RowEvent,
         events::{ExecutionEvent, HostEvent},
     },
+    text::stdio::{self, Detail},
 };
 
 /// The least time between two progress lines of one host.
@@ -97,6 +98,9 @@ impl<'a> ConsoleReporter<'a> {
     fn host(&self, host: &str, event: &HostEvent, last: &mut BTreeMap<String, Passing>) {
         let mut line = event.line(self.plan);
         if let Some((phase, step)) = passing(event) {
+            if !self.json && stdio::detail() == Detail::Least {
+                return;
+            }
             let now = Instant::now();
             let known = last.get(host).filter(|known| known.phase == phase);
             if known.is_some_and(|known| now - known.told < PACE) {
