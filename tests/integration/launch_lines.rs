@@ -20,7 +20,7 @@ use crate::support::{fixture, requorum, succeed};
 
 /// A plan whose values are wider than a screen, or have what shells take for something else.
 fn plan(dir: &Path) -> Plan {
-    let root = dir.join("it's a (long) directory $HOME of `etcd` data & more; with \"quotes\", and so on to the end");
+    let root = dir.join("it's a (long) directory $5 of `etcd` data & more; with \"quotes\", and so on to the end");
     let members: Vec<String> =
         (1..=5).map(|n| format!("member-{n}=https://etcd-{n}.a-long-name.example.net:2380")).collect();
     let mut command = requorum(["plan", "--label", "prod", "--initial-cluster", &members.join(","), "--snapshot"]);

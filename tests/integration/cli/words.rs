@@ -302,7 +302,6 @@ const COMMANDS: &[&str] = &[
     "undo",
     "v2",
     "verify",
-    "version",
 ];
 
 /// Flags that only requorum has.
@@ -371,7 +370,9 @@ fn words_know_every_command() {
         .filter_map(|row| row.split_whitespace().next())
         .collect();
     assert!(listed.len() > 10, "{help}");
-    let unknown: Vec<&&str> = listed.iter().filter(|name| **name != "help" && !COMMANDS.contains(name)).collect();
+    // "requorum version" is what others have in mind when they speak of the version of the program
+    let others = ["help", "version"];
+    let unknown: Vec<&&str> = listed.iter().filter(|name| !others.contains(name) && !COMMANDS.contains(name)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
