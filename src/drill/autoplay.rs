@@ -34,7 +34,7 @@ pub fn play(drill: &Drill, print: &mut dyn FnMut(&str) -> Result<()>) -> Result<
         print(&format!("\nThe plan, as in plan.yaml:\n\n{}", plan_yaml::to_yaml(&plan)))?;
         print("\nThe launch commands:\n\n")?;
         for launch in start::commands(&plan) {
-            print(&format!("{}\n", launch.command))?;
+            print(&format!("{}\n\n", launch.pretty))?;
         }
     }
     let found = debrief::debrief(&drill.exercise.lock());

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{PROGRAM, pty::Pty, requorum, servers::Server, succeed, wait_until};
+use crate::support::{FIRST_NIGHT, PROGRAM, piped, pty::Pty, requorum, said, servers::Server, succeed, wait_until};
 use libtest_mimic::{Completion, Failed, Trial};
 use requorum::{
     domain::{render::start, verify::VerifyResult},
@@ -25,13 +25,14 @@ use requorum::{
 /// What the cases share: an etcd.
 type Case = fn(&Server) -> Result<(), Failed>;
 
-const CASES: [(&str, &str, Case); 9] = [
+const CASES: [(&str, &str, Case); 10] = [
     ("first-night", "3.5", |server| by_the_experts_path("first-night", server)),
     ("typed-at-night", "3.6", |server| by_the_experts_path("typed-at-night", server)),
     ("wait-and-see", "3.7", |server| by_the_experts_path("wait-and-see", server)),
     ("first-night_untouched_and_wrong", "3.5", |server| by_wrong_ways("first-night", server)),
     ("typed-at-night_untouched_and_wrong", "3.6", |server| by_wrong_ways("typed-at-night", server)),
     ("wait-and-see_untouched_and_wrong", "3.7", |server| by_wrong_ways("wait-and-see", server)),
+    ("first-night_by_lines", "3.6", by_lines),
     ("nothing_is_left_after_a_panic", "3.6", after_a_panic),
     ("nothing_is_left_after_a_signal_or_a_kill", "3.6", after_a_signal),
     ("without_real_they_are_simulated_and_prove_nothing", "3.6", without_real),
@@ -69,6 +70,19 @@ fn etcd(server: &Server) -> Arc<Etcd> {
 
 fn set_up(name: &str, server: &Server) -> Drill {
     Drill::set_up_on(library::find(name, None).unwrap(), Default::default(), Some(etcd(server))).unwrap()
+}
+
+/// `--plain` from the story to a proof: the same lines as with simulated members.
+fn by_lines(server: &Server) -> Result<(), Failed> {
+    let home = tempfile::tempdir().unwrap();
+    let report = home.path().join("night.json");
+    let mut command = requorum(["drill", "first-night", "--plain", "--real", "--etcd"]);
+    command.arg(server.dir().join("etcd")).arg("--debrief").arg(&report);
+    let output = piped(command.env("XDG_STATE_HOME", home.path()).env("TMPDIR", home.path()), FIRST_NIGHT);
+    assert!(output.status.success(), "{}", said(&output));
+    let written: serde_json::Value = serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
+    assert_eq!((&written["passed"], &written["proven"]), (&true.into(), &true.into()), "{}", said(&output));
+    Ok(())
 }
 
 fn by_wrong_ways(name: &str, server: &Server) -> Result<(), Failed> {

@@ -15,7 +15,7 @@ use requorum::{
     tui::{Headless, Model, Msg, Options, Step, keymap::TABLE},
 };
 
-use crate::support::{fixture, requorum, said, succeed};
+use crate::support::{fixture, piped, requorum, said, succeed};
 
 /// Everything below a directory: sizes and times of change.
 fn tree(dir: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
@@ -137,7 +137,7 @@ fn the_program_looks_only() {
     let run = |flags: &[&str]| {
         let mut command = requorum(["--plain", "--plan", "plan.yaml", "--snapshots", "."]);
         command.args(flags).current_dir(home.path()).env("XDG_STATE_HOME", state.path());
-        crate::plain::piped(&mut command, "n\nn\nn\nenter\nprod\n\ns\n\nq\ny\n")
+        piped(&mut command, "n\nn\nn\nenter\nprod\n\ns\n\nq\ny\n")
     };
     let output = run(&["--look"]);
     assert!(output.status.success() && said(&output).contains("LOOK ONLY"), "{}", said(&output));

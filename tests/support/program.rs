@@ -2,8 +2,9 @@
 
 use std::{
     ffi::OsStr,
+    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 /// The binary. Whoever starts it other than by [`requorum`] asks [`apart`] for it.
@@ -62,6 +63,20 @@ pub fn ended(output: &Output, code: i32, words: &[&str]) -> String {
     }
     said
 }
+
+/// A run with these lines as its input.
+pub fn piped(command: &mut Command, lines: &str) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let lines = lines.to_string();
+    let writes = std::thread::spawn(move || drop(input.write_all(lines.as_bytes())));
+    let output = child.wait_with_output().unwrap();
+    writes.join().unwrap();
+    output
+}
+
+/// The first drill by lines: the keys that the coach names, and what they ask for.
+pub const FIRST_NIGHT: &str = "n\nenter\n\nn\nn\nr\nprod-eu\n\nn\nn\nc\ny\nq\ny\n";
 
 /// A snapshot under `tests/fixtures/snapshots`.
 pub fn fixture(name: &str) -> PathBuf {

@@ -56,9 +56,8 @@ pub(super) fn shown(model: &Model) -> Shown {
 
 /// What the coach says at this step, or what is to be kept in mind.
 pub(super) fn notes(model: &Model) -> Vec<String> {
-    let by = if model.options.accompanied { "Coach" } else { "Note" };
     let notes = model.options.notes.iter().filter(|(step, _)| *step == model.step);
-    notes.map(|(_, note)| words(&format!("{by}: {note}"), model.look.ascii)).collect()
+    notes.map(|(_, note)| words(note, model.look.ascii)).collect()
 }
 
 fn heading(model: &Model) -> String {

@@ -142,7 +142,10 @@ fn same_gist(before: &[String], now: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::tests::{at_members, at_review, press, started};
+    use crate::tui::{
+        state::step::Step,
+        tests::{at_members, at_review, press, started},
+    };
     use crossterm::event::KeyCode;
 
     #[test]
@@ -168,6 +171,22 @@ mod tests {
         assert!(!transcript.is_current(&model), "the question was not printed yet");
         transcript.news(&model, Cause::Asked, true);
         assert!(transcript.is_current(&model));
+    }
+
+    #[test]
+    fn a_note_is_printed_once() {
+        let (mut model, _) = started();
+        let note = |words: &str| vec![(Step::Detect, words.to_string())];
+        model.options.notes = note("00:01 of practice, look around");
+        let mut transcript = Transcript::default();
+        assert!(transcript.news(&model, Cause::Happened, true).contains("look around"));
+        transcript.answered();
+        model.options.notes = note("00:59 of practice, look around");
+        assert!(!transcript.hears(&model), "only the clock");
+        assert!(!transcript.news(&model, Cause::Asked, true).contains("look around"));
+        model.options.notes = note("00:59 of practice, look elsewhere");
+        assert!(transcript.hears(&model));
+        assert!(transcript.news(&model, Cause::Happened, true).contains("look elsewhere"));
     }
 
     #[test]
