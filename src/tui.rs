@@ -214,6 +214,7 @@ fn wizard(
             }
             drawn = Some(Instant::now());
         }
+        let look_due = model.look_due_in();
         runtime.block_on(async {
             tokio::select! {
                 event = keys.next(), if !gone => match event {
@@ -235,6 +236,9 @@ fn wizard(
                 () = tokio::time::sleep(wait), if dirty => {}
                 // no key ever comes of it, and where nothing changes nothing is drawn that could fail
                 () = tokio::time::sleep(HANG_UP), if !gone => lost |= hung_up(),
+                () = tokio::time::sleep(Duration::from_millis(look_due.unwrap_or_default())), if !dirty && look_due.is_some() => {
+                    pending.push(Msg::LookAgain);
+                }
                 () = tokio::time::sleep(TICK), if !dirty && (model.animates() || companion.is_some()) => {
                     pending.push(Msg::Tick(since(started)));
                 }

@@ -14,7 +14,7 @@ use crate::{
     },
     text::Shown,
     tui::{
-        keymap::moved,
+        selectors::filter,
         state::{
             detect::{Asked, asked},
             key::Action,
@@ -32,6 +32,7 @@ const MOST_COMPARED: usize = 8;
 /// Asks everybody again; answers that are still on their way no longer count.
 pub(in crate::tui) fn ask_all(model: &mut Model) -> Vec<Effect> {
     model.detect.passed = false;
+    (model.detect.asked_at, model.detect.again) = (None, None);
     forget_compared(model);
     let mut effects = Vec::new();
     for at in 0..model.detect.rows.len() {
@@ -46,17 +47,107 @@ pub(in crate::tui) fn ask_all(model: &mut Model) -> Vec<Effect> {
 }
 
 pub(in crate::tui) fn answered(model: &mut Model, id: u64, answer: Answer) -> Vec<Effect> {
-    let mine = |r: &&mut Asked| r.id == id && r.facts.answer == Answer::Asking || r.peer == Some(id);
-    let Some(row) = model.detect.rows.iter_mut().find(mine) else { return Vec::new() };
-    if row.peer == Some(id) {
-        row.peer = None;
-        let before = std::mem::replace(&mut row.facts.answer, Answer::Asking);
-        row.facts.answer = probe_rounds::with_peer(before, answer);
-    } else {
-        row.facts.answer = answer;
-    }
+    let mine = |r: &Asked| r.id == id && r.facts.answer == Answer::Asking || r.peer == Some(id);
+    let effects = in_round(model, mine, |model, shown| {
+        let Some(row) = model.detect.rows.iter_mut().find(|row| mine(row)) else { return Vec::new() };
+        if row.peer == Some(id) {
+            row.peer = None;
+            let before = std::mem::replace(&mut row.facts.answer, Answer::Asking);
+            row.facts.answer = probe_rounds::with_peer(before, answer);
+        } else {
+            row.facts.answer = answer;
+        }
+        if model.detect.asking() > 0 {
+            return Vec::new();
+        }
+        if let Some(shown) = shown {
+            keep_hashes(shown, &mut model.detect.rows);
+        }
+        next_round(model)
+    });
     model.propose_label();
-    if model.detect.asking() == 0 { next_round(model) } else { Vec::new() }
+    effects
+}
+
+/// Asks the members again, which nobody asked for: the rows stay as they are until all have answered. What costs members
+/// more than an answer, a hash above all, is not asked for again.
+pub(in crate::tui) fn look_again(model: &mut Model) -> Vec<Effect> {
+    if model.look_due_in().is_none_or(|left| left > 0) {
+        return Vec::new();
+    }
+    let mut effects = Vec::new();
+    let mut rows = Vec::new();
+    for (endpoint, discovered) in
+        model.detect.rows.iter().map(|row| (row.facts.endpoint.clone(), row.discovered)).collect::<Vec<_>>()
+    {
+        let id = model.id();
+        rows.push(Asked { id, ..asked(&endpoint, discovered) });
+        effects.push(Effect::Ask { id, endpoint, named: !discovered });
+    }
+    model.detect.again = Some(rows);
+    effects
+}
+
+/// Does `act` on the members among whom one is `mine`: those that are shown, or those that are being asked again, with
+/// the shown ones beside them. Those take their place once nothing is asked of them any more.
+fn in_round(
+    model: &mut Model,
+    mine: impl Fn(&Asked) -> bool,
+    act: impl FnOnce(&mut Model, Option<&[Asked]>) -> Vec<Effect>,
+) -> Vec<Effect> {
+    let Some(rows) = model.detect.again.take_if(|rows| rows.iter().any(&mine)) else {
+        let effects = act(model, None);
+        if !model.detect.rows.is_empty() && model.detect.asking() == 0 {
+            model.detect.asked_at = Some(model.now_ms);
+        }
+        return effects;
+    };
+    let shown = std::mem::replace(&mut model.detect.rows, rows);
+    let effects = act(model, Some(&shown));
+    let ended = model.detect.asking() == 0 && model.detect.rows.iter().all(|row| row.hash.is_none());
+    let rows = std::mem::replace(&mut model.detect.rows, shown);
+    model.detect.again = Some(rows);
+    if ended {
+        show_again(model);
+    }
+    effects
+}
+
+/// The members that were asked again take the place of those that are shown. What the operator marked and selected
+/// stays; that the label was typed, while the verdict is the same.
+fn show_again(model: &mut Model) {
+    let Some(mut rows) = model.detect.again.take() else { return };
+    let before = model.detect.finding().verdict;
+    let selected = model.detect.rows.get(model.detect.at).map(|row| row.facts.endpoint.clone());
+    for row in &mut rows {
+        row.gone = model.detect.rows.iter().any(|shown| shown.gone && shown.facts.endpoint == row.facts.endpoint);
+    }
+    model.detect.at = rows.iter().position(|row| Some(&row.facts.endpoint) == selected.as_ref()).unwrap_or(0);
+    model.detect.rows = rows;
+    model.detect.asked_at = Some(model.now_ms);
+    model.detect.passed &= model.detect.finding().verdict == before;
+}
+
+/// Takes over the hashes that the shown members gave, where every member that could give one is who it was.
+fn keep_hashes(shown: &[Asked], rows: &mut [Asked]) {
+    let of = |row: &Asked| match &row.facts.answer {
+        Answer::Says(says) if says.closed.is_none() && says.revision > 0 => Some(says.clone()),
+        _ => None,
+    };
+    let known = |row: &Asked| {
+        let says = of(row)?;
+        let before = shown.iter().find(|shown| shown.facts.endpoint == row.facts.endpoint).and_then(of)?;
+        let same = (before.cluster_id, before.member_id) == (says.cluster_id, says.member_id);
+        (same && !matches!(before.hash, Hashed::NotAsked | Hashed::Asking)).then_some(before.hash)
+    };
+    if rows.iter().all(|row| of(row).is_none() || known(row).is_some()) {
+        for row in rows {
+            let hash = known(row);
+            if let (Answer::Says(says), Some(hash)) = (&mut row.facts.answer, hash) {
+                says.hash = hash;
+            }
+        }
+    }
 }
 
 /// Asks those who serve once more where something that was read meanwhile seems newer: their answers may just be older
@@ -139,11 +230,15 @@ pub(in crate::tui) fn looked_around(model: &mut Model, id: u64, around: MachineF
 }
 
 pub(in crate::tui) fn hashed(model: &mut Model, id: u64, hash: Hashed) {
-    let row = model.detect.rows.iter_mut().find(|r| r.hash == Some(id));
-    if let Some(Asked { facts: EndpointFacts { answer: Answer::Says(says), .. }, hash: waits, .. }) = row {
-        says.hash = hash;
-        *waits = None;
-    }
+    let mine = |row: &Asked| row.hash == Some(id);
+    in_round(model, mine, |model, _| {
+        let row = model.detect.rows.iter_mut().find(|row| mine(row));
+        if let Some(Asked { facts: EndpointFacts { answer: Answer::Says(says), .. }, hash: waits, .. }) = row {
+            says.hash = hash;
+            *waits = None;
+        }
+        Vec::new()
+    });
 }
 
 /// What the answers make worth asking: members that were not typed, peer ports of the silent, hashes.
@@ -235,6 +330,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
                 _ => Ok(()),
             }
         }
+        Action::Back => Err("This is the first step.".into()),
         Action::Unfinished if !model.unfinished.any() => {
             Err("No journal shows an incomplete or unverified restore.".into())
         }
@@ -313,7 +409,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 model.detect.rows.iter().filter(|r| !r.discovered).map(|r| r.facts.endpoint.clone()).collect();
             model.ask(Ask::Endpoints, typed.join(","));
         }
-        action => model.detect.at = moved(model.detect.at, action, model.detect.rows.len()),
+        action => model.detect.at = filter::moved(model, model.detect.at, action),
     }
     Vec::new()
 }
