@@ -320,6 +320,7 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
                     None => open_label(model).unwrap_or(b.label).to_string(),
                 },
                 Action::Submit => submit_label(model).to_string(),
+                Action::Back if !model.filter.is_empty() => "show all".into(),
                 Action::Yes if model.overlay == Some(Overlay::Unfinished) => resume::key_words(model).to_string(),
                 _ => b.label.to_string(),
             };
@@ -461,8 +462,8 @@ fn window(model: &Model, buffer: &mut Buffer, area: Rect) {
     let mut keys: Vec<ratatui::text::Span<'static>> = Vec::new();
     let scrolls = first > 0 || hidden > 0;
     let asks = keymap::bindings_for(model.place()).any(|b| b.action == Action::Decide);
-    for binding in
-        keymap::bindings_for(model.place()).filter(|b| !b.label.is_empty() && (scrolls || b.action != Action::Up))
+    for binding in keymap::bindings_for(model.place())
+        .filter(|b| !b.label.is_empty() && (scrolls || picks || b.action != Action::Up))
     {
         let label = match (model.overlay, binding.action) {
             (Some(Overlay::Unfinished), Action::Yes) => resume::key_words(model),

@@ -181,7 +181,8 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Quit, [ch('q')], "q", "quit", "quit (asks first)", STEPS),
     // moving about
     row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "select", "select the line above or below", STEPS),
-    row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "scroll", "scroll", &[Help, Details, AskPaste, AskRehearse, AskUnfinished, Menu]),
+    row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "scroll", "scroll", &[Help, Details, AskPaste, AskRehearse, AskUnfinished]),
+    row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "select", "select the line above or below", &[Menu]),
     row!(Action::Down, [key(KeyCode::Down), ch('j')], "", "", "", SCROLLS),
     row!(Action::FocusNext, [key(KeyCode::Tab)], "Tab", "", "to the buttons at the foot and back, Shift-Tab the other way (on Members: the next cell first)", STEPS),
     row!(Action::FocusBefore, [key(KeyCode::BackTab)], "", "", "", STEPS),

@@ -6,7 +6,7 @@ pub mod hosts;
 pub(in crate::tui) mod launch;
 pub mod members;
 pub(in crate::tui) mod restore;
-pub(in crate::tui) mod review;
+pub mod review;
 pub(in crate::tui) mod revision_bump;
 pub(in crate::tui) mod snapshot;
 

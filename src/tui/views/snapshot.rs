@@ -56,7 +56,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     if list.horizon == Horizon::Unsettled
         && let Some(words) = model.detect.scope().sentence()
     {
-        page.sentence(" ! ", &format!("{words} Esc, then c chooses one."), Tone::Warn, 3);
+        page.sentence(" ! ", &format!("{words} Choose one on Detect: Esc, then c."), Tone::Warn, 3);
     }
     if let Some(words) = &list.differing {
         let words =
