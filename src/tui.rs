@@ -45,7 +45,7 @@ use self::{
     app::update,
     effects::Workers,
     keyboard::Keyboard,
-    state::{leaving::Leaving, messages::Effect},
+    state::{leaving::Leaving, messages::Effect, model::REAL},
     terminal::{Canvas, Guard, copy_sequence, hook_panics, hung_up},
 };
 pub use self::{
@@ -59,9 +59,6 @@ use crate::{
     system::System,
     text::stdio::{self, OutputFormat},
 };
-
-/// What the header says of a wizard that acts on real machines.
-const ENVIRONMENT: &str = "REAL";
 
 /// No more than 30 pictures a second; 10 over ssh, where each one travels.
 const FRAME: Duration = Duration::from_millis(33);
@@ -78,7 +75,7 @@ const HANG_UP: Duration = Duration::from_secs(1);
 /// # Errors
 /// `Usage` where stdin or stdout is no terminal; `Failed` when the terminal gives out.
 pub fn run(options: Options, system: Arc<dyn System>) -> Result<Ending> {
-    let mut model = Model::new(options, ENVIRONMENT);
+    let mut model = Model::new(options, REAL);
     let ending = go_on(&mut model, system, None)?;
     for line in &ending.lines {
         // the operator may have closed the terminal: then nobody reads this

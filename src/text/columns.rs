@@ -234,7 +234,8 @@ mod tests {
         assert_eq!(fit_end("/backup/etcd.db", 8), "…etcd.db");
         let long = "/srv/etcd/restored/2026-11/m1.etcd";
         assert_eq!(fit_middle(long, 34), long);
-        assert_eq!(fit_middle(long, 20), "/srv/…/m1.etcd");
+        assert_eq!(fit_middle(long, 20), "/srv/etcd/…/m1.etcd");
+        assert_eq!(fit_middle(long, 15), "/srv/…/m1.etcd");
         assert_eq!(fit_middle(long, 28), "/srv/etcd/…/2026-11/m1.etcd");
         assert_eq!(fit_middle("/backup/etcd-0100.db.part", 24), "/back…/etcd-0100.db.part");
         assert_eq!(fit_middle("prod-eu-20261129-150635.db", 16), "prod-…150635.db");

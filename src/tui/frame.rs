@@ -102,7 +102,7 @@ impl World {
     fn of(model: &Model) -> World {
         match () {
             () if model.restore.running() => World::Writing,
-            () if model.environment == crate::tui::ENVIRONMENT => World::Real,
+            () if !model.is_practice() => World::Real,
             () => World::Practice,
         }
     }
@@ -148,7 +148,7 @@ fn written(model: &Model) -> String {
 fn header(model: &Model, page: &mut Page<'_>) {
     let tone = if model.restore.running() { Tone::BarLive } else { Tone::Bar };
     let label = if model.label.is_empty() { "not named yet" } else { &model.label };
-    let practice = model.environment != crate::tui::ENVIRONMENT;
+    let practice = model.is_practice();
     // the word that must never be overlooked: whether this is real
     let badge = if practice { format!("<{}>", model.environment) } else { format!(" {} ", model.environment) };
     let badge_tone = if practice { Tone::Practice } else { Tone::Chosen };
@@ -564,6 +564,8 @@ fn quit_words(model: &Model) -> Vec<String> {
         lines.push("Pause the drill? The clock stops; b brings you back here.".into());
     } else if model.written.is_empty() && model.restore.rows.is_empty() {
         lines.push("Nothing has been written. What was typed here is not kept; a plan saved on Review is.".into());
+    } else if model.written.is_empty() {
+        lines.push("This session wrote nothing itself. What an earlier run installed stays.".into());
     } else {
         lines.push("What was written stays, and is listed after you quit:".into());
         lines.extend(model.written.iter().map(|(path, what)| format!("  {what}: {}", path.shown())));

@@ -271,8 +271,11 @@ pub fn elsewhere(place: Place, event: KeyEvent) -> Option<String> {
     if WINDOWS.contains(&place) || place == Field {
         return None;
     }
-    let binding =
-        TABLE.iter().find(|b| b.keys.iter().any(|k| k.is(event)) && b.on.iter().all(|p| STEPS.contains(p)))?;
+    let here = |b: &&Binding| b.keys.iter().any(|k| k.is(event)) && b.on.iter().all(|p| STEPS.contains(p));
+    let Some(binding) = TABLE.iter().filter(|b| !b.show.is_empty()).find(here) else {
+        return letter(event)
+            .map(|c| format!("{} does nothing here. Space lists what can be done.", c.escape_default()));
+    };
     let steps: Vec<String> = binding.on.iter().filter_map(|p| Some(step(*p)?.title().to_string())).collect();
     let what = if binding.label.is_empty() { binding.help } else { binding.label };
     Some(format!("{} ({what}) works on {}, not here.", binding.show, crate::text::join::all(&steps)))

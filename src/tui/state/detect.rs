@@ -137,6 +137,27 @@ impl State {
         self.dirs.iter().filter(|dir| scope.of_dir(dir) != Belongs::Other).collect()
     }
 
+    /// The client URLs that configurations on this machine name, for members of the cluster that is meant.
+    pub fn configured(&self) -> Vec<String> {
+        let scope = self.scope();
+        let own = |config: &&ConfigFacts| {
+            scope::dir_of(config, &self.dirs).is_none_or(|dir| scope.of_dir(dir) != Belongs::Other)
+        };
+        let urls = self
+            .configs
+            .iter()
+            .filter(own)
+            .filter_map(|config| config.get("advertise-client-urls").or_else(|| config.get("listen-client-urls")));
+        let mut out: Vec<String> = Vec::new();
+        for url in urls.flat_map(|urls| urls.split(',')).map(|url| url.trim().to_string()) {
+            let any = url.contains("://0.0.0.0") || url.contains("://[::]");
+            if !url.is_empty() && !any && !out.contains(&url) {
+                out.push(url);
+            }
+        }
+        out
+    }
+
     /// True while members are asked, their hashes or this machine, because the operator asked for it.
     pub(in crate::tui) fn is_looking(&self) -> bool {
         self.asking() > 0 || self.looking.is_some() || self.rows.iter().any(|row| row.hash.is_some())

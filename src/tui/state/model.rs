@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// What the header says of a wizard that acts on real machines.
+pub const REAL: &str = "REAL";
+
 /// A window over the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overlay {
@@ -195,6 +198,11 @@ impl Model {
     /// The time now, seconds since 1970.
     pub fn now(&self) -> i64 {
         self.started.saturating_add(i64::try_from(self.now_ms / 1000).unwrap_or(0))
+    }
+
+    /// True where the machines are not real ones.
+    pub fn is_practice(&self) -> bool {
+        self.environment != REAL
     }
 
     /// Where the keyboard is.

@@ -202,12 +202,15 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
             page.sentence(" ! ", &format!("{words} c chooses one."), Tone::Warn, 4);
         }
         page.gap();
-        page.sentence(
-            "   e  ",
-            "enter the client URLs of the cluster's members: each is asked what it knows, and none of them is changed.",
-            Tone::Plain,
-            3,
+        let named = match state.configured().as_slice() {
+            [] => String::new(),
+            urls => format!(" (proposed: {}, from configurations on this machine)", urls.join(", ")),
+        };
+        let words = format!(
+            "enter the client URLs of the cluster's members{named}: each is asked what it knows, and none of them is \
+             changed."
         );
+        page.sentence("   e  ", &words, Tone::Plain, 4);
         page.sentence("   n  ", "continue with files alone, if no member can be reached from here.", Tone::Plain, 3);
         return;
     }
@@ -286,7 +289,8 @@ fn text(model: &Model, finding: &QuorumReport, scope: &Scope, page: &Page<'_>) -
     }
     let Some(row) = state.rows.get(state.at) else { return out };
     say("", "", Tone::Plain);
-    say(" ", &format!("Answer of {}:", state.name(&row.facts)), Tone::Strong);
+    let name = Some(state.name(&row.facts)).filter(|name| name != "?");
+    say(" ", &format!("Answer of {}:", name.unwrap_or_else(|| row.facts.endpoint.clone())), Tone::Strong);
     for line in about(state, row) {
         say("   ", &line, Tone::Faint);
     }

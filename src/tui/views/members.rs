@@ -349,9 +349,11 @@ fn option(model: &Model, draft: &Draft, choice: Choice, page: &mut Page<'_>) {
                 false => "revisions skipped",
             },
         ),
-        Choice::Compacted => {
-            ("mark compacted", if draft.mark_compacted { "yes" } else { "no" }.to_string(), "watchers must list again")
-        }
+        Choice::Compacted => (
+            "mark compacted",
+            if draft.mark_compacted { "yes" } else { "no" }.to_string(),
+            "yes makes watchers list again",
+        ),
         Choice::Learners => {
             let names: Vec<String> =
                 model.members.learners.iter().map(|row| row.text(Column::Name).to_string()).collect();

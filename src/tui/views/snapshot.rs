@@ -98,7 +98,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
         }
         page.heads(&heads, &widths);
         let room = widths.first().copied().unwrap_or(0);
-        let selected = state.at();
+        let at_list = state.at();
         let seen = filter::seen(model);
         let rows = rows.into_iter().zip(&list.sources).enumerate().filter(|(i, _)| seen.contains(i));
         let lines: Vec<_> = rows
@@ -107,11 +107,13 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
                 if let (Some((name, _)), Place::File(_)) = (row.first_mut(), &source.place) {
                     *name = columns::fit_middle(name, room);
                 }
-                page.row(&heads, &widths, &row, i == selected)
+                page.row(&heads, &widths, &row, i == at_list)
             })
             .collect();
-        let at = seen.iter().position(|i| *i == selected).unwrap_or(0);
-        let most = page.left().saturating_sub(9).max(4);
+        let at = seen.iter().position(|i| *i == at_list).unwrap_or(0);
+        // the axis, a gap, and what is to be known of the selected one
+        let below = selected(model).map_or(0, |source| about(model, source, page).len()).min(6) + 3;
+        let most = page.left().saturating_sub(below).max(4);
         page.list(lines, at..at + 1, most);
         if let Some(line) = revision_axis(model, page) {
             page.line(line);
