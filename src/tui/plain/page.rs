@@ -70,7 +70,7 @@ fn heading(model: &Model) -> String {
         step.number(),
         Step::ALL.len(),
         step.title(),
-        frame::badge(model).0,
+        frame::environment(model),
         join::sentence(&format!("{}{rest}", first.to_uppercase()))
     )
 }
