@@ -46,7 +46,7 @@ use self::{
     app::update,
     effects::Workers,
     keyboard::Keyboard,
-    state::{leaving::Leaving, messages::Effect},
+    state::{leaving::Leaving, messages::Effect, model::REAL},
     terminal::{Canvas, Fit, Guard, copy, hook_panics, hung_up},
 };
 pub use self::{
@@ -60,9 +60,6 @@ use crate::{
     system::System,
     text::stdio::{self, OutputFormat},
 };
-
-/// What the header says of a wizard that acts on real machines.
-const ENVIRONMENT: &str = "REAL";
 
 /// No more than 30 pictures a second; 10 over ssh, where each one travels.
 const FRAME: Duration = Duration::from_millis(33);
@@ -79,7 +76,7 @@ const HANG_UP: Duration = Duration::from_secs(1);
 /// # Errors
 /// `Usage` where stdin or stdout is no terminal, and lines were not asked for; `Failed` when the terminal gives out.
 pub fn run(options: Options, system: Arc<dyn System>) -> Result<Ending> {
-    let mut model = Model::new(options, ENVIRONMENT);
+    let mut model = Model::new(options, REAL);
     let ending = go_on(&mut model, system, None)?;
     for line in &ending.lines {
         // the operator may have closed the terminal: then nobody reads this
@@ -230,6 +227,7 @@ fn wizard(
             }
             drawn = Some(Instant::now());
         }
+        let look_due = model.look_due_in();
         runtime.block_on(async {
             tokio::select! {
                 event = keys.next(), if !gone => match event {
@@ -251,6 +249,9 @@ fn wizard(
                 () = tokio::time::sleep(wait), if dirty => {}
                 // no key ever comes of it, and where nothing changes nothing is drawn that could fail
                 () = tokio::time::sleep(HANG_UP), if !gone => lost |= hung_up(),
+                () = tokio::time::sleep(Duration::from_millis(look_due.unwrap_or_default())), if !dirty && look_due.is_some() => {
+                    pending.push(Msg::LookAgain);
+                }
                 () = tokio::time::sleep(TICK), if !dirty && (model.animates() || companion.is_some()) => {
                     pending.push(Msg::Tick(since(started)));
                 }

@@ -35,7 +35,10 @@ use super::model::{
     plan::{Member, Plan},
 };
 use crate::etcd::membership::Id;
-use crate::text::{join::all, number::thousands};
+use crate::text::{
+    join::all,
+    number::{plural, thousands},
+};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -204,6 +207,18 @@ pub struct MemberCheck {
     pub outcome: Outcome,
     /// The same in words without a full stop.
     pub words: String,
+    /// Its role and version, where it runs.
+    #[serde(skip)]
+    pub brief: Option<String>,
+    /// True where a linearizable read through it was served.
+    #[serde(skip)]
+    pub serves: bool,
+    /// Its revision, where it reported one.
+    #[serde(skip)]
+    pub revision: Option<i64>,
+    /// Its hash at the plan's revision, where it returned one.
+    #[serde(skip)]
+    pub hash: Option<u32>,
 }
 
 /// A next step for the operator.
@@ -283,6 +298,29 @@ impl Verification {
             VerifyResult::Proven | VerifyResult::Agree | VerifyResult::Unproven => true,
             VerifyResult::Waiting => false,
             VerifyResult::Failed => self.members.iter().all(|member| member.outcome != Outcome::NotYet),
+        }
+    }
+
+    /// How many members serve.
+    pub fn serving(&self) -> usize {
+        self.members.iter().filter(|member| member.serves).count()
+    }
+
+    /// Returns whether the cluster serves, in one sentence: the first that is asked for. It is about service alone, not
+    /// about the data.
+    pub fn service(&self) -> String {
+        let (serving, count) = (self.serving(), self.members.len());
+        let members = plural(count, "member", "members");
+        let played = if self.simulated { " (simulated members)" } else { "" };
+        let missing = |member: &&MemberCheck| !member.serves;
+        let missing: Vec<String> = self.members.iter().filter(missing).map(|member| member.name.clone()).collect();
+        match serving {
+            0 => format!("The cluster does not serve yet: 0 of {count} {members}{played}."),
+            all if all == count => format!("The cluster serves again: {count} of {count} {members}{played}."),
+            some => format!(
+                "The cluster serves again: {some} of {count} {members}{played}; still missing: {}.",
+                all(&missing)
+            ),
         }
     }
 

@@ -108,7 +108,9 @@ pub(super) fn tip(state: &mut State, step: Step) -> Option<String> {
 /// Returns the notes at the foot of `step`, the most important first.
 fn notes(state: &mut State, step: Step) -> Notes {
     let scenario = state.lab.scenario().clone();
-    let mut lines: Vec<String> = state.heard.iter().map(|(_, words)| state.lab.expand(words)).collect();
+    let mut lines: Vec<String> =
+        state.heard.iter().map(|(_, words)| format!("note: {}", state.lab.expand(words))).collect();
+    let coach = |state: &State, words: &str| format!("coach: {}", state.lab.expand(words));
     let wrong: Vec<String> =
         scenario.hints.iter().filter(|hint| state.holds(&hint.when)).map(|h| h.says.clone()).collect();
     for says in &wrong {
@@ -117,16 +119,32 @@ fn notes(state: &mut State, step: Step) -> Notes {
             state.note(What::Hint, says.clone());
         }
     }
-    lines.extend(wrong.iter().map(|says| state.lab.expand(says)));
+    lines.extend(wrong.iter().map(|says| coach(state, says)));
     let tips = scenario.tips.get(&StepName(step)).map_or(&[][..], Vec::as_slice);
     let given = state.tips.get(&step).copied().unwrap_or(0);
-    lines.extend(given.checked_sub(1).and_then(|at| tips.get(at)).map(|tip| state.lab.expand(tip)));
-    lines.extend(scenario.notes.get(&StepName(step)).map(|note| state.lab.expand(note)));
+    lines.extend(given.checked_sub(1).and_then(|at| tips.get(at)).map(|tip| coach(state, tip)));
+    let note = match is_obeyed(state, step) {
+        true => scenario.after.get(&StepName(step)),
+        false => scenario.notes.get(&StepName(step)),
+    };
+    lines.extend(note.map(|note| coach(state, note)));
     lines.truncate(MOST);
     let seconds = state.clock.elapsed().as_secs();
     let more = if given < tips.len() { "! gives a hint; " } else { "" };
-    lines.push(format!("{:02}:{:02} of practice; {more}q pauses the drill.", seconds / 60, seconds % 60));
+    lines.push(format!("clock: {:02}:{:02} of practice; {more}q pauses the drill.", seconds / 60, seconds % 60));
     Step::ALL.iter().flat_map(|at| lines.iter().map(|line| (*at, line.clone()))).filter(|(at, _)| *at == step).collect()
+}
+
+/// Whether what a step's note asks for is done.
+fn is_obeyed(state: &State, step: Step) -> bool {
+    let seen = &state.seen;
+    match step {
+        Step::Snapshot => seen.chosen.is_some() && seen.loses.unwrap_or(0) == 0,
+        Step::Review => seen.ready,
+        Step::Restore => seen.installed,
+        Step::Proof => seen.proof.is_some(),
+        Step::Detect | Step::Members | Step::Launch => false,
+    }
 }
 
 /// The maximum number of notes at a step's foot, in addition to the clock.

@@ -8,10 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    scenario::Stride,
-    session::{State, What},
-};
+use super::session::{State, What};
 
 /// The outcome of an exercise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,11 +106,13 @@ pub struct Leg {
 /// Returns the debrief as of now.
 pub fn debrief(state: &State) -> Debrief {
     let scenario = state.lab.scenario();
+    // texts of the scenario name paths and URLs by placeholders
+    let full = |text: &str| state.lab.expand(text);
     let objectives = objectives(state);
     let restored = state.lab.plan().map(|plan| plan.source.revision);
     let best = state.lab.best();
     let texts =
-        |what: What| state.timeline.iter().filter(|h| h.what == what).map(|h| h.text.clone()).collect::<Vec<_>>();
+        |what: What| state.timeline.iter().filter(|h| h.what == what).map(|h| full(&h.text)).collect::<Vec<_>>();
     let mut asked_for = texts(What::Tip);
     asked_for.dedup();
     Debrief {
@@ -124,7 +123,7 @@ pub fn debrief(state: &State) -> Debrief {
         members: state.lab.members_are(),
         proven: state.lab.is_real() && !state.lab.restored().is_empty(),
         objectives,
-        unsafe_acts: state.failed.clone(),
+        unsafe_acts: state.failed.iter().map(|act| full(act)).collect(),
         writes: restored.map(|restored| Writes { restored, best, lost: (best - restored).max(0) }),
         seconds: state.clock.elapsed().as_secs(),
         phases: phases(state),
@@ -134,14 +133,17 @@ pub fn debrief(state: &State) -> Debrief {
         own_path: state
             .timeline
             .iter()
-            .map(|h| Moment { at: h.at_ms / 1000, what: h.what, text: h.text.clone() })
+            .map(|h| Moment { at: h.at_ms / 1000, what: h.what, text: full(&h.text) })
             .collect(),
         expert_path: scenario
             .path
             .iter()
-            .map(|leg| Leg { act: leg.strides.iter().map(Stride::to_string).collect(), why: leg.why.clone() })
+            .map(|leg| Leg {
+                act: leg.strides.iter().map(|stride| full(&stride.to_string())).collect(),
+                why: full(&leg.why),
+            })
             .collect(),
-        learnt: scenario.debrief.trim().to_string(),
+        learnt: full(scenario.debrief.trim()),
         links: scenario.links.clone(),
     }
 }
@@ -164,7 +166,7 @@ pub fn objectives(state: &State) -> Vec<Objective> {
                 .collect();
             let met = seen.iter().all(|(met, _)| *met);
             let words = seen.into_iter().filter(|(m, _)| met || !m).map(|(_, words)| words);
-            Objective { says: goal.says.clone(), met, evidence: words.collect::<Vec<_>>().join("; ") }
+            Objective { says: state.lab.expand(&goal.says), met, evidence: words.collect::<Vec<_>>().join("; ") }
         })
         .collect()
 }

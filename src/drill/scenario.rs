@@ -65,6 +65,10 @@ pub struct Scenario {
     /// The coach's note at each step, always shown: for beginners.
     #[serde(default)]
     pub notes: BTreeMap<StepName, String>,
+    /// The coach's note at each step once what the other one asks for is done: a source that loses nothing is chosen, the
+    /// plan only waits for its label, all members are installed, the verification has ended.
+    #[serde(default)]
+    pub after: BTreeMap<StepName, String>,
     /// The hints that the trainee can ask for at each step, one after the other.
     #[serde(default)]
     pub tips: BTreeMap<StepName, Vec<String>>,

@@ -28,6 +28,17 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Returns how many phases of building a member come before it.
+    pub fn order(self) -> u64 {
+        match self {
+            Phase::Receive | Phase::Unpack | Phase::Hash | Phase::Wait => 0,
+            Phase::Check | Phase::Compare => 1,
+            Phase::Copy => 2,
+            Phase::Write => 3,
+            Phase::Prove | Phase::Place => 4,
+        }
+    }
+
     /// Returns the text for a progress line.
     pub fn words(self) -> &'static str {
         match self {

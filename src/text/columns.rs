@@ -86,6 +86,25 @@ pub fn fit_end(text: &str, columns: usize) -> String {
     format!("…{kept}")
 }
 
+/// Cuts a path in its middle, where it can at a `/`: where it begins and its last part both tell it from others.
+pub fn fit_middle(text: &str, columns: usize) -> String {
+    let text = shown(text);
+    if text.width() <= columns {
+        return text.into_owned();
+    }
+    let end = fit_end(&text, (columns * 2 / 3).max(columns.min(2)));
+    let end = end.trim_start_matches('…');
+    let at_slash = end.find('/').filter(|at| at + 1 < end.len()).and_then(|at| end.get(at..));
+    // the last part whole, where there is room for it and something before it
+    let last = text.rfind('/').and_then(|at| text.get(at..)).filter(|last| last.width() + 3 <= columns);
+    let end = at_slash.or(last).unwrap_or(end);
+    let mut left = columns.saturating_sub(1 + end.width());
+    let start: String = text.chars().take_while(|c| take(&mut left, *c)).collect();
+    let start = start.rfind('/').filter(|at| *at > 0).and_then(|at| start.get(..=at)).unwrap_or(&start);
+    let out = format!("{start}…{end}");
+    if out.width() <= columns { out } else { fit_end(&text, columns) }
+}
+
 fn take(left: &mut usize, c: char) -> bool {
     match left.checked_sub(of_char(c)) {
         Some(rest) => {
@@ -213,6 +232,13 @@ mod tests {
     fn cuts_show_that_they_are_cuts() {
         assert_eq!(fit("/backup/etcd.db", 8), "/backup…");
         assert_eq!(fit_end("/backup/etcd.db", 8), "…etcd.db");
+        let long = "/srv/etcd/restored/2026-11/m1.etcd";
+        assert_eq!(fit_middle(long, 34), long);
+        assert_eq!(fit_middle(long, 20), "/srv/etcd/…/m1.etcd");
+        assert_eq!(fit_middle(long, 15), "/srv/…/m1.etcd");
+        assert_eq!(fit_middle(long, 28), "/srv/etcd/…/2026-11/m1.etcd");
+        assert_eq!(fit_middle("/backup/etcd-0100.db.part", 24), "/back…/etcd-0100.db.part");
+        assert_eq!(fit_middle("prod-eu-20261129-150635.db", 16), "prod-…150635.db");
         assert_eq!(fit("語語語", 4), "語…");
         assert_eq!(fit_end("語e\u{301}語", 3), "…語");
         assert_eq!(fit_end("e\u{301}語", 3), "e\u{301}語");
@@ -280,6 +306,7 @@ mod tests {
             }
             prop_assert!(width(&fit(&text, columns)) <= columns);
             prop_assert!(width(&fit_end(&text, columns)) <= columns);
+            prop_assert!(width(&fit_middle(&text, columns)) <= columns);
             prop_assert_eq!(width(&pad(&text, columns, Align::Middle)), columns);
         }
     }

@@ -15,9 +15,20 @@ pub fn age(seconds: i64) -> String {
     }
 }
 
+/// Returns the time of day of a moment, seconds since 1970, in UTC: `03:12:45`.
+pub fn clock(at: i64) -> String {
+    let seconds = at.rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_has_its_time_of_day() {
+        assert_eq!([0, 86_399, 1_700_000_000, -1].map(clock), ["00:00:00", "23:59:59", "22:13:20", "23:59:59"]);
+    }
 
     #[test]
     fn ages_are_in_their_largest_unit() {

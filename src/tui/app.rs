@@ -13,21 +13,26 @@ use crate::{
     error::Result,
     text::Shown,
     tui::{
-        frame::most_scroll,
+        frame::{most_scroll, text_scrolls},
         keymap::{self, moved},
-        selectors::review::{begins_answer, may_begin_answer},
+        selectors::{
+            filter,
+            review::{begins_answer, may_begin_answer},
+        },
         state::{
             key::{Action, Place},
             leaving::WrittenPath,
             messages::{Effect, Msg},
-            model::{Model, Overlay},
+            model::{Focus, Model, Overlay},
             prompt::Ask,
             step::Step,
         },
         steps::{
             self, blockers, can, detect, hosts, launch, launch_start,
             leaving::{interrupt, leave, terminated},
-            members, restore, resume, review, snapshot, snapshot_tasks, verify,
+            members,
+            menu::{self, OnButton},
+            restore, resume, review, snapshot, snapshot_tasks, verify,
         },
         widgets::theme::Tone,
     },
@@ -35,13 +40,20 @@ use crate::{
 
 /// Takes one message. What is to be done comes back as effects, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
-    let news = !matches!(msg, Msg::Tick(_) | Msg::Key(_) | Msg::Noted(_) | Msg::Stepped { .. } | Msg::Told { .. });
+    let news = !matches!(
+        msg,
+        Msg::Tick(_) | Msg::LookAgain | Msg::Key(_) | Msg::Noted(_) | Msg::Stepped { .. } | Msg::Told { .. }
+    );
     match &msg {
         // what was under way when the wizard was left does not answer any more
         Msg::Returned => model.under_way.clear(),
         msg => model.under_way.retain(|id| Some(*id) != msg.settles()),
     }
+    let before = model.step;
     let mut effects = take(model, msg);
+    if model.step != before {
+        enter_focus(model);
+    }
     effects.extend(members::look_at_certificates(model));
     if news {
         snapshot::relist(model);
@@ -50,6 +62,13 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     }
     model.under_way.extend(effects.iter().filter_map(Effect::id));
     effects
+}
+
+/// Where the focus is when a step begins: on Review, which asks for the label, on the button that leads there.
+fn enter_focus(model: &mut Model) {
+    model.focus = if model.step == Step::Review { Focus::Button(0) } else { Focus::Body };
+    model.below = 0;
+    model.filter.clear();
 }
 
 fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
@@ -64,6 +83,7 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Returned => {
             detect::forget_compared(model);
+            model.detect.again = None;
             let asks = model.detect.asking() > 0;
             let mut effects = if asks { detect::ask_all(model) } else { Vec::new() };
             effects.extend(snapshot_tasks::again(model));
@@ -72,6 +92,7 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }
             effects
         }
+        Msg::LookAgain => detect::look_again(model),
         Msg::Tick(now_ms) => {
             model.now_ms = model.now_ms.max(now_ms);
             Vec::new()
@@ -183,7 +204,7 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
             return review::type_answer(model, letter);
         }
         if may_begin_answer(model, letter) {
-            model.open(Overlay::Held(Action::Open));
+            model.open(Overlay::Held(Action::Next));
             return Vec::new();
         }
     }
@@ -207,6 +228,9 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
             // the same key once more asks once more
             model.status = None;
             return yes(model);
+        } else if let Some(entry) = menu_letter(model, event) {
+            model.overlay = None;
+            return act(model, entry);
         } else if let Some(why) = keymap::elsewhere(place, event) {
             model.say(Tone::Warn, why);
         }
@@ -216,8 +240,49 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
     act(model, binding.action)
 }
 
+/// The action whose letter was pressed in the menu.
+fn menu_letter(model: &Model, event: KeyEvent) -> Option<Action> {
+    model.overlay.filter(|overlay| *overlay == Overlay::Menu)?;
+    let action = keymap::lookup(model.step.place(), event)?.action;
+    menu::entries(model).iter().any(|entry| entry.binding.action == action).then_some(action)
+}
+
+/// Up and down, in the step's list and then in its text; past the end, to the buttons.
+fn move_in_step(model: &mut Model, action: Action) -> Vec<Effect> {
+    let text_only = matches!(action, Action::PageUp | Action::PageDown) && model.step == Step::Launch;
+    if action == Action::Up && model.below > 0 {
+        model.below -= 1;
+        return Vec::new();
+    }
+    if action == Action::First {
+        model.below = 0;
+    }
+    let before = filter::selection(model);
+    let effects = if text_only { Vec::new() } else { steps::act(model, action) };
+    if filter::selection(model) != before {
+        model.below = 0;
+        return effects;
+    }
+    let scrolls = text_scrolls(model);
+    let past = action == Action::Down && model.below >= scrolls.most;
+    match action {
+        Action::Down if past => model.focus = Focus::Button(0),
+        Action::Down => model.below += 1,
+        Action::PageDown => model.below = (model.below + scrolls.page).min(scrolls.most),
+        Action::PageUp => model.below = model.below.min(scrolls.most).saturating_sub(scrolls.page),
+        Action::Last => model.below = scrolls.most,
+        _ => {}
+    }
+    effects
+}
+
 /// Does what a key means, or says why not.
 pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    let action = match menu::on_button(model, action) {
+        OnButton::Does(action) => action,
+        OnButton::Moved => return Vec::new(),
+        OnButton::Passes => action,
+    };
     if let Err(why) = can(model, action) {
         if steps::awaits(model, action) {
             model.open(Overlay::Held(action));
@@ -246,6 +311,34 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Yes => yes(model),
         Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last
+            if model.overlay == Some(Overlay::Menu) =>
+        {
+            model.pick = moved(model.pick, action, menu::entries(model).len());
+            Vec::new()
+        }
+        Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last
+            if model.overlay.is_none() && model.prompt.is_none() =>
+        {
+            move_in_step(model, action)
+        }
+        Action::FocusNext | Action::FocusBefore => {
+            menu::leave_body(model, action);
+            Vec::new()
+        }
+        Action::Menu => {
+            model.open(Overlay::Menu);
+            Vec::new()
+        }
+        Action::Toggle => {
+            model.yes = !model.yes;
+            Vec::new()
+        }
+        Action::Decide if model.yes => yes(model),
+        Action::Decide => {
+            model.overlay = None;
+            Vec::new()
+        }
+        Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last
             if model.overlay.is_some() =>
         {
             model.scroll = moved(model.scroll, action, most_scroll(model) + 1);
@@ -268,6 +361,11 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Note => vec![Effect::Note],
         Action::Next => steps::next(model),
+        Action::Back if !model.filter.is_empty() => {
+            model.filter.clear();
+            model.below = 0;
+            Vec::new()
+        }
         Action::Back => {
             if let Some(before) = model.step.before() {
                 steps::go_back(model, before);
@@ -308,8 +406,14 @@ fn yes(model: &mut Model) -> Vec<Effect> {
         Some(Overlay::Rehearse) => restore::rehearse(model),
         Some(Overlay::Unfinished) => resume::go_on(model),
         Some(Overlay::Token) => members::new_token(model),
+        Some(Overlay::Menu) => {
+            let picked = menu::entries(model).get(model.pick).map(|entry| entry.binding.action);
+            // what was picked is meant for the step, not for its button
+            model.focus = if picked == Some(Action::Open) { Focus::Body } else { model.focus };
+            picked.map_or_else(Vec::new, |action| act(model, action))
+        }
         Some(Overlay::Held(action)) => match steps::held(model, action) {
-            Err(why) if action == Action::Open && model.step == Step::Review => {
+            Err(why) if action == Action::Next && model.step == Step::Review => {
                 model.open(Overlay::Held(action));
                 model.say(Tone::Warn, why);
                 Vec::new()

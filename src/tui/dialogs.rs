@@ -9,11 +9,13 @@ use crate::{
     },
     tui::{
         selectors::{
+            filter,
             members::cell_words,
             review::{CONSENT, Gate, command_key, consent_words, gate},
             revision_bump::bump_words,
         },
         state::{
+            key::Action,
             messages::Effect,
             model::Model,
             prompt::{Ask, Prompt},
@@ -74,6 +76,7 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
             "Cluster token".into(),
             "Must be new for each attempt; otherwise members of two attempts could mix.".into(),
         ),
+        Ask::Filter => ("Show only the lines that contain".into(), "Enter keeps the filter; empty shows all.".into()),
         Ask::Bump => ("Skip how many revisions?".into(), bump_words(model, prompt.text())),
         Ask::Cluster => (
             "--initial-cluster".into(),
@@ -160,6 +163,11 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
         Ask::Reason(typed) => blockers::lift_for(model, typed, &text),
         Ask::Token => members::set_token(model, &text).map(|()| Vec::new()),
         Ask::Bump => members::set_bump(model, &text).map(|()| Vec::new()),
+        Ask::Filter => {
+            model.filter = text;
+            select_seen(model);
+            Ok(Vec::new())
+        }
         Ask::Cluster => members::set_cluster(model, &text).map(|()| Vec::new()),
         // handled above
         Ask::Gate | Ask::Confirm | Ask::Consent | Ask::Override(_) | Ask::Undo => Ok(Vec::new()),
@@ -226,6 +234,14 @@ fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
             model.detect.passed = true;
             super::steps::enter(model, Step::Snapshot)
         }
+    }
+}
+
+/// The selection stays on a line that is seen.
+fn select_seen(model: &mut Model) {
+    model.below = 0;
+    if model.step == Step::Review || !filter::seen(model).contains(&filter::selection(model)) {
+        super::steps::act(model, Action::First);
     }
 }
 

@@ -9,26 +9,31 @@ use ratatui::{
 };
 
 use crate::{
-    domain::{model::plan::Plan, sources::ranking::Place},
+    domain::{model::plan::Plan, sources::ranking::Place, verify::VerifyResult},
     execute::executor::Goal,
     text::{Shown, columns},
     tui::{
         dialogs, keymap,
         selectors::{
-            review::{Gate, command_key, gate},
+            asked_keys,
+            review::{Gate, begun, command_key, gate},
             snapshot::selected,
         },
         state::{
             key::{self, Action},
             leaving::Leaving,
             members::Choice,
-            model::{Model, Overlay},
+            model::{Focus, Model, Overlay},
             prompt::{Ask, Prompt},
+            restore::RowState,
             step::Step,
         },
-        steps::{self, can},
+        steps::{self, can, menu},
         views::{self, questions, resume},
-        widgets::{layout::Page, theme::Tone},
+        widgets::{
+            layout::{Page, Scrolls},
+            theme::Tone,
+        },
     },
 };
 
@@ -44,7 +49,13 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>) {
     model.look.finish(frame.buffer_mut());
 }
 
-fn picture(model: &Model, buffer: &mut Buffer, area: Rect) {
+/// How far the text of the model's step can be scrolled on its terminal.
+pub(in crate::tui) fn text_scrolls(model: &Model) -> Scrolls {
+    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    picture(model, &mut Buffer::empty(area), area)
+}
+
+fn picture(model: &Model, buffer: &mut Buffer, area: Rect) -> Scrolls {
     if area.width < LEAST.0 || area.height < LEAST.1 {
         let words = format!(
             "Make the window larger: {}x{} now, {}x{} needed. Keys still work.",
@@ -54,7 +65,7 @@ fn picture(model: &Model, buffer: &mut Buffer, area: Rect) {
         for line in columns::wrap(&words, page.width().max(1)) {
             page.say(&line, Tone::Strong);
         }
-        return;
+        return Scrolls::default();
     }
     let area = Rect { width: area.width.min(MOST_COLUMNS), ..area };
     let (body, status, keys) = footer_lines(model, area);
@@ -62,7 +73,9 @@ fn picture(model: &Model, buffer: &mut Buffer, area: Rect) {
     let head = Rect { height: 3, ..area };
     header(model, &mut Page::new(buffer, head, model.look));
     let middle = Rect { y: area.y + 3, height: area.height.saturating_sub(3 + foot), ..area };
-    views::draw(model, &mut Page::new(buffer, middle, model.look));
+    let mut page = Page::new(buffer, middle, model.look);
+    views::draw(model, &mut page);
+    let scrolls = page.scrolls();
     let bottom = Rect { y: middle.bottom(), height: area.height.saturating_sub(3 + middle.height), ..area };
     let mut page = Page::new(buffer, bottom, model.look);
     for line in body.into_iter().chain(status).chain(keys) {
@@ -70,6 +83,41 @@ fn picture(model: &Model, buffer: &mut Buffer, area: Rect) {
     }
     if model.overlay.is_some() {
         window(model, buffer, area);
+    }
+    scrolls
+}
+
+/// What the wizard acts on, and what it is doing there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum World {
+    /// Real machines, nothing being written.
+    Real,
+    /// Real machines or those of a practice run, while something is written.
+    Writing,
+    /// A practice run.
+    Practice,
+    /// Nothing can be written.
+    Looking,
+}
+
+impl World {
+    fn of(model: &Model) -> World {
+        match () {
+            () if model.restore.running() => World::Writing,
+            () if model.options.look_only => World::Looking,
+            () if !model.is_practice() => World::Real,
+            () => World::Practice,
+        }
+    }
+
+    /// The rule below the header, which differs at a glance.
+    fn rule(self) -> &'static str {
+        match self {
+            World::Real => "──",
+            World::Writing => "══",
+            World::Practice => "─ ",
+            World::Looking => "· ",
+        }
     }
 }
 
@@ -103,38 +151,59 @@ pub(in crate::tui) fn written(model: &Model) -> String {
 }
 
 /// Where it acts, and whether it acts at all.
-pub(in crate::tui) fn badge(model: &Model) -> (&str, Tone) {
-    if model.options.look_only { ("LOOK ONLY", Tone::Looks) } else { (&model.environment, Tone::Chosen) }
+pub(in crate::tui) fn badge(model: &Model) -> &str {
+    if model.options.look_only { "LOOK ONLY" } else { &model.environment }
 }
 
 fn header(model: &Model, page: &mut Page<'_>) {
     let tone = if model.restore.running() { Tone::BarLive } else { Tone::Bar };
     let label = if model.label.is_empty() { "not named yet" } else { &model.label };
+    // the word that must never be overlooked: whether this is real
+    let (badge, badge_tone) = match (badge(model), model.options.look_only, model.is_practice()) {
+        (badge, true, _) => (format!("[{badge}]"), Tone::Looks),
+        (badge, _, true) => (format!("<{badge}>"), Tone::Practice),
+        (badge, ..) => (format!(" {badge} "), Tone::Chosen),
+    };
     let left = format!(" requorum   cluster {label}");
     let right = format!("  {} ", written(model));
-    let (badge, badge_tone) = badge(model);
-    let room = page.width().saturating_sub(columns::width(&right) + columns::width(badge) + 3);
+    let room = page.width().saturating_sub(columns::width(&right) + columns::width(&badge) + 1);
     page.line(vec![
         page.span(format!("{} ", columns::pad(&left, room, columns::Align::Left)), tone),
-        // the word that must never be overlooked: whether this is real
-        page.span(format!(" {badge} "), badge_tone),
+        page.span(badge, badge_tone),
         page.span(right, tone),
     ]);
     stepper(model, page);
-    page.say(&"─".repeat(page.width()), Tone::Faint);
+    let world = World::of(model);
+    let rule: String = world.rule().chars().cycle().take(page.width()).collect();
+    page.say(rule.trim_end(), if world == World::Writing { Tone::Strong } else { Tone::Faint });
 }
 
 fn stepper(model: &Model, page: &mut Page<'_>) {
     let furthest = furthest(model);
+    let failed = |step: Step| match step {
+        Step::Restore => {
+            model.restore.failed.is_some() || model.restore.rows.iter().any(|r| matches!(r.stand, RowState::Failed(_)))
+        }
+        Step::Proof => model.proof.proof.as_ref().is_some_and(|proof| proof.verdict == VerifyResult::Failed),
+        _ => false,
+    };
+    // where there is no room for every name, the steps that are not selected are numbers
+    let narrow = page.width() < 74;
     let mut line = vec![page.span(" ", Tone::Plain)];
     for step in Step::ALL {
         if step != Step::Detect {
             line.push(page.span("──", Tone::Faint));
         }
+        let name = |number: String| if narrow { number } else { format!("{number} {}", step.title()) };
+        let number = step.number().to_string();
+        let mark = if failed(step) { "✖" } else { "✔" };
         let (words, tone) = match () {
             () if step == model.step => (format!("[{} {}]", step.number(), step.title()), Tone::Chosen),
-            () if step < furthest => (format!("✔ {}", step.title()), Tone::Plain),
-            () => (format!("{} {}", step.number(), step.title()), Tone::Faint),
+            () if failed(step) && step <= furthest => {
+                (name(if narrow { format!("{mark}{number}") } else { mark.into() }), Tone::Bad)
+            }
+            () if step < furthest => (name(if narrow { format!("{mark}{number}") } else { mark.into() }), Tone::Plain),
+            () => (name(number), Tone::Faint),
         };
         line.push(page.span(words, tone));
     }
@@ -165,19 +234,48 @@ fn footer_lines(model: &Model, area: Rect) -> (Lines, Lines, Lines) {
     let notes = model.options.notes.iter().filter(|(s, _)| *s == model.step);
     if area.height >= 20 {
         for (_, note) in notes {
-            body.extend(page.flow(" note: ", note, Tone::Faint, 3));
+            body.extend(page.flow(" ", note, Tone::Faint, 3));
         }
     }
     if let Some(prompt) = &model.prompt {
         body.extend(field(model, prompt, &page));
     }
+    if model.prompt.is_none() && !model.filter.is_empty() {
+        let words = format!("Only lines with \u{201c}{}\u{201d} are shown. Esc shows all.", model.filter);
+        body.extend(page.flow(" ", &words, Tone::Strong, 2));
+    }
     let status = match &model.status {
         Some(status) => page.flow(" ", &status.text, status.tone, 3),
         None => Vec::new(),
     };
-    let mut foot = vec![vec![page.span("─".repeat(page.width()), Tone::Faint)]];
+    let mut foot = vec![buttons(model, &page)];
     foot.extend(footer(model, &page));
     (body, status, foot)
+}
+
+/// The rule above the keys, with the step's buttons in it.
+fn buttons(model: &Model, page: &Page<'_>) -> Vec<ratatui::text::Span<'static>> {
+    let mut line = vec![page.span("─", Tone::Faint)];
+    let mut used = 1;
+    if model.prompt.is_none() && model.overlay.is_none() {
+        for (at, button) in menu::buttons(model).into_iter().enumerate() {
+            let here = model.focus == Focus::Button(at);
+            let key =
+                keymap::bindings_for(model.step.place()).find(|b| b.action == button.action && !b.show.is_empty());
+            let key = key.map_or_else(String::new, |b| format!("{} ", shown_key(model, b)));
+            let not_yet = if button.ready { "" } else { ", not yet" };
+            let words = format!("[{}{key}{}{not_yet} ]", if here { "▸" } else { " " }, button.label);
+            let tone = match (here, button.ready) {
+                (true, _) => Tone::Chosen,
+                (false, true) => Tone::Strong,
+                (false, false) => Tone::Plain,
+            };
+            used += columns::width(&words) + 2;
+            line.extend([page.span(words, tone), page.span("──", Tone::Faint)]);
+        }
+    }
+    line.push(page.span("─".repeat(page.width().saturating_sub(used)), Tone::Faint));
+    line
 }
 
 /// The open field: its heading, the text with its cursor, the line below.
@@ -187,6 +285,7 @@ fn field(model: &Model, prompt: &Prompt, page: &Page<'_>) -> Lines {
     let rest = page.width().saturating_sub(columns::width(&rule));
     let room = page.width().saturating_sub(6);
     let (shown, cursor) = prompt.field.window(room);
+    let (cut_before, cut_after) = prompt.field.hidden(room);
     let mut before = String::new();
     let mut under = String::from(" ");
     let mut after = String::new();
@@ -202,10 +301,11 @@ fn field(model: &Model, prompt: &Prompt, page: &Page<'_>) -> Lines {
     let mut lines = vec![
         vec![page.span(format!("{rule}{}", "─".repeat(rest)), Tone::Strong)],
         vec![
-            page.span(" > ", Tone::Strong),
+            page.span(if cut_before { " >‹" } else { " > " }, Tone::Strong),
             page.span(before, Tone::Plain),
             page.span(under, Tone::Chosen),
             page.span(after, Tone::Plain),
+            page.span(if cut_after { "›" } else { "" }, Tone::Strong),
         ],
     ];
     let weight = if prompt.ask.confirms() { Tone::Strong } else { Tone::Faint };
@@ -213,23 +313,45 @@ fn field(model: &Model, prompt: &Prompt, page: &Page<'_>) -> Lines {
     lines
 }
 
-/// The keys that work now, as many as fit; help and quit always.
+/// The keys that work now, as many as fit: first those that the text on the screen asks for; help and quit always. What
+/// the buttons do is written on them, and the menu has all of it.
 fn footer(model: &Model, page: &Page<'_>) -> Lines {
     let place = model.place();
+    let at_step = model.prompt.is_none() && model.overlay.is_none();
+    let on_button = match model.focus {
+        Focus::Button(at) if at_step => menu::buttons(model).into_iter().nth(at),
+        _ => None,
+    };
     let shown: Vec<(String, String, Action)> = keymap::bindings_for(place)
-        .filter(|b| !b.label.is_empty() && can(model, b.action).is_ok())
-        .map(|b| (shown_key(model, b), label(model, b), b.action))
+        .filter(|b| !b.label.is_empty() && !(at_step && b.action == Action::Next))
+        .filter(|b| can(model, b.action).is_ok() || b.action == Action::Open && on_button.is_some())
+        .map(|b| {
+            let label = match b.action {
+                Action::Open => match &on_button {
+                    Some(button) => button_label(model, button),
+                    None => open_label(model).unwrap_or(b.label).to_string(),
+                },
+                Action::Submit => submit_label(model).to_string(),
+                Action::Back if !model.filter.is_empty() => "show all".into(),
+                Action::Yes if model.overlay == Some(Overlay::Unfinished) => resume::key_words(model).to_string(),
+                _ => b.label.to_string(),
+            };
+            (shown_key(model, b), label, b.action)
+        })
         .collect();
     let size = |k: &(String, String, Action)| columns::width(&k.0) + columns::width(&k.1) + 3;
-    // the way through and the brake are always named, arrows only where there is room
+    let asked = asked_keys(model);
+    // the brake and what is asked for are always named, arrows only where there is room
     let rank = |a: Action| match a {
-        Action::Next | Action::Back | Action::Help | Action::Quit | Action::StopWork => 0,
-        Action::Up | Action::Left | Action::Note => 2,
-        _ => 1,
+        Action::Help | Action::Quit | Action::StopWork => 0,
+        a if asked.contains(&a) => 0,
+        Action::Back | Action::Open => 1,
+        Action::Up | Action::Left | Action::Note => 3,
+        _ => 2,
     };
     let mut room = page.width().saturating_sub(1);
     let mut kept = vec![false; shown.len()];
-    for wanted in 0..3 {
+    for wanted in 0..4 {
         for (key, kept) in shown.iter().zip(&mut kept).filter(|(k, _)| rank(k.2) == wanted) {
             if let Some(rest) = room.checked_sub(size(key)) {
                 room = rest;
@@ -245,14 +367,30 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
     vec![line]
 }
 
-/// What a key does, in the footer's words.
+/// What a key does, in a word or two.
 pub(in crate::tui) fn label(model: &Model, binding: &keymap::Binding) -> String {
+    let asks = model.step == Step::Review && !begun(model);
     match (binding.action, model.step.after()) {
+        (Action::Next, Some(_)) if asks => {
+            let button = menu::buttons(model).into_iter().find(|button| button.action == Action::Next);
+            button.map_or_else(String::new, |button| button_label(model, &button))
+        }
         (Action::Next, Some(after)) => format!("next: {}", after.title()),
         (Action::Open, _) => open_label(model).unwrap_or(binding.label).to_string(),
         (Action::Submit, _) => submit_label(model).to_string(),
         (Action::Yes, _) if model.overlay == Some(Overlay::Unfinished) => resume::key_words(model).to_string(),
         _ => binding.label.to_string(),
+    }
+}
+
+/// What Enter does on a button.
+fn button_label(model: &Model, button: &menu::Button) -> String {
+    match (button.action, model.step, gate(model)) {
+        (Action::Next, Step::Review, Gate::Consent(_)) => "agree to stop".into(),
+        (Action::Next, Step::Review, Gate::Override(..)) => "override".into(),
+        (Action::Next, Step::Review, Gate::Shut(_)) => "what to do".into(),
+        (Action::Next, Step::Review, _) if !begun(model) => "type label".into(),
+        _ => button.label.clone(),
     }
 }
 
@@ -275,6 +413,7 @@ fn submit_label(model: &Model) -> &'static str {
         Some(Ask::Undo) => "roll back",
         Some(Ask::Consent) => "agree",
         Some(Ask::Gate) => "continue anyway",
+        Some(Ask::Filter) => "filter",
         Some(Ask::Endpoints) => "ask them",
         Some(Ask::OpenFile) => "open",
         Some(Ask::SaveFrom(_) | Ask::PlanFile | Ask::SheetFile | Ask::RunbookFile) => "save",
@@ -292,12 +431,6 @@ fn open_label(model: &Model) -> Option<&'static str> {
         Step::Members => match model.members.choice()? {
             Choice::Target | Choice::Compacted | Choice::Extra(_) => Some("change"),
             _ => Some("edit"),
-        },
-        Step::Review => match gate(model) {
-            Gate::Label | Gate::Asking(_) => None,
-            Gate::Consent(_) => Some("agree to stop"),
-            Gate::Override(..) => Some("override"),
-            Gate::Shut(_) => Some("what to do"),
         },
         _ => None,
     }
@@ -337,28 +470,47 @@ fn window(model: &Model, buffer: &mut Buffer, area: Rect) {
     let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
     let mut page = Page::new(buffer, inside, model.look);
     let seen = page.left().saturating_sub(1);
-    let first = model.scroll.min(lines.len().saturating_sub(seen));
+    let picks = model.overlay == Some(Overlay::Menu);
+    let first = match picks {
+        true => (model.pick + 1).saturating_sub(seen),
+        false => model.scroll.min(lines.len().saturating_sub(seen)),
+    };
     let hidden = lines.len().saturating_sub(first + seen);
-    for line in lines.iter().skip(first).take(seen) {
-        page.say(line, Tone::Plain);
+    for (at, line) in lines.iter().enumerate().skip(first).take(seen) {
+        let picked = picks && at == model.pick;
+        let cursor = if picked { "▸ " } else { "  " };
+        match picks {
+            true => page.say(&format!("{cursor}{line}"), if picked { Tone::Chosen } else { Tone::Plain }),
+            false => page.say(line, Tone::Plain),
+        }
     }
     while page.left() > 1 {
         page.gap();
     }
     let mut keys: Vec<ratatui::text::Span<'static>> = Vec::new();
     let scrolls = first > 0 || hidden > 0;
-    for binding in
-        keymap::bindings_for(model.place()).filter(|b| !b.label.is_empty() && (scrolls || b.action != Action::Up))
+    let asks = keymap::bindings_for(model.place()).any(|b| b.action == Action::Decide);
+    for binding in keymap::bindings_for(model.place())
+        .filter(|b| !b.label.is_empty() && (scrolls || picks || b.action != Action::Up))
     {
-        keys.push(page.span(format!("{} ", model.look.key(binding.show)), Tone::Strong));
         let label = match (model.overlay, binding.action) {
             (Some(Overlay::Unfinished), Action::Yes) => resume::key_words(model),
             _ => binding.label,
         };
-        keys.push(page.span(format!("{label}   "), Tone::Plain));
+        // the answer that Enter gives
+        let answer = asks && (binding.action == if model.yes { Action::Yes } else { Action::Close });
+        match answer {
+            true => keys.push(page.span(format!("{} {label}", model.look.key("⏎")), Tone::Chosen)),
+            false => {
+                keys.push(page.span(format!("{} ", model.look.key(binding.show)), Tone::Strong));
+                keys.push(page.span(label.to_string(), Tone::Plain));
+            }
+        }
+        keys.push(page.span("   ", Tone::Plain));
     }
     if scrolls {
-        keys.push(page.span(format!("{hidden} lines below"), Tone::Faint));
+        let lines = if hidden == 1 { "line" } else { "lines" };
+        keys.push(page.span(format!("{hidden} {lines} below"), Tone::Faint));
     }
     page.line(keys);
 }
@@ -366,6 +518,7 @@ fn window(model: &Model, buffer: &mut Buffer, area: Rect) {
 /// The open window's heading and lines.
 pub(in crate::tui) fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
     match model.overlay {
+        Some(Overlay::Menu) => (format!("What can be done on {}", model.step.title()), menu_words(model, room)),
         Some(Overlay::Help) => (format!("Keys on {}", model.step.title()), help(model, room)),
         Some(Overlay::Details) => views::details(model),
         Some(Overlay::Quit) => ("Quit?".into(), quit_words(model)),
@@ -390,6 +543,23 @@ pub(in crate::tui) fn window_words(model: &Model, room: usize) -> (String, Vec<S
         ),
         None => (String::new(), Vec::new()),
     }
+}
+
+/// The lines of the menu, one for each action.
+fn menu_words(model: &Model, room: usize) -> Vec<String> {
+    let entries = menu::entries(model);
+    let keys = entries.iter().map(|entry| columns::width(&shown_key(model, entry.binding))).max().unwrap_or(0);
+    let labels = entries.iter().map(|entry| columns::width(entry.binding.label)).max().unwrap_or(0);
+    let line = |entry: &menu::Entry| {
+        let key = columns::pad(&shown_key(model, entry.binding), keys, columns::Align::Left);
+        let label = columns::pad(entry.binding.label, labels, columns::Align::Left);
+        let about = match &entry.why {
+            Some(why) => format!("(not now: {why})"),
+            None => entry.binding.help.to_string(),
+        };
+        columns::fit(&format!("{key}  {label}  {about}"), room.saturating_sub(2))
+    };
+    entries.iter().map(line).collect()
 }
 
 /// What was asked for and waits, and what for.
@@ -423,6 +593,8 @@ fn quit_words(model: &Model) -> Vec<String> {
         lines.push("Pause the drill? The clock stops; b brings you back here.".into());
     } else if model.written.is_empty() && model.restore.rows.is_empty() {
         lines.push("Nothing has been written. What was typed here is not kept; a plan saved on Review is.".into());
+    } else if model.written.is_empty() {
+        lines.push("This session wrote nothing itself. What an earlier run installed stays.".into());
     } else {
         lines.push("What was written stays, and is listed after you quit:".into());
         lines.extend(model.written.iter().map(|(path, what)| format!("  {what}: {}", path.shown())));

@@ -58,7 +58,7 @@ pub struct Binding {
 
 use Place::{
     AskCanary, AskPaste, AskQuit, AskRehearse, AskStart, AskStop, AskSure, AskToken, AskUnfinished, AskUnhashed,
-    Details, Detect, Field, Held, Help, Launch, Members, Proof, Restore, Review, Snapshot,
+    Details, Detect, Field, Held, Help, Launch, Members, Menu, Proof, Restore, Review, Snapshot,
 };
 
 const STEPS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Proof];
@@ -76,6 +76,7 @@ const WINDOWS: &[Place] = &[
     AskToken,
     AskSure,
     Held,
+    Menu,
 ];
 const EVERYWHERE: &[Place] = &[
     Detect,
@@ -99,9 +100,26 @@ const EVERYWHERE: &[Place] = &[
     AskToken,
     AskSure,
     Held,
+    Menu,
 ];
-const SCROLLS: &[Place] =
-    &[Detect, Snapshot, Members, Review, Restore, Launch, Proof, Help, Details, AskPaste, AskRehearse, AskUnfinished];
+const SCROLLS: &[Place] = &[
+    Detect,
+    Snapshot,
+    Members,
+    Review,
+    Restore,
+    Launch,
+    Proof,
+    Help,
+    Details,
+    AskPaste,
+    AskRehearse,
+    AskUnfinished,
+    Menu,
+];
+/// Windows with a question; the answer that changes nothing is selected first.
+const QUESTIONS: &[Place] =
+    &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskStart, AskRehearse, AskToken, AskSure, AskUnfinished];
 
 macro_rules! row {
     ($action:expr, [$($key:expr),+], $show:literal, $label:literal, $help:literal, $on:expr) => {
@@ -116,7 +134,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "details", "everything the selected member reported", &[Detect]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "choose", "restore from the selected file; on a member: save a snapshot from it", &[Snapshot]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "edit", "edit the selected cell, or change the selected option", &[Members]),
-    row!(Action::Open, [key(KeyCode::Enter)], "⏎", "type label", "open the field for the cluster label; the right label and Enter start the restore", &[Review]),
+    row!(Action::Open, [key(KeyCode::Enter)], "⏎", "open, fold", "in the text: open or fold the selected part; on the button below: open the field for the cluster label", &[Review]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "details and log", "everything known about the selected member, and its host's log", &[Restore]),
     row!(Action::TakeFix, [ch('x')], "x", "take fix", "put the proposed correction into the selected cell; on bump revision: set the proposed amount, or 0 where one is set", &[Members]),
     row!(Action::Other, [ch('o')], "o", "other source", "put the next source's value into the selected cell; press again for another (≠ marks cells where sources differ)", &[Members]),
@@ -127,7 +145,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Gone, [ch('g')], "g", "gone", "mark the selected silent member as gone for good (asks first); g again unmarks it", &[Detect]),
     row!(Action::Agree, [ch('y')], "y", "take unhashed", "accept the selected file without a checksum (asks first)", &[Snapshot]),
     row!(Action::Details, [ch('i')], "i", "inspect", "everything known about the selected source", &[Snapshot]),
-    row!(Action::Compare, [ch('d')], "d", "compare", "compare the selected file with the best other one: which writes and keys would be lost", &[Snapshot]),
+    row!(Action::Compare, [ch('d')], "d", "compare", "compare two files, which writes and keys would be lost: select the first and press d, then the second and press d", &[Snapshot]),
     row!(Action::OpenFile, [ch('o')], "o", "open file", "type the path of a snapshot, or of a directory to search", &[Snapshot]),
     row!(Action::AskAgain, [ch('r')], "r", "search again", "search the same places again", &[Snapshot]),
     row!(Action::StopWork, [ch('c')], "c", "cancel", "stop saving the snapshot (what was received is removed), or comparing", &[Snapshot]),
@@ -138,7 +156,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Remove, [ch('-'), key(KeyCode::Delete)], "-", "remove", "remove the selected member from the table (u undoes it)", &[Members]),
     row!(Action::Undo, [ch('u')], "u", "undo", "undo the last change to the table", &[Members]),
     row!(Action::PasteCluster, [ch('p')], "p", "paste cluster", "type or paste an --initial-cluster value; it replaces names and peer URLs. A paste on the step itself, of that or of etcdctl member list, asks first", &[Members]),
-    row!(Action::FreshToken, [ch('g')], "g", "", "generate a new cluster token (asks first)", &[Members]),
+    row!(Action::FreshToken, [ch('g')], "g", "new token", "generate a new cluster token (asks first)", &[Members]),
     row!(Action::Label, [ch('l')], "l", "label", "change what this cluster is called here; it is what you type to confirm", &[Detect, Members]),
     row!(Action::Rehearse, [ch('d')], "d", "dry run", "build and verify every member in staging, run the final check, and remove what was built (asks first)", &[Review]),
     row!(Action::Closer, [ch('c')], "c", "look closer", "copy requorum briefly to hosts where an etcd runs, to find out how to stop it", &[Review]),
@@ -159,22 +177,28 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Canary, [ch('c')], "c", "write a key", "put one key, read it through each member and delete it (asks first)", &[Proof]),
     row!(Action::AskAgain, [ch('r')], "r", "ask again", "watch the members again", &[Proof]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "details", "the full result, with each command on one line", &[Proof]),
+    row!(Action::Filter, [ch('/')], "/", "filter", "show only the lines that contain a text; Esc shows all again", &[Detect, Snapshot, Members, Review]),
     // the way through
     row!(Action::Next, [ch('n')], "n", "next", "go to the next step; where that is not possible yet, say why", &[Detect, Snapshot, Members, Review, Restore, Launch]),
-    row!(Action::Back, [key(KeyCode::Esc), ch('b')], "Esc", "back", "go back; nothing typed is lost (or b)", &[Snapshot, Members, Review, Restore, Launch, Proof]),
+    row!(Action::Back, [key(KeyCode::Esc), ch('b')], "Esc", "back", "go back; nothing typed is lost (or b)", &[Detect, Snapshot, Members, Review, Restore, Launch, Proof]),
     row!(Action::Note, [ch('!')], "!", "hint", "ask the coach for a hint", STEPS),
     row!(Action::Help, [ch('?'), key(KeyCode::F(1))], "?", "help", "this list", STEPS),
     row!(Action::Quit, [ch('q')], "q", "quit", "quit (asks first)", STEPS),
     // moving about
     row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "select", "select the line above or below", STEPS),
     row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "scroll", "scroll", &[Help, Details, AskPaste, AskRehearse, AskUnfinished]),
+    row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "select", "select the line above or below", &[Menu]),
     row!(Action::Down, [key(KeyCode::Down), ch('j')], "", "", "", SCROLLS),
-    row!(Action::Down, [key(KeyCode::Tab)], "Tab", "", "the line below, Shift-Tab the one above", &[Detect, Snapshot, Review, Restore, Launch, Proof]),
-    row!(Action::Up, [key(KeyCode::BackTab)], "", "", "", &[Detect, Snapshot, Review, Restore, Launch, Proof]),
-    row!(Action::Left, [key(KeyCode::Left), ch('h'), key(KeyCode::BackTab)], "←→", "cell", "select the next or previous cell (or Tab and Shift-Tab)", &[Members]),
-    row!(Action::Right, [key(KeyCode::Right), key(KeyCode::Tab)], "", "", "", &[Members]),
-    row!(Action::PageUp, [key(KeyCode::PageUp)], "PgUp PgDn", "", "a page up or down (or Space); on Launch: scroll the command", SCROLLS),
-    row!(Action::PageDown, [key(KeyCode::PageDown), ch(' ')], "", "", "", SCROLLS),
+    row!(Action::FocusNext, [key(KeyCode::Tab)], "Tab", "", "to the buttons at the foot and back, Shift-Tab the other way (on Members: the next cell first)", STEPS),
+    row!(Action::FocusBefore, [key(KeyCode::BackTab)], "", "", "", STEPS),
+    row!(Action::Menu, [ch(' ')], "Space", "", "all actions of this step in a list, for arrows and Enter", STEPS),
+    row!(Action::Left, [key(KeyCode::Left), ch('h')], "←→", "cell", "select the next or previous cell (or Tab and Shift-Tab)", &[Members]),
+    row!(Action::Right, [key(KeyCode::Right)], "", "", "", &[Members]),
+    row!(Action::Left, [key(KeyCode::Left)], "", "", "", &[Detect, Snapshot, Review, Restore, Proof]),
+    row!(Action::Right, [key(KeyCode::Right)], "", "", "", &[Detect, Snapshot, Review, Restore, Proof]),
+    row!(Action::PageUp, [key(KeyCode::PageUp)], "PgUp PgDn", "", "a page up or down", SCROLLS),
+    row!(Action::PageDown, [key(KeyCode::PageDown)], "", "", "", SCROLLS),
+    row!(Action::PageDown, [ch(' ')], "", "", "", &[Help, Details, AskPaste, AskRehearse, AskUnfinished]),
     row!(Action::First, [key(KeyCode::Home)], "Home End", "", "the first, the last", SCROLLS),
     row!(Action::Last, [key(KeyCode::End)], "", "", "", SCROLLS),
     row!(Action::Step(1), [ch('1')], "1 … 7", "", "go to that step, as far as the earlier steps allow", STEPS),
@@ -187,7 +211,7 @@ pub static TABLE: &[Binding] = &[
     // the text field
     row!(Action::Submit, [key(KeyCode::Enter)], "⏎", "accept", "accept what was typed", &[Field]),
     row!(Action::SubmitNext, [key(KeyCode::Tab)], "Tab", "next cell", "accept it and edit the next cell", &[Field]),
-    row!(Action::TakeFixTyping, [ctrl('x')], "Ctrl-X", "take fix", "put the proposed correction into the field", &[Field]),
+    row!(Action::TakeFixTyping, [ctrl('x'), key(KeyCode::Down)], "↓", "take fix", "put the proposed correction into the field", &[Field]),
     row!(Action::Leave, [key(KeyCode::Esc)], "Esc", "keep old value", "close the field and keep the old value", &[Field]),
     // windows
     row!(Action::Yes, [ch('y'), ch('q')], "y", "yes, quit", "quit", &[AskQuit]),
@@ -202,8 +226,12 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Yes, [ch('y')], "y", "yes, stop", "stop at the next safe point", &[AskStop]),
     row!(Action::Yes, [ch('y')], "y", "yes, start it", "run the command", &[AskStart]),
     row!(Action::Yes, [ch('y')], "y", "yes, write it", "write the key", &[AskCanary]),
-    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskStart, AskRehearse, AskToken, AskSure]),
-    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "leave it", "leave it as it is", &[AskUnfinished]),
+    row!(Action::Close, [key(KeyCode::Esc), ch('n')], "n", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskStart, AskRehearse, AskToken, AskSure]),
+    row!(Action::Close, [key(KeyCode::Esc), ch('n')], "n", "leave it", "leave it as it is", &[AskUnfinished]),
+    row!(Action::Decide, [key(KeyCode::Enter)], "", "", "", QUESTIONS),
+    row!(Action::Toggle, [key(KeyCode::Tab), key(KeyCode::BackTab), key(KeyCode::Left), key(KeyCode::Right)], "Tab", "other answer", "select the other answer", QUESTIONS),
+    row!(Action::Yes, [key(KeyCode::Enter)], "⏎", "do it", "do what is selected", &[Menu]),
+    row!(Action::Close, [key(KeyCode::Esc), ch(' ')], "Esc", "close", "close", &[Menu]),
     row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('q'), ch('?')], "Esc", "close", "close", &[Help, Details]),
     row!(Action::Interrupt, [ctrl('c')], "Ctrl-C", "", "quit (asks once, then quits)", EVERYWHERE),
     row!(Action::Suspend, [ctrl('z')], "Ctrl-Z", "", "suspend; `fg` resumes", EVERYWHERE),
@@ -248,8 +276,11 @@ pub fn elsewhere(place: Place, event: KeyEvent) -> Option<String> {
     if WINDOWS.contains(&place) || place == Field {
         return None;
     }
-    let binding =
-        TABLE.iter().find(|b| b.keys.iter().any(|k| k.is(event)) && b.on.iter().all(|p| STEPS.contains(p)))?;
+    let here = |b: &&Binding| b.keys.iter().any(|k| k.is(event)) && b.on.iter().all(|p| STEPS.contains(p));
+    let Some(binding) = TABLE.iter().filter(|b| !b.show.is_empty()).find(here) else {
+        return letter(event)
+            .map(|c| format!("{} does nothing here. Space lists what can be done.", c.escape_default()));
+    };
     let steps: Vec<String> = binding.on.iter().filter_map(|p| Some(step(*p)?.title().to_string())).collect();
     let what = if binding.label.is_empty() { binding.help } else { binding.label };
     Some(format!("{} ({what}) works on {}, not here.", binding.show, crate::text::join::all(&steps)))

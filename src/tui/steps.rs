@@ -8,6 +8,7 @@ pub mod launch;
 pub(crate) mod launch_start;
 pub(in crate::tui) mod leaving;
 pub mod members;
+pub mod menu;
 pub mod restore;
 pub mod resume;
 pub mod review;
@@ -69,6 +70,7 @@ pub(super) fn can_in_step(model: &Model, action: Action) -> Result<(), String> {
         }
         Action::Step(_) if model.restore.running() => Err("The restore is running. c stops it first.".into()),
         action => match model.step {
+            _ if action == Action::Back && !model.filter.is_empty() => Ok(()),
             Step::Detect => detect::can(model, action),
             Step::Snapshot => snapshot::can(model, action),
             Step::Members => members::can(model, action),
@@ -97,7 +99,7 @@ pub(super) fn awaits(model: &Model, action: Action) -> bool {
 /// Whether what waits in a window can be done now, or what it waits for.
 pub(super) fn held(model: &Model, action: Action) -> Result<(), String> {
     match (model.step, gate(model)) {
-        (Step::Review, Gate::Asking(why)) if action == Action::Open => Err(why),
+        (Step::Review, Gate::Asking(why)) if action == Action::Next => Err(why),
         _ => can_in_step(model, action),
     }
 }
@@ -115,6 +117,11 @@ pub(super) fn question(model: &Model, action: Action) -> Option<(String, Vec<Str
 
 /// Does `action` in the model's step.
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    if action == Action::Filter {
+        let text = model.filter.clone();
+        model.ask(Ask::Filter, text);
+        return Vec::new();
+    }
     match model.step {
         Step::Detect => detect::act(model, action),
         Step::Snapshot => snapshot::act(model, action),

@@ -8,6 +8,7 @@ mod detect;
 mod hosts;
 mod leaving;
 mod members;
+mod reach;
 mod restore;
 mod snapshot;
 mod typed_ahead;

@@ -35,6 +35,7 @@ fn the_first_night_by_what_the_coach_says() {
     pty.wait("Press r to ask again.");
     pty.send("r");
     pty.wait("none answers");
+    pty.wait("No blocker is left. Press Enter");
     pty.send("\r");
     pty.wait("type the cluster label: prod-eu");
     pty.send("prod-eu");
@@ -64,6 +65,70 @@ fn the_first_night_by_what_the_coach_says() {
     assert_eq!(names, ["night.json", "requorum"]);
     let progress = std::fs::read_to_string(home.path().join("requorum/drills.json")).unwrap();
     assert!(progress.contains("\"first-night\"") && progress.contains("\"passed\": 1"), "{progress}");
+}
+
+/// The first drill to its end without a letter but those of the label.
+#[test]
+fn the_first_night_by_arrows_tab_space_and_enter() {
+    let (down, left, shift_tab) = ("\x1b[B", "\x1b[D", "\x1b[Z");
+    let home = tempfile::tempdir().unwrap();
+    let report = home.path().join("night.json");
+    let mut pty = drill(&home, &["--debrief", report.to_str().unwrap()]);
+    pty.wait("Press Enter when you have read this");
+    pty.send("\r");
+    pty.wait("Quorum appears lost");
+    let button = |pty: &mut Pty, from: &str, button: &str| {
+        pty.send(from);
+        pty.wait(&format!("[▸{button}"));
+        pty.send("\r");
+    };
+    button(&mut pty, "\t", "n Next: Snapshot ]");
+    pty.wait("press Enter twice");
+    pty.wait("hash ok");
+    pty.send("\r");
+    pty.wait("Save a snapshot from");
+    pty.send("\r");
+    pty.wait("Saved and chosen");
+    button(&mut pty, "\t", "n Next: Members ]");
+    pty.wait("[3 Members]");
+    // back from the first cell is the last button
+    pty.send(shift_tab);
+    pty.wait("[▸Space Menu ]");
+    button(&mut pty, left, "n Next: Review ]");
+    pty.wait("Press r to ask again.");
+    pty.send(" ");
+    pty.wait("What can be done on Review");
+    for _ in 0..20 {
+        if pty.screen().lines().any(|line| line.contains("▸ r ")) {
+            break;
+        }
+        let before = pty.screen();
+        pty.send(down);
+        pty.wait_until("the selection moves", |pty| pty.screen() != before);
+    }
+    pty.send("\r");
+    pty.wait("none answers");
+    pty.wait("[▸n Next: Restore ]");
+    pty.send("\r");
+    pty.wait("type the cluster label: prod-eu");
+    pty.send("prod-eu");
+    pty.wait("Right. Enter starts writing.");
+    pty.send("\r");
+    pty.wait("restored, verified and installed");
+    button(&mut pty, "\t", "n Next: Launch ]");
+    pty.wait("[6 Launch]");
+    button(&mut pty, "\t", "n Next: Proof ]");
+    pty.wait("The members agree");
+    pty.wait("3 of 3 members");
+    button(&mut pty, "\t", "q Quit ]");
+    pty.wait("Quit?");
+    // Enter alone stays
+    pty.send("\t");
+    pty.wait("⏎ yes, quit");
+    pty.send("\r");
+    assert_eq!(pty.exit_code(), 0);
+    let written: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
+    assert_eq!(written["passed"], true, "{written:#}");
 }
 
 /// Waits until it stands there a second time; the first exercise's lines are still above.
@@ -142,7 +207,7 @@ fn a_self_starting_member_keeps_the_wizard_running() {
     pty.wait("Press Enter when you have read this");
     pty.send("\r");
     pty.wait("Quorum");
-    pty.wait("n next");
+    pty.wait("n Next");
     pty.send("n");
     pty.wait("hash ok");
     pty.send("\r");

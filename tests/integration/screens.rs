@@ -2,7 +2,7 @@
 
 //! `INSTA_UPDATE=always cargo test --test integration screens::` writes the pictures anew; read the difference.
 
-use std::{fmt::Write, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write, sync::Arc};
 
 use crate::mock_system::{self, MockSystem, options};
 use crate::support::messages;
@@ -425,7 +425,17 @@ fn make_first_scenes() -> Scenes {
             let around = around.map(|(path, end)| (path.into(), mock_system::CLUSTER, end)).into();
             model(wizard(options(), MockSystem::builder().silent().around(around).build()))
         }),
+        ("1-detect-menu", model(keys(at_start(), &[Char(' '), Down]))),
+        ("1-detect-text-below", model(keys(at_start(), &[KeyCode::End, Down, Down, Down]))),
+        ("1-detect-button", model(keys(at_start(), &[KeyCode::Tab]))),
+        ("1-detect-filtered", {
+            let mut w = keys(at_start(), &[Char('/')]);
+            w.type_text("refused");
+            model(keys(w, &[Enter]))
+        }),
+        ("1-detect-quit-yes", model(keys(at_start(), &[Char('q'), KeyCode::Tab]))),
         ("2-snapshot", model(at_snapshot())),
+        ("2-snapshot-chosen-elsewhere", model(keys(at_snapshot(), &[Down, Down, Enter, Up]))),
         ("2-snapshot-clusters", model(keys(clusters(&[]), &[Char('n')]))),
         ("2-snapshot-files-only", {
             let world = MockSystem::builder().silent().saved("prod-eu-20261122-0302.db").build();
@@ -530,6 +540,13 @@ fn make_middle_scenes() -> Scenes {
             model(keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]))
         }),
         ("4-review-end", model(keys(at_review(), &[KeyCode::End]))),
+        ("4-review-opened", model(keys(at_review(), &[Up, KeyCode::End, Up, Enter, Down, Down, PageDown]))),
+        ("4-review-filtered", {
+            let mut w = keys(at_review(), &[Char('/')]);
+            w.type_text("m2");
+            model(keys(w, &[Enter]))
+        }),
+        ("4-review-menu", model(keys(at_review(), &[Char(' ')]))),
         ("4-review-fence", model(fenced(&[]))),
         ("4-review-fence-asks", model(fenced(&[Enter]))),
         ("4-review-overridden", {
@@ -586,6 +603,7 @@ fn make_middle_scenes() -> Scenes {
             m
         }),
         ("3-members-help", model(keys(at_members(), &[Char('?')]))),
+        ("3-members-menu", model(keys(at_members(), &[Char(' ')]))),
     ]
 }
 
@@ -626,13 +644,74 @@ fn make_last_scenes() -> Scenes {
     ]
 }
 
+/// The scene of each step that is pictured on a small terminal, too.
+const SMALL: [&str; 8] = [
+    "1-detect-lost",
+    "2-snapshot-chosen",
+    "3-members",
+    "4-review",
+    "5-restore-working",
+    "6-launch",
+    "7-proof-proven",
+    "7-proof-unproven",
+];
+
 #[test]
 fn every_screen_looks_as_it_did() {
     for (name, model) in scenes() {
-        for (width, height) in SIZES {
+        let small = SMALL.contains(&name).then_some((60, 20));
+        for (width, height) in SIZES.into_iter().chain(small) {
             assert_picture(&format!("{name}@{width}x{height}"), &screen(&model, width, height));
         }
     }
+}
+
+/// The letters that a sentence asks to press: "press c", "c stops it", "u undoes it".
+fn letters_asked_for(text: &str) -> BTreeSet<char> {
+    const VERBS: [&str; 18] = [
+        "takes", "takes,", "chooses", "asks", "makes", "stops", "checks", "undoes", "shows", "copies", "saves", "adds",
+        "resumes", "compares", "resumes,", "looks", "gives", "unmarks",
+    ];
+    let words: Vec<&str> = text.split_whitespace().map(|word| word.trim_matches(['(', '"', '“'])).collect();
+    let one = |word: &str| {
+        let mut chars = word.trim_end_matches(['.', ',', ';', ':', ')']).chars();
+        chars.next().filter(|c| chars.next().is_none() && !c.is_numeric() && (c.is_alphabetic() || "+!/".contains(*c)))
+    };
+    let mut found = BTreeSet::new();
+    for pair in words.windows(2) {
+        let [first, second] = pair else { continue };
+        if first.eq_ignore_ascii_case("press") {
+            found.extend(one(second));
+        }
+        if VERBS.contains(second) && first.chars().count() == 1 {
+            found.extend(one(first));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_footer_names_every_key_that_the_text_asks_for() {
+    let mut missing = Vec::new();
+    for (name, model) in scenes() {
+        if model.overlay.is_some() || model.prompt.is_some() {
+            continue;
+        }
+        for (width, height) in SIZES {
+            let text = screen(&model, width, height);
+            let lines: Vec<&str> = text.lines().collect();
+            let (above, foot) = lines.split_at(lines.len().saturating_sub(2));
+            let foot = foot.join(" ");
+            let above = above.iter().skip(3).copied().collect::<Vec<_>>().join("\n");
+            for letter in letters_asked_for(&above) {
+                let named = [format!(" {letter} "), format!("▸{letter} "), format!("Alt-{letter} ")];
+                if !named.iter().any(|named| foot.contains(named)) {
+                    missing.push(format!("{name} at {width}: {letter}"));
+                }
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn the_whole_way_with_real_keys() {
     pty.send("n");
     pty.wait("No problems.");
     pty.send("n");
-    pty.wait("Read it through");
+    pty.wait("no data directory is written yet");
     // the hosts are looked at, and then the old members asked
     pty.wait("none answers");
     pty.send("\r");

@@ -99,9 +99,12 @@ const NAMES: usize = 60;
 fn text(proof: &Verification) -> String {
     let mut out = String::new();
     paragraph(&mut out, &format!("{} ", proof.verdict.mark()), &proof.sentence);
+    if proof.verdict != VerifyResult::Failed {
+        paragraph(&mut out, "  ", &proof.service());
+    }
     out.push('\n');
     let names = column_width(proof.members.iter().map(|m| m.name.as_str())).min(NAMES);
-    for MemberCheck { name, endpoint, outcome, words } in &proof.members {
+    for MemberCheck { name, endpoint, outcome, words, .. } in &proof.members {
         let name = pad(name, names, Align::Left);
         paragraph(&mut out, &format!("  {} {name}  ", outcome.mark()), &format!("{endpoint}  {words}"));
     }
@@ -152,6 +155,10 @@ mod tests {
             endpoint: "http://e".into(),
             outcome: Outcome::Pass,
             words: "w ".repeat(200).trim_end().into(),
+            brief: None,
+            serves: true,
+            revision: None,
+            hash: None,
         };
         for cells in odd_cells().into_iter().map(|cell| vec![cell]).chain([odd_cells()]) {
             let proof = Verification {

@@ -95,9 +95,12 @@ impl Look {
             ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
         let utf8 = locale.is_none_or(|l| l.to_lowercase().replace('-', "").contains("utf8"));
         let plain = term == "linux" || term.starts_with("vt");
+        // terminfo's names for terminals without colours
+        let mono =
+            term.ends_with("-mono") || term.ends_with("-m") || term.starts_with("vt1") || term.starts_with("vt2");
         Options {
             ascii: self.ascii || plain || !utf8,
-            mono: self.no_color || env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()),
+            mono: self.no_color || mono || env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()),
             plain: self.plain,
             ..Options::default()
         }

@@ -4,7 +4,7 @@ use super::{Case, Check, MemberCheck, Outcome, Topic, data, identity, names, sho
 use crate::domain::model::observations::started::ObservedMember;
 use crate::{
     domain::model::{
-        observations::{Answer, LeaderState, MemberStatus, NoAnswer, Read, disk::DirState},
+        observations::{Answer, Hashed, LeaderState, MemberStatus, NoAnswer, Read, disk::DirState},
         plan::Member,
     },
     etcd::membership::Id,
@@ -35,7 +35,23 @@ pub(super) fn stand(case: Case<'_>, member: &Member, seen: &ObservedMember) -> M
             None => (if says.has_leader() { Outcome::Pass } else { Outcome::NotYet }, running(says)),
         },
     };
-    MemberCheck { name: member.name.clone(), endpoint: seen.endpoint.clone(), outcome, words }
+    let ours = match &seen.answer {
+        Answer::Says(says) if says.closed.is_none() && identity::planned(case.plan, member, says) => Some(says),
+        _ => None,
+    };
+    MemberCheck {
+        name: member.name.clone(),
+        endpoint: seen.endpoint.clone(),
+        outcome,
+        words,
+        brief: ours.map(|says| format!("{}, term {}, etcd {}", role(says), says.raft_term, says.version)),
+        serves: ours.is_some_and(|says| says.read == Read::Served),
+        revision: ours.map(|says| says.revision).filter(|revision| *revision > 0),
+        hash: ours.and_then(|says| match says.hash {
+            Hashed::Says { hash, .. } => Some(hash),
+            _ => None,
+        }),
+    }
 }
 
 /// Describes a member that answers only at its peer port. etcd opens the client port once its own name went through the log
@@ -75,14 +91,18 @@ fn on_disk(seen: &ObservedMember) -> String {
     }
 }
 
-fn running(says: &MemberStatus) -> String {
-    let role = match says.leader_state() {
+fn role(says: &MemberStatus) -> &'static str {
+    match says.leader_state() {
         _ if says.is_learner => "learner",
         LeaderState::Unknown => "leader unknown",
         LeaderState::None => "no leader",
         LeaderState::Named(id) if id == says.member_id => "leader",
         LeaderState::Named(_) | LeaderState::Unnamed => "follower",
-    };
+    }
+}
+
+fn running(says: &MemberStatus) -> String {
+    let role = role(says);
     format!(
         "{role}, term {}, log {}/{}, revision {}, etcd {}",
         says.raft_term,

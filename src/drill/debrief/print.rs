@@ -5,7 +5,7 @@ use crate::text::number::thousands;
 
 /// Renders a debrief as text.
 pub fn text(d: &Debrief) -> String {
-    let mut out = format!("{}: {}, {}\n", d.title, verdict(d), time(d.seconds));
+    let mut out = headline(d);
     for goal in &d.objectives {
         let mark = if goal.met { '✔' } else { '✖' };
         out.push_str(&format!("  {mark} {} ({})\n", goal.says, goal.evidence));
@@ -25,7 +25,14 @@ pub fn text(d: &Debrief) -> String {
         out.push_str(&format!("  {link}\n"));
     }
     out.push_str(&format!("\n{}\n", basis(d)));
+    // on a terminal only the end is seen
+    out.push_str(&format!("\n{}", headline(d)));
     out
+}
+
+/// The exercise and how it ended, in a line.
+fn headline(d: &Debrief) -> String {
+    format!("{}: {}, {}\n", d.title, verdict(d), time(d.seconds))
 }
 
 /// Renders a debrief as Markdown.

@@ -132,6 +132,27 @@ pub fn read(path: &Path) -> Result<Scenario> {
     parse(&path.shown(), &text)
 }
 
+/// Returns the scenario that is meant: the one with this name, or the only one whose name begins with it.
+fn meant<'n>(given: &str, names: &'n [String]) -> Option<&'n String> {
+    let begins: Vec<&String> = names.iter().filter(|name| !given.is_empty() && name.starts_with(given)).collect();
+    match (names.iter().find(|name| *name == given), begins.as_slice()) {
+        (Some(exact), _) => Some(exact),
+        (None, [only]) => Some(*only),
+        _ => None,
+    }
+}
+
+/// Returns the names that resemble one: those that begin with it, or have a word of it.
+fn near(given: &str, names: &[String]) -> Vec<String> {
+    let given = given.to_lowercase();
+    let words: Vec<&str> = given.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2).collect();
+    let has = |name: &str, word: &str| {
+        name.split('-').any(|own| own.starts_with(word) || word.starts_with(own) && own.len() > 2)
+    };
+    let like = |name: &&String| name.starts_with(&given) || words.iter().any(|word| has(name, word));
+    if given.is_empty() { Vec::new() } else { names.iter().filter(like).cloned().collect() }
+}
+
 /// Returns the scenario named `name`, or the one in the file with that path.
 ///
 /// # Errors
@@ -142,13 +163,40 @@ pub fn find(name: &str, dir: Option<&Path>) -> Result<Scenario> {
     }
     let all = all(dir)?;
     let names: Vec<String> = all.iter().map(|s| s.name.clone()).collect();
-    all.into_iter().find(|s| s.name == name).ok_or_else(|| {
+    let none = || {
+        let near = near(name, &names);
+        let near = if near.is_empty() { String::new() } else { format!("Did you mean {}? ", near.join(" or ")) };
         Error::new(ErrorKind::Usage, format!("{name:?}: no such scenario"))
-            .hint(format!("Scenarios: {}. Or give the path of a file.", names.join(", ")))
-    })
+            .hint(format!("{near}Scenarios: {}. Or give the path of a file.", names.join(", ")))
+    };
+    let wanted = meant(name, &names).ok_or_else(none)?.clone();
+    all.into_iter().find(|s| s.name == wanted).ok_or_else(none)
 }
 
 /// Returns a scenario template named `name` that explains every field.
 pub fn template(name: &str) -> String {
     include_str!("../../../assets/scenarios/template.yaml").replace("name: NAME", &format!("name: {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_by_its_beginning_or_suggested() {
+        let names = ["dead-man-answers", "torn-pages", "no-space", "new-hosts", "first-night"].map(String::from);
+        for (given, found, suggested) in [
+            ("torn-pages", Some("torn-pages"), &["torn-pages"][..]),
+            ("torn-page", Some("torn-pages"), &["torn-pages"]),
+            ("dead-man", Some("dead-man-answers"), &["dead-man-answers"]),
+            ("n", None, &["no-space", "new-hosts"]),
+            ("dead-men", None, &["dead-man-answers"]),
+            ("the-first-nite", None, &["first-night"]),
+            ("xyz", None, &[]),
+            ("", None, &[]),
+        ] {
+            assert_eq!(meant(given, &names).map(String::as_str), found, "{given}");
+            assert_eq!(near(given, &names), suggested, "{given}");
+        }
+    }
 }

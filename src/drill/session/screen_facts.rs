@@ -8,7 +8,10 @@ use crate::{
         sources::ranking::Place,
         verify::VerifyResult,
     },
-    tui::{Model, Step, selectors::members},
+    tui::{
+        Model, Step,
+        selectors::{members, review},
+    },
 };
 
 /// What the wizard shows.
@@ -26,6 +29,10 @@ pub struct ScreenFacts {
     pub problems: bool,
     /// True if a blocker is open.
     pub fenced: bool,
+    /// True if only the label is still to be typed on Review.
+    pub ready: bool,
+    /// True if all members are installed.
+    pub installed: bool,
     /// Override texts that were typed.
     pub overridden: Vec<String>,
     /// The result of the verification, once it is final.
@@ -59,6 +66,8 @@ impl ScreenFacts {
             twice,
             problems,
             fenced: fences.found.iter().any(|fence| fence.blocks(&fences.overridden)),
+            ready: model.step == Step::Review && review::asks_for_label(model),
+            installed: model.restore.complete(),
             overridden: fences.overridden.clone(),
             proof: model
                 .proof

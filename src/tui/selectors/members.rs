@@ -92,6 +92,21 @@ pub fn problem_at(problems: &[Problem], row: usize, column: Column) -> Option<&P
     problems.iter().filter(here).max_by_key(|p| p.severity)
 }
 
+/// The correction that is offered now: that of the selected cell, or else the first of its row, errors before warnings.
+/// While a cell is typed it is that cell's.
+pub(in crate::tui) fn offered_fix(model: &Model, problems: &[Problem]) -> Option<(Column, String)> {
+    let state = &model.members;
+    if state.at >= state.rows.len() {
+        return None;
+    }
+    let typing = model.prompt.as_ref().is_some_and(|p| matches!(p.ask, Ask::Cell(..)));
+    let own = |p: &&Problem| p.column == Some(state.column());
+    let mut here: Vec<&Problem> =
+        problems.iter().filter(|p| p.row == Some(state.at) && p.fix.is_some() && (!typing || own(p))).collect();
+    here.sort_by_key(|p| (!own(p), std::cmp::Reverse(p.severity)));
+    here.first().and_then(|p| Some((p.column?, p.fix.clone()?)))
+}
+
 /// A problem with its correction, which its own words may have named already.
 pub fn with_fix(problem: &Problem) -> String {
     match &problem.fix {
@@ -119,7 +134,7 @@ pub(in crate::tui) fn cell_words(model: &Model, row: usize, column: Column) -> (
     let name = draft.rows.get(row).map(|r| r.text(Column::Name).to_string()).filter(|n| !n.is_empty());
     let problems = problems(&draft);
     let about = match problem_at(&problems, row, column) {
-        Some(problem) if problem.fix.is_some() => format!("{}  Ctrl-X takes it", with_fix(problem)),
+        Some(problem) if problem.fix.is_some() => format!("{}  ↓ takes it", with_fix(problem)),
         Some(problem) => problem.text.clone(),
         None => match column {
             Column::Host => "local is this machine. Otherwise an ssh destination: root@10.0.0.1, a Host of your ssh \

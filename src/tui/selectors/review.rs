@@ -63,6 +63,11 @@ pub(in crate::tui) fn gate(model: &Model) -> Gate {
     }
 }
 
+/// True where nothing but the label is between the plan and its start.
+pub fn asks_for_label(model: &Model) -> bool {
+    model.review.plan.is_some() && gate(model) == Gate::Label
+}
+
 /// The commands that the field for consent is about, in one line.
 pub(in crate::tui) fn consent_words(model: &Model) -> String {
     let each: Vec<String> =

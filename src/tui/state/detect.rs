@@ -16,6 +16,9 @@ use crate::{
     system::DataDir,
 };
 
+/// How long after the members were asked they are asked again by themselves, in milliseconds.
+pub const AGAIN_MS: u64 = 8000;
+
 /// One member that was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
@@ -62,6 +65,10 @@ pub struct State {
     pub(in crate::tui) compared: Vec<Compared>,
     /// The effect that does it.
     pub(in crate::tui) comparing: Option<u64>,
+    /// When all had answered last, in milliseconds since the start.
+    pub asked_at: Option<u64>,
+    /// The members as they are asked again by themselves: they take the place of the rows once all have answered.
+    pub(in crate::tui) again: Option<Vec<Asked>>,
     /// True once the label was typed to continue although quorum is not clearly lost.
     pub passed: bool,
 }
@@ -128,6 +135,32 @@ impl State {
     pub fn own_dirs(&self) -> Vec<&DirFacts> {
         let scope = self.scope();
         self.dirs.iter().filter(|dir| scope.of_dir(dir) != Belongs::Other).collect()
+    }
+
+    /// The client URLs that configurations on this machine name, for members of the cluster that is meant.
+    pub fn configured(&self) -> Vec<String> {
+        let scope = self.scope();
+        let own = |config: &&ConfigFacts| {
+            scope::dir_of(config, &self.dirs).is_none_or(|dir| scope.of_dir(dir) != Belongs::Other)
+        };
+        let urls = self
+            .configs
+            .iter()
+            .filter(own)
+            .filter_map(|config| config.get("advertise-client-urls").or_else(|| config.get("listen-client-urls")));
+        let mut out: Vec<String> = Vec::new();
+        for url in urls.flat_map(|urls| urls.split(',')).map(|url| url.trim().to_string()) {
+            let any = url.contains("://0.0.0.0") || url.contains("://[::]");
+            if !url.is_empty() && !any && !out.contains(&url) {
+                out.push(url);
+            }
+        }
+        out
+    }
+
+    /// True while members are asked, their hashes or this machine, because the operator asked for it.
+    pub(in crate::tui) fn is_looking(&self) -> bool {
+        self.asking() > 0 || self.looking.is_some() || self.rows.iter().any(|row| row.hash.is_some())
     }
 
     fn says(&self) -> impl Iterator<Item = &MemberStatus> {

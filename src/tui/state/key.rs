@@ -43,6 +43,8 @@ pub enum Place {
     AskToken,
     /// "Do it, although something would be lost?"
     AskSure,
+    /// The list of the step's actions.
+    Menu,
     /// What was asked for waits for something that is under way.
     Held,
 }
@@ -103,4 +105,10 @@ pub enum Action {
     Leave,
     Close,
     Yes,
+    Menu,
+    FocusNext,
+    FocusBefore,
+    Filter,
+    Toggle,
+    Decide,
 }

@@ -10,8 +10,6 @@ pub struct State {
     pub at: usize,
     /// The start format that was chosen; none for the one that fits how the member was started until now.
     pub form: Option<StartFormat>,
-    /// How far the selected command is scrolled.
-    pub scroll: usize,
     /// The effect that writes a file, and what that is.
     pub writing: Option<(u64, &'static str)>,
     /// The effect that copies something, and what that is.

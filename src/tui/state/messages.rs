@@ -49,6 +49,8 @@ pub enum Msg {
         /// Random hex digits for the token.
         fresh: String,
     },
+    /// It is time to ask the members again, which nobody asked for.
+    LookAgain,
     /// A wizard that was left is opened again: what was under way then is not any more.
     Returned,
     /// A key was pressed.
@@ -290,6 +292,7 @@ impl Msg {
             Msg::Stepped { .. } | Msg::HostSeen { .. } | Msg::Told { .. } | Msg::Seen { .. } => None,
             Msg::Start { .. }
             | Msg::Returned
+            | Msg::LookAgain
             | Msg::Key(_)
             | Msg::Paste(_)
             | Msg::Resized(..)

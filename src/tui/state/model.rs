@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// What the header says of a wizard that acts on real machines.
+pub const REAL: &str = "REAL";
+
 /// A window over the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overlay {
@@ -50,9 +53,21 @@ pub enum Overlay {
     Token,
     /// Do this, although something would be lost or another plan meant by it?
     Sure(Action),
+    /// All actions of the step, in a list.
+    Menu,
     /// This was asked for and waits for something that is under way. No other key acts meanwhile: what is typed ahead
     /// is not taken for commands.
     Held(Action),
+}
+
+/// What the arrows, Enter and Tab act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Focus {
+    /// The step itself.
+    #[default]
+    Body,
+    /// A button at its foot, from the left.
+    Button(usize),
 }
 
 /// A line above the footer: the answer to the last key.
@@ -62,6 +77,8 @@ pub struct Status {
     pub tone: Tone,
     /// What it says, a sentence.
     pub text: String,
+    /// The keys that it names.
+    pub keys: Vec<Action>,
 }
 
 /// Everything the wizard knows.
@@ -79,6 +96,16 @@ pub struct Model {
     pub overlay: Option<Overlay>,
     /// How far the window is scrolled.
     pub scroll: usize,
+    /// The selected line of the menu.
+    pub pick: usize,
+    /// True while the answer of a question that acts is the selected one.
+    pub yes: bool,
+    /// What the arrows and Enter act on in the step.
+    pub focus: Focus,
+    /// How far the step's text is scrolled.
+    pub below: usize,
+    /// The text that the step's list is filtered by; empty for all.
+    pub filter: String,
     /// The terminal's columns and lines, for the bounds of scrolling only.
     pub size: (u16, u16),
     /// The open text field, if any.
@@ -131,6 +158,11 @@ impl Model {
             step: Step::Detect,
             overlay: None,
             scroll: 0,
+            pick: 0,
+            yes: false,
+            focus: Focus::Body,
+            below: 0,
+            filter: String::new(),
             size: (80, 24),
             prompt: None,
             status: None,
@@ -168,6 +200,11 @@ impl Model {
         self.started.saturating_add(i64::try_from(self.now_ms / 1000).unwrap_or(0))
     }
 
+    /// True where the machines are not real ones.
+    pub fn is_practice(&self) -> bool {
+        self.environment != REAL
+    }
+
     /// Where the keyboard is.
     pub fn place(&self) -> Place {
         match self.overlay {
@@ -183,10 +220,20 @@ impl Model {
             Some(Overlay::Unfinished) => Place::AskUnfinished,
             Some(Overlay::Token) => Place::AskToken,
             Some(Overlay::Held(_)) => Place::Held,
+            Some(Overlay::Menu) => Place::Menu,
             Some(Overlay::Sure(_)) => Place::AskSure,
             None if self.prompt.is_some() => Place::Field,
             None => self.step.place(),
         }
+    }
+
+    /// In how many milliseconds the members are to be asked again by themselves: on Detect only, and only while nothing is
+    /// asked, typed or answered there.
+    pub fn look_due_in(&self) -> Option<u64> {
+        let state = &self.detect;
+        let quiet = self.overlay.is_none() && self.prompt.is_none() && !state.is_looking() && state.again.is_none();
+        let at = state.asked_at.filter(|_| quiet && self.step == Step::Detect && self.leaving == Leaving::No)?;
+        Some((at + detect::AGAIN_MS).saturating_sub(self.now_ms))
     }
 
     /// True while something on the screen changes by itself, so that ticks are wanted.
@@ -207,7 +254,14 @@ impl Model {
 
     /// Puts a sentence above the footer.
     pub(in crate::tui) fn say(&mut self, tone: Tone, text: impl Into<String>) {
-        self.status = Some(Status { tone, text: text.into() });
+        self.status = Some(Status { tone, text: text.into(), keys: Vec::new() });
+    }
+
+    /// Names these keys in the footer as long as the sentence above it is shown, which speaks of them.
+    pub(in crate::tui) fn with_keys(&mut self, keys: &[Action]) {
+        if let Some(status) = &mut self.status {
+            status.keys = keys.to_vec();
+        }
     }
 
     /// Shows an error above the footer.
@@ -229,7 +283,7 @@ impl Model {
     /// Opens a window.
     pub(in crate::tui) fn open(&mut self, overlay: Overlay) {
         self.overlay = Some(overlay);
-        self.scroll = 0;
+        (self.scroll, self.pick, self.yes) = (0, 0, false);
     }
 
     /// Proposes a label from what is known, until it is the operator's own or in use.

@@ -48,6 +48,8 @@ pub enum Ask {
     Bump,
     /// An `--initial-cluster` value.
     Cluster,
+    /// What the step's list is filtered by.
+    Filter,
 }
 
 impl Ask {

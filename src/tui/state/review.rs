@@ -1,5 +1,7 @@
 //! What Review knows: the plan, what is worth a look in it, what blocks it and what was typed.
 
+use std::collections::BTreeSet;
+
 use crate::domain::{
     members::table::Problem,
     model::plan::Plan,
@@ -9,6 +11,21 @@ use crate::domain::{
     },
 };
 
+/// What a sentence of the review is about. The first are open, the last are folded until they are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// What keeps the plan from starting.
+    Blocks,
+    /// What is moved aside or stopped.
+    Moves,
+    /// What is worth a look.
+    Warnings,
+    /// Everything that is done, in order.
+    Steps,
+    /// What stays untouched, how it is rolled back, where it is recorded.
+    Rest,
+}
+
 /// The step's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
@@ -16,8 +33,10 @@ pub struct State {
     pub plan: Option<Plan>,
     /// What is worth a look in it.
     pub warnings: Vec<Problem>,
-    /// The line that is kept in sight.
+    /// The selected sentence.
     pub at: usize,
+    /// Groups of sentences that the operator folded, where they are open else, or opened.
+    pub turned: BTreeSet<Group>,
     /// The effect that writes the plan.
     pub writing: Option<u64>,
     /// What blocks the restore.
@@ -31,6 +50,18 @@ pub struct State {
 }
 
 impl State {
+    /// True while all sentences of a group are seen.
+    pub fn is_open(&self, group: Group) -> bool {
+        matches!(group, Group::Blocks | Group::Moves | Group::Warnings) != self.turned.contains(&group)
+    }
+
+    /// Opens a group that is folded, folds one that is open.
+    pub(in crate::tui) fn turn(&mut self, group: Group) {
+        if !self.turned.remove(&group) {
+            self.turned.insert(group);
+        }
+    }
+
     /// True while old members are being asked.
     pub fn asking(&self) -> bool {
         self.fences.asking.is_some()

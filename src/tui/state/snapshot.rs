@@ -97,6 +97,8 @@ pub struct State {
     pub selected: Option<Place>,
     /// True once the operator selected it: then it stays selected wherever the list moves it.
     pub held_selection: bool,
+    /// The file that is to be compared with the next one.
+    pub marked: Option<PathBuf>,
     /// The file to restore from.
     pub chosen: Option<PathBuf>,
     /// Files that the operator takes without a checksum.

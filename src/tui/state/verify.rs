@@ -11,8 +11,6 @@ pub struct State {
     pub(in crate::tui) canary: bool,
     /// What is known.
     pub proof: Option<Box<Verification>>,
-    /// The line that is kept in sight.
-    pub at: usize,
 }
 
 impl State {

@@ -1,20 +1,16 @@
 //! Detect: is quorum lost, and must I restore? Every member is asked at once, each answer is shown as it comes, and the
 //! verdict is shown above them.
 
+mod rounds;
+
+pub(in crate::tui) use self::rounds::{
+    answered, ask_all, compare, confirm, forget_compared, hashed, held_against, look_again, look_around, looked_around,
+};
 use crate::{
-    domain::{
-        members::prefill,
-        model::observations::{Answer, EndpointFacts, Hashed, MachineFacts},
-        quorum::{
-            hash_pairs::pairs,
-            known::{Compared, Match, Unknown},
-            probe_rounds::{self, Question},
-            verdict::Gate,
-        },
-    },
+    domain::{model::observations::Answer, quorum::verdict::Gate},
     text::Shown,
     tui::{
-        keymap::moved,
+        selectors::filter,
         state::{
             detect::{Asked, asked},
             key::Action,
@@ -25,158 +21,6 @@ use crate::{
         widgets::theme::Tone,
     },
 };
-
-/// Directories and snapshots that are held against who serves: each costs a member a reading of its whole store.
-const MOST_COMPARED: usize = 8;
-
-/// Asks everybody again; answers that are still on their way no longer count.
-pub(in crate::tui) fn ask_all(model: &mut Model) -> Vec<Effect> {
-    model.detect.passed = false;
-    forget_compared(model);
-    let mut effects = Vec::new();
-    for at in 0..model.detect.rows.len() {
-        let id = model.id();
-        if let Some(row) = model.detect.rows.get_mut(at) {
-            let again = Asked { id, gone: row.gone, ..asked(&row.facts.endpoint, row.discovered) };
-            effects.push(Effect::Ask { id, endpoint: again.facts.endpoint.clone(), named: !again.discovered });
-            *row = again;
-        }
-    }
-    effects
-}
-
-pub(in crate::tui) fn answered(model: &mut Model, id: u64, answer: Answer) -> Vec<Effect> {
-    let mine = |r: &&mut Asked| r.id == id && r.facts.answer == Answer::Asking || r.peer == Some(id);
-    let Some(row) = model.detect.rows.iter_mut().find(mine) else { return Vec::new() };
-    if row.peer == Some(id) {
-        row.peer = None;
-        let before = std::mem::replace(&mut row.facts.answer, Answer::Asking);
-        row.facts.answer = probe_rounds::with_peer(before, answer);
-    } else {
-        row.facts.answer = answer;
-    }
-    model.propose_label();
-    if model.detect.asking() == 0 { next_round(model) } else { Vec::new() }
-}
-
-/// Asks those who serve once more where something that was read meanwhile seems newer: their answers may just be older
-/// than that.
-pub(in crate::tui) fn confirm(model: &mut Model) -> Vec<Effect> {
-    let state = &model.detect;
-    if state.asking() > 0 || state.looking.is_some() || state.rows.iter().any(|row| row.hash.is_some()) {
-        return Vec::new();
-    }
-    let finding = state.finding();
-    if finding.newer.iter().all(|newer| state.confirmed.contains(newer)) {
-        return Vec::new();
-    }
-    model.detect.confirmed = finding.newer;
-    let mut effects = Vec::new();
-    for endpoint in finding.ask_again {
-        let id = model.id();
-        if let Some(row) = model.detect.rows.iter_mut().find(|row| row.facts.endpoint == endpoint) {
-            (row.id, row.facts.answer) = (id, Answer::Asking);
-            effects.push(Effect::Ask { id, endpoint, named: !row.discovered });
-        }
-    }
-    effects
-}
-
-/// Holds directories and snapshots against who serves, in the background, where that was not done yet.
-pub(in crate::tui) fn compare(model: &mut Model) -> Vec<Effect> {
-    let state = &model.detect;
-    let waits = state.asking() > 0 || state.looking.is_some() || state.rows.iter().any(|row| row.hash.is_some());
-    if waits || state.comparing.is_some() {
-        return Vec::new();
-    }
-    let scope = state.scope();
-    let (facts, dirs) = (scope.facts(&state.facts(), true), scope.dirs(&state.dirs));
-    let mut pairs = pairs(&facts, &dirs, &state.known);
-    pairs.truncate(MOST_COMPARED);
-    pairs.retain(|pair| !pair.is_in(&state.compared));
-    if pairs.is_empty() {
-        return Vec::new();
-    }
-    let id = model.id();
-    let state = &mut model.detect;
-    state.comparing = Some(id);
-    state.compared.retain(|known| pairs.iter().all(|pair| pair.at != known.at));
-    state.compared.extend(pairs.iter().map(|pair| pair.came_to(Match::Unknown(Unknown::Asking))));
-    vec![Effect::HoldAgainst { id, pairs }]
-}
-
-pub(in crate::tui) fn held_against(model: &mut Model, id: u64, found: Vec<Compared>) {
-    let state = &mut model.detect;
-    if state.comparing == Some(id) {
-        state.comparing = None;
-        for compared in found {
-            state.compared.retain(|known| known.at != compared.at);
-            state.compared.push(compared);
-        }
-    }
-}
-
-/// What was compared is compared again: who serves may be another by now.
-pub(in crate::tui) fn forget_compared(model: &mut Model) {
-    model.detect.comparing = None;
-    model.detect.compared.clear();
-}
-
-/// Looks for configurations and data directories on this machine.
-pub(in crate::tui) fn look_around(model: &mut Model) -> Effect {
-    let id = model.id();
-    model.detect.looking = Some(id);
-    Effect::LookAround { id, named: model.options.data_dirs.clone() }
-}
-
-pub(in crate::tui) fn looked_around(model: &mut Model, id: u64, around: MachineFacts) {
-    if model.detect.looking == Some(id) {
-        model.detect.looking = None;
-        model.members.config = prefill::flags(&around.configs);
-        model.detect.addresses = around.addresses;
-        (model.detect.dirs, model.detect.configs) = (around.dirs, around.configs);
-    }
-}
-
-pub(in crate::tui) fn hashed(model: &mut Model, id: u64, hash: Hashed) {
-    let row = model.detect.rows.iter_mut().find(|r| r.hash == Some(id));
-    if let Some(Asked { facts: EndpointFacts { answer: Answer::Says(says), .. }, hash: waits, .. }) = row {
-        says.hash = hash;
-        *waits = None;
-    }
-}
-
-/// What the answers make worth asking: members that were not typed, peer ports of the silent, hashes.
-fn next_round(model: &mut Model) -> Vec<Effect> {
-    let rows = &model.detect.rows;
-    let typed = rows.iter().filter(|r| !r.discovered).count();
-    let peered = rows.iter().filter(|r| r.peered).map(|r| r.facts.endpoint.clone()).collect();
-    let mut effects = Vec::new();
-    for question in probe_rounds::next(&model.detect.facts(), typed, &peered) {
-        let id = model.id();
-        effects.push(match question {
-            Question::Ask(endpoint) => {
-                model.detect.rows.push(Asked { id, ..asked(&endpoint, true) });
-                Effect::Ask { id, endpoint, named: false }
-            }
-            Question::Peer { endpoint, member } => {
-                if let Some(row) = model.detect.rows.iter_mut().find(|r| r.facts.endpoint == endpoint) {
-                    (row.peer, row.peered) = (Some(id), true);
-                }
-                Effect::AskPeer { id, endpoint, member }
-            }
-            Question::Hash { endpoint, revision } => {
-                let row = model.detect.rows.iter_mut().find(|r| r.facts.endpoint == endpoint);
-                if let Some(Asked { facts: EndpointFacts { answer: Answer::Says(says), .. }, hash, .. }) = row {
-                    says.hash = Hashed::Asking;
-                    *hash = Some(id);
-                }
-                Effect::Hash { id, endpoint, revision }
-            }
-        });
-    }
-    effects
-}
 
 /// Marks the selected silent member as gone for good, once its name was typed.
 pub(in crate::tui) fn mark_gone(model: &mut Model, endpoint: &str, typed: &str) -> Result<(), String> {
@@ -235,6 +79,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
                 _ => Ok(()),
             }
         }
+        Action::Back => Err("This is the first step.".into()),
         Action::Unfinished if !model.unfinished.any() => {
             Err("No journal shows an incomplete or unverified restore.".into())
         }
@@ -311,9 +156,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Endpoints => {
             let typed: Vec<String> =
                 model.detect.rows.iter().filter(|r| !r.discovered).map(|r| r.facts.endpoint.clone()).collect();
+            let typed = if typed.is_empty() { model.detect.configured() } else { typed };
             model.ask(Ask::Endpoints, typed.join(","));
         }
-        action => model.detect.at = moved(model.detect.at, action, model.detect.rows.len()),
+        action => model.detect.at = filter::moved(model, model.detect.at, action),
     }
     Vec::new()
 }

@@ -14,7 +14,7 @@ use crate::{
     text::number::plural,
     tui::{
         selectors::members::draft,
-        state::{messages::Effect, model::Model, step::Step},
+        state::{key::Action, messages::Effect, model::Model, step::Step},
         steps::blockers::{ask_fences, note_asked},
         widgets::theme::Tone,
     },
@@ -64,6 +64,7 @@ pub(in crate::tui) fn all_seen(model: &mut Model, id: u64) -> Vec<Effect> {
                     model.say(Tone::Warn, format!("{bad} of {many} hosts {are} not ready; each row says why."));
                 }
             }
+            model.with_keys(&[Action::Details]);
             Vec::new()
         }
         _ => {
@@ -137,4 +138,5 @@ pub(in crate::tui) fn filled(model: &mut Model, id: u64, here: &[String]) {
     }
     let rows = if count == 1 { "1 row" } else { &format!("{count} rows") };
     model.say(Tone::Plain, format!("{rows} filled in; u undoes it, r checks the hosts."));
+    model.with_keys(&[Action::Undo, Action::LookAtHosts]);
 }

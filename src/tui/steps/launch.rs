@@ -79,17 +79,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             let at = forms.iter().position(|f| *f == form(model)).unwrap_or(0);
             let step = if action == Action::Right { 1 } else { forms.len() - 1 };
             model.launch.form = forms.get((at + step) % forms.len()).copied();
-            model.launch.scroll = 0;
+            model.below = 0;
         }
-        Action::PageUp | Action::PageDown => {
-            // some lines more than the command has: its notes and what is wrapped
-            let lines = shown(model).map_or(0, |shown| shown.text.lines().count() + 3 * shown.notes.len());
-            model.launch.scroll = moved(model.launch.scroll, action, lines);
-        }
-        action => {
-            model.launch.at = moved(model.launch.at, action, commands(model).len());
-            model.launch.scroll = 0;
-        }
+        action => model.launch.at = moved(model.launch.at, action, commands(model).len()),
     }
     Vec::new()
 }

@@ -95,6 +95,7 @@ pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<St
                 model.open(Overlay::Start);
             } else {
                 model.say(Tone::Plain, format!("{member} can be started from here: press s on Launch."));
+                model.with_keys(&[Action::StartMember]);
             }
         }
         Ok(Start::Runs(pid)) => {

@@ -22,9 +22,9 @@ use crate::{
     etcd::version::Minor,
     text::{Foreign, join::all},
     tui::{
-        keymap::moved,
         selectors::{
-            members::{draft, place_words, problems},
+            filter,
+            members::{draft, offered_fix, place_words, problems},
             revision_bump::{number, other_bump, proposal},
             snapshot,
         },
@@ -165,22 +165,16 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             None => Err("Select a cell of a member; sources differ only there.".into()),
         },
         Action::TakeFix => {
-            fix(model, &draft(model)).map(|_| ()).ok_or_else(|| "There is no correction for the selected cell.".into())
+            fix(model, &draft(model)).map(|_| ()).ok_or_else(|| "There is no correction for the selected row.".into())
         }
         Action::Left | Action::Right if !on_row => Err("This line has one cell only.".into()),
         _ => Ok(()),
     }
 }
 
-/// The correction of the selected cell.
-fn fix(model: &Model, draft: &Draft) -> Option<String> {
-    let state = &model.members;
-    if state.at >= state.rows.len() {
-        return None;
-    }
-    let problems = problems(draft);
-    let mut here = problems.iter().filter(|p| p.row == Some(state.at) && p.column == Some(state.column()));
-    here.find_map(|p| p.fix.clone())
+/// The correction that is offered now, with its column.
+fn fix(model: &Model, draft: &Draft) -> Option<(Column, String)> {
+    offered_fix(model, &problems(draft))
 }
 
 /// Whether the keys that only work while a cell is typed can act.
@@ -197,7 +191,7 @@ pub(in crate::tui) fn can_typing(model: &Model, action: Action) -> Result<(), St
 
 pub(in crate::tui) fn take_fix_typing(model: &mut Model) {
     let fixed = fix(model, &draft(model));
-    if let (Some(fixed), Some(prompt)) = (fixed, &mut model.prompt) {
+    if let (Some((_, fixed)), Some(prompt)) = (fixed, &mut model.prompt) {
         prompt.field = Field::new(fixed);
     }
 }
@@ -224,6 +218,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             let gone = state.rows.remove(state.at);
             state.at = state.at.min(state.rows.len().saturating_sub(1));
             model.say(Tone::Plain, format!("{} was removed from the table; u undoes it.", gone.text(Column::Name)));
+            model.with_keys(&[Action::Undo]);
         }
         Action::Undo => {
             if let Some(rows) = state.undo.pop() {
@@ -243,11 +238,13 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                     row.take(column, &other);
                 }
                 model.say(Tone::Plain, format!("Taken from {}; u undoes it.", other.from));
+                model.with_keys(&[Action::Undo]);
             }
         }
         Action::TakeFix => {
-            if let Some(fixed) = fix(model, &draft(model)) {
-                let (row, column) = (model.members.at, model.members.column());
+            if let Some((column, fixed)) = fix(model, &draft(model)) {
+                let row = model.members.at;
+                model.members.column = Column::ALL.iter().position(|c| *c == column).unwrap_or(0);
                 set_cell(model, row, column, &fixed);
             }
         }
@@ -263,7 +260,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             model.ask(Ask::Cluster, pairs.join(","));
         }
         Action::FreshToken => model.open(Overlay::Token),
-        action => state.at = moved(state.at, action, state.lines()),
+        action => model.members.at = filter::moved(model, model.members.at, action),
     }
     Vec::new()
 }

@@ -17,11 +17,11 @@ use crate::{
             model::{Model, Overlay},
             prompt::Ask,
             restore,
-            review::{Fences, State},
+            review::{Fences, Group, State},
             step::Step,
         },
         steps::{blockers::open, hosts},
-        views::review::lines,
+        views::review::{lines, paged},
         widgets::theme::Tone,
     },
 };
@@ -37,10 +37,11 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
                 model.review.consent.clear();
                 model.review.asked.clear();
             }
-            model.review.warnings = built.warnings;
+            // what is lost comes first
+            let loss = loss_warning(model).map(|text| Problem::warning(None, None, text));
+            model.review.warnings = loss.into_iter().chain(built.warnings).collect();
             model.review.warnings.extend(used_token(model, &built.plan));
             model.review.warnings.extend(too_small(model).map(|text| Problem::warning(None, None, text)));
-            model.review.warnings.extend(loss_warning(model).map(|text| Problem::warning(None, None, text)));
             model.review.plan = Some(built.plan);
         }
         Err(problems) => {
@@ -89,6 +90,7 @@ pub(super) fn leave(model: &mut Model) {
     model.review = State::default();
     model.step = Step::Detect;
     model.say(Tone::Plain, "The earlier run is left as it is; u shows it again.");
+    model.with_keys(&[Action::Unfinished]);
 }
 
 /// Looks at the hosts, and then asks the old members that must not run any more.
@@ -138,7 +140,17 @@ pub(in crate::tui) fn type_answer(model: &mut Model, letter: char) -> Vec<Effect
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
-        Action::Open => return next(model),
+        Action::Open => {
+            let line = model.review.plan.as_ref().and_then(|plan| lines(model, plan).get(model.review.at).cloned());
+            match line {
+                Some(line) => fold(model, line.group),
+                None => return next(model),
+            }
+        }
+        Action::PageUp | Action::PageDown => {
+            let to = model.review.plan.as_ref().map(|plan| paged(model, plan, action == Action::PageDown));
+            model.review.at = to.unwrap_or(0);
+        }
         Action::AskAgain => return ask(model),
         Action::Closer => {
             let plan = model.review.plan.clone();
@@ -160,6 +172,15 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+/// Opens or folds a group; its heading is selected then.
+fn fold(model: &mut Model, group: Group) {
+    model.review.turn(group);
+    if let Some(plan) = &model.review.plan {
+        let head = lines(model, plan).iter().position(|line| line.head && line.group == group);
+        model.review.at = head.unwrap_or(0);
+    }
 }
 
 pub(in crate::tui) fn write(model: &mut Model, path: PathBuf) -> Result<Vec<Effect>, String> {

@@ -5,7 +5,6 @@ use crate::{
     error::Result as Outcomes,
     system::journal,
     tui::{
-        keymap::moved,
         selectors::review::old,
         state::{
             key::Action,
@@ -14,7 +13,6 @@ use crate::{
             verify::State,
         },
         steps::leaving::leave_when_safe,
-        views::verify,
         widgets::theme::Tone,
     },
 };
@@ -87,6 +85,9 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
         Action::Canary if verdict == Some(VerifyResult::Failed) => {
             Err("Nothing is written into the cluster while something is wrong.".into())
         }
+        Action::Canary if !state.proof.as_ref().is_some_and(|proof| proof.serving() > 0) => {
+            Err("No member of the new cluster serves yet.".into())
+        }
         Action::Canary if written(state) => Err("A key was put, read and deleted already.".into()),
         Action::Open if state.proof.is_none() => Err("Nothing is known yet.".into()),
         _ => Ok(()),
@@ -103,7 +104,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Open => model.open(Overlay::Details),
         Action::AskAgain => return watch(model, false),
         Action::Canary => model.open(Overlay::Canary),
-        action => model.proof.at = moved(model.proof.at, action, verify::lines(model)),
+        _ => {}
     }
     Vec::new()
 }

@@ -89,7 +89,7 @@ fn a_saved_snapshot_is_chosen_unless_it_failed() {
     let effects = press(&mut model, KeyCode::Enter);
     let [Effect::Save { id, from, into, makes_dir: true }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(from, &Download::Member("http://10.0.0.2:2379".into()));
-    assert!(into.to_string_lossy().starts_with("/new/prod-20261122-0312"), "{into:?}");
+    assert!(into.to_string_lossy().starts_with("/new/prod-m2-20261122-0312"), "{into:?}");
     let (id, into) = (*id, into.clone());
     char(&mut model, 'n');
     assert_eq!(model.step, Step::Snapshot, "Next waits for the saving");

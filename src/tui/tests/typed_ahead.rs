@@ -210,9 +210,9 @@ fn an_earlier_request_is_no_command_during_preflight() {
     for c in "save m2".chars() {
         assert_eq!((char(&mut model, c), model.prompt.is_some()), (vec![], false), "{c}");
     }
-    assert_eq!(model.overlay, Some(Overlay::Held(Action::Open)));
+    assert_eq!(model.overlay, Some(Overlay::Held(Action::Next)));
     assert_eq!(press(&mut model, KeyCode::Enter), []);
-    assert_eq!(model.overlay, Some(Overlay::Held(Action::Open)), "it is still looked at");
+    assert_eq!(model.overlay, Some(Overlay::Held(Action::Next)), "it is still looked at");
     let id = seen_hosts(&mut model, &looks, |_| {});
     let fences = vec![Blocker { typed: Some("save m2".into()), ..fence() }];
     send(&mut model, Msg::Fenced { id, seen: Default::default(), fences });

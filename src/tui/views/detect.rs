@@ -1,16 +1,23 @@
 //! How Detect is drawn: the verdict, a row for each member, what is to be done, and everything that one member
 //! reported.
 
+use ratatui::text::Span;
+
 use crate::{
     domain::{
         model::observations::{Answer, EndpointFacts, Hashed, MemberStatus, OwnHealth, Read, Source},
-        quorum::{newest_dir, scope::Belongs, verdict::QuorumVerdict},
+        quorum::{
+            newest_dir,
+            scope::{Belongs, Scope},
+            verdict::{QuorumReport, QuorumVerdict},
+        },
     },
     etcd::membership::Id,
-    text::{Shown, columns, join, number, size},
+    text::{Shown, columns, join, number, size, time},
     tui::{
+        selectors::filter,
         state::{
-            detect::{Asked, State},
+            detect::{AGAIN_MS, Asked, State},
             model::Model,
         },
         widgets::{
@@ -195,57 +202,106 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
             page.sentence(" ! ", &format!("{words} c chooses one."), Tone::Warn, 4);
         }
         page.gap();
-        page.sentence(
-            "   e  ",
-            "enter the client URLs of the cluster's members: each is asked what it knows, and none of them is changed.",
-            Tone::Plain,
-            3,
+        let named = match state.configured().as_slice() {
+            [] => String::new(),
+            urls => format!(" (proposed: {}, from configurations on this machine)", urls.join(", ")),
+        };
+        let words = format!(
+            "enter the client URLs of the cluster's members{named}: each is asked what it knows, and none of them is \
+             changed."
         );
+        page.sentence("   e  ", &words, Tone::Plain, 4);
         page.sentence("   n  ", "continue with files alone, if no member can be reached from here.", Tone::Plain, 3);
         return;
     }
     let finding = state.finding();
     let (glyph, tone) = mark(finding.verdict);
-    page.sentence(glyph, &join::sentence(&finding.sentence), tone, 4);
+    page.sentence(glyph, &join::sentence(&finding.sentence), tone, 5);
+    if let Some(words) = apart(state, &finding) {
+        page.sentence(" ✖ ", &words, Tone::Bad, 3);
+    }
     if let Some(words) = scope.sentence() {
         page.sentence(" ! ", &format!("{words} c chooses one."), Tone::Warn, 3);
     }
-    page.gap();
+    match asked(model) {
+        Some(words) => {
+            page.say(&columns::pad(&words, page.width().saturating_sub(1), columns::Align::Right), Tone::Faint)
+        }
+        None => page.gap(),
+    }
+    let seen = filter::seen(model);
     let rows: Vec<Vec<Spot>> = state.rows.iter().map(|r| cells(model, r)).collect();
     let widths = page.widths(&HEADS, &rows);
     page.heads(&HEADS, &widths);
-    let lines = rows.iter().enumerate().map(|(i, r)| page.row(&HEADS, &widths, r, i == state.at)).collect();
+    let row = |at: &usize| Some(page.row(&HEADS, &widths, rows.get(*at)?, *at == state.at));
+    let lines: Vec<_> = seen.iter().filter_map(row).collect();
+    let at = seen.iter().position(|at| *at == state.at).unwrap_or(0);
     // the advice is worth more than the tenth silent member
     let most = page.left().saturating_sub(6).max(3);
-    page.list(lines, state.at..state.at + 1, most);
-    page.gap();
-    if let Some(row) = state.rows.get(state.at) {
-        selected(model, &row.facts, page);
+    page.list(lines, at..at + 1, most);
+    if page.left() > 4 {
+        page.gap();
     }
-    // two at most: the advice below counts more
+    let lines = text(model, &finding, &scope, page);
+    page.text(lines, model.below);
+}
+
+/// Members that hold different data, where the verdict's own sentence does not name them.
+fn apart(state: &State, finding: &QuorumReport) -> Option<String> {
+    let named = matches!(
+        finding.verdict,
+        QuorumVerdict::Healthy | QuorumVerdict::Degraded | QuorumVerdict::Forked | QuorumVerdict::Split
+    );
+    let differ = finding.disagreement.as_ref().filter(|_| !named)?;
+    let facts = state.facts();
+    let name = |endpoint: &str| {
+        let fact = facts.iter().find(|f| f.endpoint == endpoint);
+        fact.map_or_else(|| endpoint.to_string(), |fact| state.name(fact))
+    };
+    Some(format!("{}. Which of them is right has to be found out before a restore.", differ.words(name)))
+}
+
+type Lines = Vec<Vec<Span<'static>>>;
+
+/// What is below the table: the advice first, then what it follows from.
+fn text(model: &Model, finding: &QuorumReport, scope: &Scope, page: &Page<'_>) -> Lines {
+    let state = &model.detect;
+    let mut out = Lines::new();
+    let mut say = |mark: &str, words: &str, tone| out.extend(page.flow(mark, words, tone, usize::MAX));
+    for advice in &finding.advice {
+        say(" · ", advice, Tone::Plain);
+    }
+    say("", "", Tone::Plain);
+    if let Some(line) = state.rows.get(state.at).and_then(|row| selected(model, &row.facts)) {
+        say("   ", &line, Tone::Plain);
+    }
     let dirs = state.own_dirs();
-    for dir in dirs.iter().take(2) {
+    for dir in &dirs {
         let place = format!("{}{}", dir.data_dir.shown(), newest_dir::clause(dir, &state.dirs));
-        page.sentence("   ", &format!("On this machine, {place}: {}", dir.words()), Tone::Plain, 2);
+        say("   ", &format!("On this machine, {place}: {}", dir.words()), Tone::Plain);
     }
     let others: Vec<String> = scope.others().map(|c| c.words()).collect();
     if !others.is_empty() {
-        page.sentence("   ", &format!("Of another cluster, not counted: {}.", others.join("; ")), Tone::Faint, 1);
+        say("   ", &format!("Of another cluster, not counted: {}.", others.join("; ")), Tone::Faint);
     }
-    match dirs.len() {
-        0 if others.is_empty() => {}
-        0..=2 => page.gap(),
-        n => page.sentence("   ", &format!("and {} more directories (⏎ lists them)", n - 2), Tone::Faint, 1),
+    if !finding.rule.is_empty() {
+        say("   ", &format!("The rule: {}", join::sentence(&finding.rule)), Tone::Faint);
     }
-    for advice in &finding.advice {
-        page.sentence(" · ", advice, Tone::Plain, 3);
+    let Some(row) = state.rows.get(state.at) else { return out };
+    say("", "", Tone::Plain);
+    let name = Some(state.name(&row.facts)).filter(|name| name != "?");
+    say(" ", &format!("Answer of {}:", name.unwrap_or_else(|| row.facts.endpoint.clone())), Tone::Strong);
+    for line in about(state, row) {
+        say("   ", &line, Tone::Faint);
     }
-    if !finding.rule.is_empty() && page.left() > 1 {
-        page.gap();
-        page.sentence("   ", &format!("The rule: {}", join::sentence(&finding.rule)), Tone::Faint, 2);
-    }
-    let Some(row) = state.rows.get(state.at) else { return };
-    page.more(&format!("Answer of {}:", state.name(&row.facts)), &about(state, row));
+    out
+}
+
+/// When the members were asked last, and when they are asked again.
+fn asked(model: &Model) -> Option<String> {
+    let at = model.detect.asked_at?;
+    let clock = time::clock(model.started.saturating_add(i64::try_from(at / 1000).unwrap_or(0)));
+    Some(format!("asked at {clock} UTC, again every {} s", AGAIN_MS / 1000))
 }
 
 fn cells(model: &Model, row: &Asked) -> Vec<Spot> {
@@ -278,10 +334,10 @@ fn cells(model: &Model, row: &Asked) -> Vec<Spot> {
 }
 
 /// One line on the selected member.
-fn selected(model: &Model, facts: &EndpointFacts, page: &mut Page<'_>) {
+fn selected(model: &Model, facts: &EndpointFacts) -> Option<String> {
     let name = model.detect.name(facts);
-    let line = match &facts.answer {
-        Answer::Asking => return,
+    Some(match &facts.answer {
+        Answer::Asking => return None,
         Answer::Silent { details, why } => {
             let details = details.lines().next().filter(|l| !l.is_empty());
             let details = details.map_or_else(|| why.to_string(), str::to_string);
@@ -300,7 +356,5 @@ fn selected(model: &Model, facts: &EndpointFacts, page: &mut Page<'_>) {
             let alarms = alarms(&model.detect, says);
             format!("{name}: etcd {version}, db {}, alarms {alarms}{hash}; {complaints}", database(says))
         }
-    };
-    page.sentence("   ", &line, Tone::Plain, 2);
-    page.gap();
+    })
 }

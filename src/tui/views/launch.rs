@@ -66,10 +66,7 @@ pub(in crate::tui) fn draw(model: &Model, page: &mut Page<'_>) {
     let keep = "y copies this to the terminal's clipboard, w saves the commands of all members, p saves the runbook. \
                 The commands are also printed when you quit.";
     lines.extend(page.flow(" · ", keep, Tone::Faint, 3));
-    let room = page.left();
-    // the last line that is to be seen
-    let focus = (model.launch.scroll + room).saturating_sub(1);
-    page.list(lines, focus..focus, room);
+    page.text(lines, model.below);
 }
 
 /// The notes and the command, for the details window.

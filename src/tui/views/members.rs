@@ -14,12 +14,12 @@ use crate::{
     text::{
         columns,
         join::{self, all},
-        number,
+        number::{self, plural},
     },
     tui::{
         selectors::{
-            hosts,
-            members::{draft, place_words, problem_at, problems, with_fix},
+            filter, hosts,
+            members::{draft, offered_fix, place_words, problem_at, problems, with_fix},
             revision_bump::{offer_words, proposal},
         },
         state::{
@@ -48,31 +48,43 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     let warnings = problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Warning).count();
     if warnings > 0 {
         let words = if warnings == 1 { "1 warning".to_string() } else { format!("{warnings} warnings") };
-        below.extend(page.flow(" ! ", &format!("{words} on the whole: Review lists them."), Tone::Warn, 1));
+        below.extend(page.flow(" ! ", &format!("{words} about the plan: see Review."), Tone::Warn, 1));
     }
     below.extend(waits(&draft, &problems, page));
     let offer = offered(model, &draft, page);
     let choices = &model.members.choices;
     let selected = model.members.at.checked_sub(draft.rows.len());
-    let seen = seen_choices(choices.len(), selected, page.left());
-    let fixed = seen.len() + 1 + below.len() + offer.len();
-    if page.left() > fixed + 10 {
+    let table = table_lines(model, &draft, &problems, page);
+    // headings, a gap, the IDs
+    let others = table.lines.len() + 3 + below.len() + offer.len();
+    let seen = seen_choices(choices.len(), selected, page.left().saturating_sub(others));
+    let hidden = choices.len() - seen.len();
+    let fixed = seen.len() + usize::from(hidden > 0) + 1 + below.len() + offer.len();
+    let spare = page.left().saturating_sub(fixed + 1 + table.lines.len());
+    if spare > 6 {
         page.gap();
     }
-    let most = page.left().saturating_sub(fixed + 2);
-    rows(model, &draft, &problems, page, most);
+    let most = page.left().saturating_sub(fixed + 2).max(2);
+    match page.is_plain() && !draft.rows.is_empty() {
+        true => plain::rows(model, &draft, &problems, page),
+        false => {
+            page.line(table.head);
+            page.list(table.lines, table.focus, most);
+        }
+    }
     if page.left() > fixed {
         page.gap();
     }
-    let hidden = choices.len() - seen.len();
-    for (at, choice) in choices.iter().enumerate().skip(seen.start).take(seen.len()) {
-        let more = if at + 1 == seen.end && hidden > 0 { format!("  ↕ {hidden} more") } else { String::new() };
-        option(model, &draft, *choice, &more, page);
+    for choice in choices.iter().skip(seen.start).take(seen.len()) {
+        option(model, &draft, *choice, page);
         if *choice == Choice::Bump {
             for line in &offer {
                 page.line(line.clone());
             }
         }
+    }
+    if hidden > 0 {
+        page.say(&format!("   ↕ {hidden} more {}", plural(hidden, "option", "options")), Tone::Strong);
     }
     ids(&draft, page);
     for line in below {
@@ -80,9 +92,10 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     }
 }
 
-/// Which lines below the table are seen: all where there is room, else four with the selected one among them.
+/// Which lines below the table are seen: all where there is room, else as many as fit and three at least, the selected
+/// one among them.
 fn seen_choices(count: usize, selected: Option<usize>, room: usize) -> std::ops::Range<usize> {
-    let most = if room > 24 { count } else { count.min(4) };
+    let most = if room >= count { count } else { room.saturating_sub(1).clamp(3.min(count), count) };
     let from = selected.map_or(0, |at| (at + 1).saturating_sub(most)).min(count - most);
     from..from + most
 }
@@ -110,7 +123,10 @@ fn intro(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>
     .map(|(_, words)| words)
     .collect();
     let errors = problems.iter().filter(|p| p.severity == Severity::Error).count();
+    // what the look at the hosts found is a problem, too
+    let unready = model.hosts.looks.iter().filter(|look| !look.ready()).count();
     let found = match errors {
+        0 if unready > 0 => format!("{unready} {} not ready.", plural(unready, "host is", "hosts are")),
         0 => "No problems.".to_string(),
         1 => "1 problem.".to_string(),
         n => format!("{n} problems."),
@@ -143,9 +159,10 @@ fn letter(origin: Origin) -> &'static str {
     }
 }
 
-/// Which columns are seen: a run of them with the selected one in it.
+/// Which columns besides the names, which are always seen: a run of them with the selected one in it.
 fn window(widths: &[usize], selected: usize, room: usize) -> std::ops::Range<usize> {
-    let mut from = 0;
+    let selected = selected.max(1);
+    let mut from = 1;
     let wide = |from: usize, to: usize| widths.iter().take(to).skip(from).map(|w| w + 3).sum::<usize>();
     while from < selected && wide(from, selected + 1) > room {
         from += 1;
@@ -157,10 +174,14 @@ fn window(widths: &[usize], selected: usize, room: usize) -> std::ops::Range<usi
     from..to
 }
 
-fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>, most: usize) {
-    if page.is_plain() && !draft.rows.is_empty() {
-        return plain::rows(model, draft, problems, page);
-    }
+/// The table as lines: its headings, the rows with what is below each, and which lines are of the selected row.
+struct Table {
+    head: Vec<Span<'static>>,
+    lines: Lines,
+    focus: std::ops::Range<usize>,
+}
+
+fn table_lines(model: &Model, draft: &Draft, problems: &[Problem], page: &Page<'_>) -> Table {
     let state = &model.members;
     let widths: Vec<usize> = Column::ALL
         .iter()
@@ -170,19 +191,25 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
         })
         .collect();
     let on_row = state.at < state.rows.len();
-    let seen = window(&widths, if on_row { state.column } else { 0 }, page.width().saturating_sub(4));
-    let shown = || Column::ALL.iter().enumerate().skip(seen.start).take(seen.len());
-    let more = |yes: bool, glyph: &'static str| if yes { glyph } else { " " };
-    let mut head = vec![page.span(format!("{} ", more(seen.start > 0, "←")), Tone::Strong)];
+    let names = widths.first().copied().unwrap_or(0) + 3;
+    let room = page.width().saturating_sub(4 + names);
+    let seen = window(&widths, if on_row { state.column } else { 0 }, room);
+    let shown = || {
+        let all = Column::ALL.iter().enumerate();
+        all.filter(|(i, _)| *i == 0 || seen.contains(i))
+    };
+    let mut head = vec![page.span("  ", Tone::Strong)];
     for (i, column) in shown() {
         let wide = widths.get(i).copied().unwrap_or(0);
-        head.push(page.span(format!("{}   ", columns::pad(column.heading(), wide, columns::Align::Left)), Tone::Faint));
+        let heading =
+            if i == seen.start && i > 1 { format!("← {}", column.heading()) } else { column.heading().into() };
+        head.push(page.span(format!("{}   ", columns::pad(&heading, wide, columns::Align::Left)), Tone::Faint));
     }
-    head.push(page.span(more(seen.end < Column::ALL.len(), "→ more"), Tone::Strong));
-    page.line(head);
-    let mut lines: Vec<Vec<Span<'static>>> = Vec::new();
+    head.push(page.span(if seen.end < Column::ALL.len() { "→ more" } else { " " }, Tone::Strong));
+    let mut lines: Lines = Vec::new();
     let mut focus = 0..1;
-    for (at, row) in draft.rows.iter().enumerate() {
+    let kept = filter::seen(model);
+    for (at, row) in draft.rows.iter().enumerate().filter(|(at, _)| kept.contains(at)) {
         let here = at == state.at;
         let start = lines.len();
         let mut line = vec![page.span(if here { "▸ " } else { "  " }, Tone::Strong)];
@@ -198,7 +225,8 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
                 None if cell.text.is_empty() => Tone::Faint,
                 None => Tone::Plain,
             };
-            line.push(page.span(columns::pad(words, wide, columns::Align::Left), tone));
+            let words = columns::fit_middle(words, wide);
+            line.push(page.span(columns::pad(&words, wide, columns::Align::Left), tone));
             let differs = cell.disputed();
             let (mark, tone) = if differs { ("≠", Tone::Warn) } else { (" ", Tone::Faint) };
             line.push(page.span(format!("{mark}{} ", letter(cell.origin)), tone));
@@ -214,15 +242,13 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
         }
     }
     if lines.is_empty() {
-        page.sentence(
-            "   ",
-            "The table is empty. + adds a member, p takes an --initial-cluster value.",
-            Tone::Plain,
-            2,
-        );
-        return;
+        let words = match draft.rows.is_empty() {
+            true => "The table is empty. + adds a member, p takes an --initial-cluster value.",
+            false => "No member contains the filter's text. Esc shows all.",
+        };
+        lines = page.flow("   ", words, Tone::Plain, 2);
     }
-    page.list(lines, focus, most.max(2));
+    Table { head, lines, focus }
 }
 
 /// What the sources say of the selected cell, side by side, where they say different things.
@@ -284,15 +310,18 @@ fn under(model: &Model, problems: &[Problem], at: usize, page: &Page<'_>) -> (Li
         .collect();
     // the selected cell's own first, errors before warnings
     here.sort_by_key(|p| (p.column != Some(state.column()), std::cmp::Reverse(p.severity)));
+    let fix = offered_fix(model, problems);
     let (mut first, mut rest) = (Vec::new(), Vec::new());
     for problem in here {
         let (glyph, tone) = mark(problem);
         let about = problem.column.map_or_else(String::new, |c| format!("{}: ", c.heading()));
         let selected = at == state.at && problem.column == Some(state.column());
-        let take = match problem.fix {
-            Some(_) if selected && typing => "  Ctrl-X takes it",
-            Some(_) if selected => "  x takes it",
-            _ => "",
+        let offered = at == state.at
+            && fix.as_ref().is_some_and(|(c, f)| Some(*c) == problem.column && Some(f) == problem.fix.as_ref());
+        let take = match offered {
+            true if typing => "  ↓ takes it",
+            true => "  x takes it",
+            false => "",
         };
         // The rows' hosts shall be visible together.
         let most = if selected || problem.severity == Severity::Error || model.hosts.looks.is_empty() { 3 } else { 1 };
@@ -311,7 +340,7 @@ fn offered(model: &Model, draft: &Draft, page: &Page<'_>) -> Vec<Vec<Span<'stati
     offer_words(model, draft.bump_revision).iter().flat_map(|words| page.flow("     ", words, Tone::Plain, 6)).collect()
 }
 
-fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut Page<'_>) {
+fn option(model: &Model, draft: &Draft, choice: Choice, page: &mut Page<'_>) {
     let (name, value, about) = match choice {
         Choice::Token => ("token", draft.token.clone(), "new for this attempt"),
         Choice::Target => (
@@ -327,9 +356,11 @@ fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut P
                 false => "revisions skipped",
             },
         ),
-        Choice::Compacted => {
-            ("mark compacted", if draft.mark_compacted { "yes" } else { "no" }.to_string(), "watchers must list again")
-        }
+        Choice::Compacted => (
+            "mark compacted",
+            if draft.mark_compacted { "yes" } else { "no" }.to_string(),
+            "yes makes watchers list again",
+        ),
         Choice::Learners => {
             let names: Vec<String> =
                 model.members.learners.iter().map(|row| row.text(Column::Name).to_string()).collect();
@@ -353,7 +384,6 @@ fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut P
         page.span(columns::pad(name, 16, columns::Align::Left), Tone::Faint),
         page.span(value, if chosen { Tone::Chosen } else { Tone::Plain }),
         page.span(format!("  ({about})"), Tone::Faint),
-        page.span(more.to_string(), Tone::Strong),
     ];
     page.line(line);
 }
@@ -391,7 +421,11 @@ fn waits(draft: &Draft, problems: &[Problem], page: &Page<'_>) -> Vec<Vec<Span<'
     let waits: Vec<String> = problems.iter().filter(|p| p.is_final()).map(|p| place_words(draft, p)).collect();
     let members = draft.rows.len();
     if waits.is_empty() {
-        let words = format!("{members} members, {} needed for quorum. Press n for Review.", members / 2 + 1);
+        let words = format!(
+            "{members} {}, {} needed for quorum. Press n for Review.",
+            plural(members, "member", "members"),
+            members / 2 + 1
+        );
         page.flow(" ✔ ", &words, Tone::Good, 2)
     } else {
         page.flow(" ", &join::sentence(&format!("Next waits for: {}", waits.join("; "))), Tone::Strong, 2)

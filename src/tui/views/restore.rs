@@ -1,6 +1,8 @@
 //! How Restore is drawn: the members with their hosts, what is untouched, what the selected one is at, and a host's
 //! log.
 
+use ratatui::text::Span;
+
 use crate::{
     engine::restore::Restored,
     error::{Error, ErrorKind, Remedy},
@@ -22,6 +24,7 @@ use crate::{
         },
         widgets::{
             layout::{Head, Page, Spot},
+            progress_meter::Meter,
             theme::Tone,
         },
     },
@@ -45,32 +48,89 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     let widths = page.widths(&HEADS, &rows);
     page.heads(&HEADS, &widths);
     let lines = rows.iter().enumerate().map(|(i, r)| page.row(&HEADS, &widths, r, i == state.at)).collect();
-    let most = page.left().saturating_sub(10).max(3);
+    let most = page.left().saturating_sub(6).max(3);
     page.list(lines, state.at..state.at + 1, most);
-    page.gap();
-    if let Some(words) = sent(state) {
-        page.sentence(" ", &words, Tone::Plain, 3);
+    if let Some(line) = total(state, page) {
+        page.line(line);
     }
-    page.sentence(" ", &untouched(state), Tone::Strong, 3);
     page.gap();
-    let Some(row) = selected(model) else { return };
-    page.sentence(" ", &format!("{} on {}, in {}", row.name, row.host, row.dir), Tone::Strong, 2);
+    let lines = below(model, page);
+    page.text(lines, model.below);
+}
+
+/// How far all members are, as a bar with words beside it; it is full when all of them are done, not before.
+fn total(state: &State, page: &Page<'_>) -> Option<Vec<Span<'static>>> {
+    if state.rows.is_empty() || state.until == Some(Goal::Undone) || state.until.is_none() {
+        return None;
+    }
+    let done: u64 = state.rows.iter().map(|row| share(state, row)).sum();
+    let percent = done / state.rows.len() as u64;
+    let percent = if state.running() { percent.min(99) } else { percent };
+    let width = page.width().saturating_sub(60).clamp(10, 40);
+    let filled = usize::try_from(percent).unwrap_or(0) * width / 100;
+    let bar = format!("{}{}", "█".repeat(filled), "░".repeat(width - filled));
+    let count = state.rows.len();
+    let words = match state.until {
+        Some(Goal::DryRun) => format!("{} of {count} verified", state.proven()),
+        _ => format!("{} of {count} verified, {} installed", state.proven(), state.placed()),
+    };
+    Some(vec![
+        page.span("  all   ", Tone::Faint),
+        page.span(bar, Tone::Plain),
+        page.span(format!(" {percent:>3} %   {words}"), Tone::Strong),
+    ])
+}
+
+/// How far one member is, in percent: a share for the snapshot on its host, one for building, one for installing.
+fn share(state: &State, row: &Row) -> u64 {
+    let dry = state.until == Some(Goal::DryRun);
+    let part = |meter: &Meter| meter.percent().min(99);
+    match (&row.stand, state.host_of(row).map(|host| &host.at)) {
+        (RowState::Placed(_) | RowState::Out(_) | RowState::Discarded, _) => 100,
+        (RowState::Built(_), _) => {
+            if dry {
+                95
+            } else {
+                80
+            }
+        }
+        (RowState::Moving | RowState::Undoing, _) => 90,
+        (RowState::Works(meter), _) => 20 + (meter.phase().order() * 100 + part(meter)) * 60 / 500,
+        (_, Some(At::Snapshot(meter))) => part(meter) / 5,
+        (_, Some(At::Halts(_) | At::Ready)) => 20,
+        _ => 0,
+    }
+}
+
+/// What is untouched, and what is known of the selected member.
+fn below(model: &Model, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+    let state = &model.restore;
+    let mut out = Vec::new();
+    let mut say = |mark: &str, words: &str, tone| out.extend(page.flow(mark, words, tone, usize::MAX));
+    if let Some(words) = sent(state) {
+        say(" ", &words, Tone::Plain);
+    }
+    say(" ", &untouched(state), Tone::Strong);
+    let Some(row) = selected(model) else { return out };
+    say("", "", Tone::Plain);
+    say(" ", &format!("{} on {}, in {}", row.name, row.host, row.dir), Tone::Strong);
     match state.error(row) {
         Some(error) => {
-            page.sentence(" ✖ ", &error.sentence(), Tone::Bad, 3);
-            page.sentence("   ", advice(error).lines().next().unwrap_or_default(), Tone::Plain, 3);
+            say(" ✖ ", &error.sentence(), Tone::Bad);
+            say("   ", advice(error).lines().next().unwrap_or_default(), Tone::Plain);
         }
         None => {
             for line in about(state, row) {
-                page.sentence("   ", &line, Tone::Plain, 2);
+                say("   ", &line, Tone::Plain);
             }
         }
     }
     let its = |about: &Option<String>| about.as_ref().is_none_or(|name| *name == row.name);
     let last = state.host_of(row).and_then(|host| host.log.iter().rev().find(|(about, _)| its(about)));
     if let Some(line) = last.and_then(|(_, last)| last.lines().next()) {
-        page.sentence("   last: ", line, Tone::Faint, 2);
+        say("   last: ", line, Tone::Faint);
     }
+    out
 }
 
 /// What to do about a failure, the ways on by their keys here.

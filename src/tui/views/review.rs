@@ -2,6 +2,8 @@
 
 mod plan_steps;
 
+use ratatui::{buffer::Buffer, layout::Rect, text::Span};
+
 use crate::{
     domain::{
         members::table::Problem,
@@ -9,14 +11,18 @@ use crate::{
         preflight::blockers::{self, Blocker},
     },
     system::journal,
-    text::{Shown, join},
+    text::{Shown, join, number::plural},
     tui::{
         keymap::is_key,
         selectors::{
-            hosts as hosts_view,
+            filter, hosts as hosts_view,
             review::{CONSENT, Gate, begun, command_key, gate, wanted},
         },
-        state::{key::Place, model::Model, review::Fences},
+        state::{
+            key::Place,
+            model::{Focus, Model},
+            review::{Fences, Group},
+        },
         widgets::{layout::Page, theme::Tone},
     },
 };
@@ -49,12 +55,14 @@ impl Fences {
 /// How the field that is asked for is opened.
 fn opens_field(model: &Model) -> String {
     let first = wanted(model).and_then(|text| text.chars().next());
+    // in the text Enter opens and folds; n and the button below open the field as well
+    let enter = if model.focus == Focus::Body { "n" } else { "Enter" };
     match first {
-        None => "Enter shows what to do first.".into(),
+        None => format!("{enter} shows what to do first."),
         Some(first) if is_key(Place::Review, first) => {
-            format!("Its first letter or Enter opens the field (the command {first} is Alt-{first} here).")
+            format!("Its first letter or {enter} opens the field (the command {first} is Alt-{first} here).")
         }
-        Some(_) => "Its first letter or Enter opens the field.".into(),
+        Some(_) => format!("Its first letter or {enter} opens the field."),
     }
 }
 
@@ -85,36 +93,121 @@ pub(in crate::tui) fn details(model: &Model) -> (String, Vec<String>) {
     ("The hosts, as checked".into(), lines)
 }
 
-/// One line of the review: its mark, its words, its tone, and how many lines of the screen it may take.
-pub(in crate::tui) type PageLine = (String, String, Tone, usize);
+/// One sentence of the review, or the heading of a group of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::tui) struct Line {
+    /// The group.
+    pub group: Group,
+    /// True for the group's heading.
+    pub head: bool,
+    /// What is before it.
+    pub mark: String,
+    /// The sentence.
+    pub words: String,
+    /// How it looks.
+    pub tone: Tone,
+}
 
-/// What the review says, from top to bottom; what is in the way first.
-pub(in crate::tui) fn lines(model: &Model, plan: &Plan) -> Vec<PageLine> {
-    let mut out: Vec<PageLine> = Vec::new();
+/// What the review says, in groups: what is in the way, what is moved or stopped, what is worth a look, all steps, the
+/// rest. Folded groups show their heading only; a filter looks into them.
+pub(in crate::tui) fn lines(model: &Model, plan: &Plan) -> Vec<Line> {
+    let filter = filter::text(model);
+    let mut out = Vec::new();
+    for (group, heading, tone, sentences) in groups(model, plan) {
+        let kept: Vec<_> =
+            sentences.into_iter().filter(|(_, words, _)| filter::keeps(filter.as_deref(), [words.as_str()])).collect();
+        if kept.is_empty() {
+            continue;
+        }
+        // as lines nothing is folded
+        let open = model.look.plain || model.review.is_open(group) || filter.is_some();
+        let mark = if open { "[-] " } else { "[+] " };
+        out.push(Line { group, head: true, mark: mark.into(), words: heading, tone });
+        let line = |(mark, words, tone)| Line { group, head: false, mark, words, tone };
+        out.extend(kept.into_iter().filter(|_| open).map(line));
+    }
+    out
+}
+
+/// A group with its heading, its tone, and its sentences with their marks and tones.
+type Grouped = (Group, String, Tone, Vec<(String, String, Tone)>);
+
+fn groups(model: &Model, plan: &Plan) -> Vec<Grouped> {
+    let mut found: Vec<(String, String, Tone)> = Vec::new();
     if !begun(model) {
-        out.extend(plan_steps::of_hosts(model).into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 4)));
+        found.extend(plan_steps::of_hosts(model).into_iter().map(|(mark, words, tone)| (mark.into(), words, tone)));
         // What was found before the hosts are checked again counts no longer.
         let fences =
             if model.hosts.asking() { Vec::new() } else { model.review.fences.lines(&command_key(model, 'r')) };
-        out.extend(fences.into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 8)));
+        found.extend(fences.into_iter().map(|(mark, words, tone)| (mark.into(), words, tone)));
     }
+    let (blocks, mut warn): (Vec<_>, Vec<_>) = found.into_iter().partition(|(.., tone)| *tone != Tone::Warn);
     // What is a blocker already, with its override, is not repeated.
     let fenced = |p: &&Problem| p.lift.is_some() && model.review.fences.found.iter().any(|f| f.typed == p.lift);
     let open: Vec<Problem> = model.review.warnings.iter().filter(|p| !fenced(p)).cloned().collect();
-    out.extend(warnings(plan, &open).into_iter().map(|words| (" ! ".into(), words, Tone::Warn, 4)));
-    if !out.is_empty() {
-        out.push((String::new(), String::new(), Tone::Plain, 1));
-    }
-    out.push((" ".into(), "What it does, in order:".into(), Tone::Strong, 1));
-    for (at, words) in plan_steps::course(model, plan).into_iter().enumerate() {
-        out.push((format!("{:>3}  ", at + 1), words, Tone::Plain, 6));
-    }
+    warn.extend(warnings(plan, &open).into_iter().map(|words| (" ! ".into(), words, Tone::Warn)));
+    let plain = |words: String| ("  • ".to_string(), words, Tone::Plain);
+    let moves: Vec<_> = plan_steps::moves(model, plan).into_iter().map(plain).collect();
+    let steps = plan_steps::course(model, plan).into_iter().enumerate();
+    let steps: Vec<_> = steps.map(|(at, words)| (format!("{:>3}  ", at + 1), words, Tone::Plain)).collect();
+    let mut rest: Vec<_> = plan_steps::rest().map(plain).into();
     if !model.options.journals.as_os_str().is_empty() {
         let path = journal::of_plan(&model.options.journals, plan);
         let words = format!("Decisions, actions and observations are recorded in the journal {}", path.shown());
-        out.push(("  •  ".into(), words, Tone::Plain, 4));
+        rest.push(plain(words));
     }
-    out
+    let asked = blocks.iter().filter(|(.., tone)| *tone == Tone::Bad).count();
+    let blocks_words = match asked {
+        0 => "Being checked".to_string(),
+        count => format!("In the way: {count}"),
+    };
+    let blocks_tone = if asked == 0 { Tone::Plain } else { Tone::Bad };
+    let count = |count: usize, one: &str, many: &str| format!("{count} {}", plural(count, one, many));
+    let (warned, stepped) = (count(warn.len(), "warning", "warnings"), count(steps.len(), "step", "steps"));
+    vec![
+        (Group::Blocks, blocks_words, blocks_tone, blocks),
+        (Group::Moves, "What is moved aside or stopped".into(), Tone::Strong, moves),
+        (Group::Warnings, warned, Tone::Warn, warn),
+        (Group::Steps, format!("What it does, in order: {stepped}"), Tone::Strong, steps),
+        (Group::Rest, "What stays untouched, how to roll back".into(), Tone::Strong, rest),
+    ]
+}
+
+/// The sentences as they are wrapped on a page, and where each of them begins.
+fn flowed(model: &Model, lines: &[Line], page: &Page<'_>) -> (Vec<Vec<Span<'static>>>, Vec<usize>) {
+    let in_body = model.focus == Focus::Body && model.prompt.is_none();
+    let (mut shown, mut starts) = (Vec::new(), Vec::new());
+    for (at, line) in lines.iter().enumerate() {
+        let here = in_body && at == model.review.at;
+        starts.push(shown.len());
+        let cursor = if here { "▸" } else { " " };
+        let mark = if line.head { format!("{cursor}{}", line.mark) } else { format!("{cursor}  {}", line.mark) };
+        shown.extend(page.flow(&mark, &line.words, line.tone, usize::MAX));
+    }
+    (shown, starts)
+}
+
+/// Where the selection lands a page further: as many lines of the screen as are seen, less what shows that nothing was
+/// left out.
+pub(in crate::tui) fn paged(model: &Model, plan: &Plan, down: bool) -> usize {
+    let (columns, rows) = (model.size.0.clamp(20, 140), model.size.1);
+    let mut scratch = Buffer::empty(Rect::new(0, 0, columns, 1));
+    let page = Page::new(&mut scratch, Rect::new(0, 0, columns, 1), model.look);
+    let (_, starts) = flowed(model, &lines(model, plan), &page);
+    // the header, the heading, what is asked for and the keys
+    let step = usize::from(rows).saturating_sub(14).max(1);
+    let at = model.review.at.min(starts.len().saturating_sub(1));
+    let from = starts.get(at).copied().unwrap_or(0);
+    match down {
+        true => {
+            let to = starts.iter().rposition(|start| *start <= from + step).unwrap_or(at);
+            to.max((at + 1).min(starts.len().saturating_sub(1)))
+        }
+        false => {
+            let to = starts.iter().position(|start| start + step >= from).unwrap_or(0);
+            to.min(at.saturating_sub(1))
+        }
+    }
 }
 
 /// Draws the step.
@@ -133,32 +226,33 @@ pub(in crate::tui) fn draw(model: &Model, page: &mut Page<'_>) {
             "Plan {} was started by an earlier run and is resumed as recorded. Read it through.",
             plan.short_id()
         ),
-        (false, false) => {
-            format!("Plan {} restores {members} members. Read it through: nothing is written yet.", plan.short_id())
-        }
+        (false, false) => format!(
+            "Plan {}: {members} {}; no data directory is written yet. ⏎ opens a [+].",
+            plan.short_id(),
+            plural(members, "member", "members")
+        ),
     };
     page.sentence(" ", &opening, Tone::Strong, 2);
     page.gap();
-    let mut shown = Vec::new();
-    let mut starts = Vec::new();
-    for (mark, words, tone, most) in lines(model, plan) {
-        starts.push(shown.len());
-        shown.extend(page.flow(&mark, &words, tone, most));
-    }
-    let focus = match model.review.at {
-        // the last wish is the end of the last sentence
-        at if at + 1 >= starts.len() => shown.len().saturating_sub(1),
-        at => starts.get(at).copied().unwrap_or(0),
-    };
-    let focus = if model.review.at == 0 { 0 } else { focus };
-    let most = page.left().saturating_sub(4);
-    page.list(shown, focus..focus + 1, most);
-    page.gap();
-    if !begun(model) {
+    let asked = (!begun(model)).then(|| {
         let asked = model.review.fences.summary().filter(|_| !model.hosts.asking());
         let asked = asked.map(|words| format!("{words} ")).unwrap_or_default();
-        let words = format!("{asked}{}", asks(model, plan));
-        page.sentence(" ", &words, Tone::Strong, 3);
+        page.flow(" ", &format!("{asked}{}", asks(model, plan)), Tone::Strong, 4)
+    });
+    let asked = asked.unwrap_or_default();
+    let lines = lines(model, plan);
+    let (shown, starts) = flowed(model, &lines, page);
+    let at = model.review.at.min(starts.len().saturating_sub(1));
+    let from = starts.get(at).copied().unwrap_or(0);
+    let upto = starts.get(at + 1).copied().unwrap_or(shown.len()).max(from + 1);
+    let most = page.left().saturating_sub(asked.len() + 1);
+    // all of the selected sentence, or as much of its beginning as there is room for
+    page.list(shown, from..upto.min(from + most.saturating_sub(2).max(1)), most);
+    if page.left() > asked.len() {
+        page.gap();
+    }
+    for line in asked {
+        page.line(line);
     }
 }
 

@@ -1,5 +1,7 @@
 //! How the sources are drawn: the list, what the selected one holds, its details window.
 
+use ratatui::text::Span;
+
 use crate::{
     domain::{
         model::observations::{FileFacts, Health},
@@ -15,7 +17,7 @@ use crate::{
         number, size, time,
     },
     tui::{
-        selectors::snapshot::selected,
+        selectors::{filter, snapshot::selected},
         state::{model::Model, snapshot::Compared},
         widgets::{
             layout::{Head, Page, Spot},
@@ -54,7 +56,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     if list.horizon == Horizon::Unsettled
         && let Some(words) = model.detect.scope().sentence()
     {
-        page.sentence(" ! ", &format!("{words} Esc, then c chooses one."), Tone::Warn, 3);
+        page.sentence(" ! ", &format!("{words} Choose one on Detect: Esc, then c."), Tone::Warn, 3);
     }
     if let Some(words) = &list.differing {
         let words =
@@ -96,23 +98,33 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
         }
         page.heads(&heads, &widths);
         let room = widths.first().copied().unwrap_or(0);
-        let at = state.at();
-        let lines = rows
-            .into_iter()
-            .zip(&list.sources)
-            .enumerate()
+        let at_list = state.at();
+        let seen = filter::seen(model);
+        let rows = rows.into_iter().zip(&list.sources).enumerate().filter(|(i, _)| seen.contains(i));
+        let lines: Vec<_> = rows
             .map(|(i, (mut row, source))| {
-                // a path shows its end, a member its name
+                // the ends of paths differ, and where they begin
                 if let (Some((name, _)), Place::File(_)) = (row.first_mut(), &source.place) {
-                    *name = columns::fit_end(name, room);
+                    *name = columns::fit_middle(name, room);
                 }
-                page.row(&heads, &widths, &row, i == at)
+                page.row(&heads, &widths, &row, i == at_list)
             })
             .collect();
-        let most = page.left().saturating_sub(9).max(4);
+        let at = seen.iter().position(|i| *i == at_list).unwrap_or(0);
+        // the axis, a gap, and what is to be known of the selected one
+        let below = selected(model).map_or(0, |source| about(model, source, page).len()).min(6) + 3;
+        let most = page.left().saturating_sub(below).max(4);
         page.list(lines, at..at + 1, most);
+        if let Some(line) = revision_axis(model, page) {
+            page.line(line);
+        }
     }
-    page.gap();
+    let elsewhere =
+        |path: &&std::path::PathBuf| selected(model).is_none_or(|s| s.place != Place::File((*path).clone()));
+    match state.chosen.as_ref().filter(elsewhere) {
+        Some(path) => page.sentence(" ✔ ", &format!("Chosen: {}", path.shown()), Tone::Good, 2),
+        None => page.gap(),
+    }
     for (what, work) in [("Saving", &state.saving), ("Comparing", &state.comparing)] {
         if let Some(work) = work {
             let words = work.meter.map_or_else(|| "started".to_string(), |m| m.words(model.now_ms));
@@ -126,11 +138,56 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
         page.sentence(" ! ", words, Tone::Warn, 2);
     }
     let Some(source) = selected(model) else { return };
-    about(model, source, page);
-    if let Some(file) = file_of(model, source) {
-        let lines = if file.content.is_some() { contents(file) } else { Vec::new() };
-        page.more("Its contents:", &lines);
+    let mut lines = about(model, source, page);
+    if let Some(file) = file_of(model, source).filter(|file| file.content.is_some()) {
+        lines.push(Vec::new());
+        lines.push(vec![page.span(" Its contents:", Tone::Strong)]);
+        lines.extend(contents(file).iter().flat_map(|line| page.flow("   ", line, Tone::Faint, usize::MAX)));
     }
+    page.text(lines, model.below);
+}
+
+/// The sources of this cluster on one line of revisions, up to the newest state known; what restoring the selected one
+/// would lose is filled in.
+fn revision_axis(model: &Model, page: &Page<'_>) -> Option<Vec<Span<'static>>> {
+    let list = &model.snapshot.list;
+    let newest = list.newest.as_ref().filter(|_| list.horizon != Horizon::Unsettled)?.revision;
+    let own = |source: &&Source| !matches!(source.relation, Relation::Other(_)) && !source.disagrees;
+    let revisions: Vec<i64> = list.sources.iter().filter(own).filter_map(|source| source.revision).collect();
+    let lowest = revisions.iter().copied().min().filter(|lowest| *lowest < newest)?;
+    let chosen = selected(model).filter(own).and_then(|source| source.revision);
+    let lost = chosen.map(|revision| newest.saturating_sub(revision)).filter(|lost| *lost > 0);
+    let words = match lost {
+        Some(lost) => format!("  ░ {} lost", number::signed(lost)),
+        None => String::new(),
+    };
+    let (from, upto) = (format!("   {} ", number::signed(lowest)), format!(" {} newest", number::signed(newest)));
+    let room = page.width().saturating_sub(columns::width(&from) + columns::width(&upto) + 22);
+    if room < 8 {
+        return None;
+    }
+    let span = u128::try_from(newest.saturating_sub(lowest)).unwrap_or(1).max(1);
+    let place = |revision: i64| {
+        let offset = u128::try_from(revision.saturating_sub(lowest)).unwrap_or(0);
+        usize::try_from(offset * (room as u128 - 1) / span).unwrap_or(0).min(room - 1)
+    };
+    let mut axis = vec!['─'; room];
+    let mut put = |at: usize, glyph: char| {
+        if let Some(cell) = axis.get_mut(at) {
+            *cell = glyph;
+        }
+    };
+    if let (Some(revision), Some(_)) = (chosen, lost) {
+        (place(revision)..=place(newest)).for_each(|at| put(at, '░'));
+    }
+    revisions.iter().chain([&newest]).for_each(|revision| put(place(*revision), '○'));
+    chosen.into_iter().for_each(|revision| put(place(revision), '◆'));
+    Some(vec![
+        page.span(from, Tone::Faint),
+        page.span(axis.into_iter().collect::<String>(), Tone::Plain),
+        page.span(upto, Tone::Faint),
+        page.span(words, Tone::Warn),
+    ])
 }
 
 /// The columns that are shown: where the names would be cut short, the size and then the age, which the details say,
@@ -163,6 +220,8 @@ fn cells(model: &Model, source: &Source) -> Vec<Spot> {
     let or_dash = |t: Option<String>| t.map_or(("–".to_string(), Tone::Faint), |t| (t, Tone::Plain));
     let file = file_of(model, source);
     let chosen = file.is_some() && model.snapshot.chosen.as_ref() == file.map(|f| &f.path);
+    let marked = file.is_some() && model.snapshot.marked.as_ref() == file.map(|f| &f.path);
+    let marks = format!("{}{}", mark(model, chosen), if marked { "(d) " } else { "" });
     let bytes = match &source.place {
         Place::File(_) => file.map(|f| f.bytes),
         Place::Member(endpoint) => {
@@ -176,7 +235,7 @@ fn cells(model: &Model, source: &Source) -> Vec<Spot> {
     };
     let lossy = if source.loss.entries == Entries::None { Tone::Plain } else { Tone::Warn };
     vec![
-        (format!("{}{}", mark(model, chosen), source.name), Tone::Plain),
+        (format!("{marks}{}", source.name), Tone::Plain),
         or_dash(source.revision.map(number::signed)),
         match (source.revision, source.loss.entries) {
             (None, Entries::None | Entries::Unknown) => ("–".to_string(), Tone::Faint),
@@ -343,41 +402,42 @@ fn differences(model: &Model, source: &Source) -> impl Iterator<Item = String> {
 }
 
 /// What is to be known of the selected source, below the list.
-fn about(model: &Model, source: &Source, page: &mut Page<'_>) {
+fn about(model: &Model, source: &Source, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+    let mut out = Vec::new();
+    let mut say = |mark: &str, words: &str, tone| out.extend(page.flow(mark, words, tone, usize::MAX));
     for (mark, tone, words) in said(model, source) {
-        page.sentence(mark, &words, tone, 4);
+        say(mark, &words, tone);
     }
-    let Some(file) = file_of(model, source) else { return };
-    let Some(content) = &file.content else { return };
-    page.sentence(" ", &file.path.to_string_lossy(), Tone::Strong, 2);
+    let Some(file) = file_of(model, source) else { return out };
+    let Some(content) = &file.content else { return out };
+    say(" ", &file.path.to_string_lossy(), Tone::Strong);
     let mut names: Vec<&str> = content.members.iter().map(|m| m.name.as_str()).collect();
     names.sort_by(|a, b| natural(a, b));
-    page.sentence(
+    let etcd = match content.cluster_version.as_str() {
+        "" => String::new(),
+        version => format!("   cluster version {version}"),
+    };
+    say(
         " ",
         &format!(
-            "members {}   leases {}   users {}   auth {}{}",
+            "members {}   leases {}   users {}   auth {}{etcd}",
             if names.is_empty() { "none".to_string() } else { names.join(" ") },
             number::signed(content.leases),
             number::signed(content.users),
             if content.auth_enabled { "on" } else { "off" },
-            if content.cluster_version.is_empty() {
-                String::new()
-            } else {
-                format!("   etcd {}", content.cluster_version)
-            },
         ),
         Tone::Plain,
-        2,
     );
     for alarm in &content.alarms {
-        page.sentence(" ! ", &format!("alarm in it: {alarm}"), Tone::Warn, 2);
+        say(" ! ", &format!("alarm in it: {alarm}"), Tone::Warn);
     }
     for warning in &content.warnings {
-        page.sentence(" ! ", warning, Tone::Warn, 3);
+        say(" ! ", warning, Tone::Warn);
     }
     if content.downgrading {
-        page.sentence(" ! ", "a downgrade is in progress in it", Tone::Warn, 2);
+        say(" ! ", "a downgrade is in progress in it", Tone::Warn);
     }
+    out
 }
 
 pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
@@ -386,7 +446,7 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     match (&source.place, file_of(model, source)) {
         (Place::File(path), Some(file)) => {
             if source.standing.usable() && differences(model, source).next().is_none() {
-                lines.push("d compares its keys with those of the best other file.".into());
+                lines.push("d marks it for comparison; d on a second file compares the keys of the two.".into());
             }
             lines.push(String::new());
             lines.extend(contents(file));

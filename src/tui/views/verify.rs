@@ -4,10 +4,13 @@ use ratatui::text::Span;
 
 use crate::{
     domain::verify::{Check, Outcome, Verification, VerifyResult},
-    text::{columns, join},
+    text::{columns, join, number},
     tui::{
         state::model::Model,
-        widgets::{layout::Page, theme::Tone},
+        widgets::{
+            layout::{Head, Page, Spot},
+            theme::Tone,
+        },
     },
 };
 
@@ -34,56 +37,99 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
         VerifyResult::Unproven => Tone::Warn,
         VerifyResult::Waiting => Tone::Strong,
     };
-    page.sentence(&format!(" {} ", proof.verdict.mark()), &proof.sentence, tone, 5);
+    let head = format!(" {} ", proof.verdict.mark());
+    // with something wrong, that is what has to be read first
+    if proof.verdict == VerifyResult::Failed {
+        page.sentence(&head, &proof.sentence, tone, 5);
+    } else {
+        page.sentence(&head, &proof.service(), tone, 2);
+        if proof.verdict != VerifyResult::Waiting || proof.serving() == 0 {
+            page.sentence("   ", &proof.sentence, tone, 5);
+        }
+    }
     page.gap();
     let lines = flowed(proof, page);
-    let room = page.left();
-    // the last line that is to be seen
-    let focus = (model.proof.at + room).saturating_sub(1);
-    page.list(lines, focus..focus, room);
+    page.text(lines, model.below);
 }
 
-/// How many lines there are to go through, no fewer than on any screen.
-pub(crate) fn lines(model: &Model) -> usize {
-    let of = |check: &Check| 3 + 3 * check.todo.len();
-    model
-        .proof
-        .proof
-        .as_ref()
-        .map_or(0, |proof| proof.members.len() + proof.checks.iter().map(of).sum::<usize>() + 4 * proof.next.len())
-}
+const HEADS: [Head; 4] = [
+    Head { title: "member", right: false, most: 20 },
+    Head { title: "revision", right: true, most: 16 },
+    Head { title: "HashKV", right: false, most: 10 },
+    Head { title: "state", right: false, most: 200 },
+];
 
-/// Everything below the verdict, as lines of the page's width.
-fn flowed(proof: &Verification, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
-    let mut lines = Vec::new();
-    let names = proof.members.iter().map(|m| columns::width(&m.name)).max().unwrap_or_default().min(20);
-    for member in &proof.members {
-        let head = format!(" {} {}  ", member.outcome.mark(), columns::pad(&member.name, names, columns::Align::Left));
-        lines.extend(page.flow(&head, &member.words, tone(member.outcome), 3));
+/// The members with their revisions and hashes side by side.
+fn members(proof: &Verification, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".into());
+    let rows: Vec<Vec<Spot>> = proof
+        .members
+        .iter()
+        .map(|m| {
+            let tone = tone(m.outcome);
+            vec![
+                (format!("{} {}", m.outcome.mark(), m.name), tone),
+                (or_dash(m.revision.map(number::signed)), Tone::Plain),
+                (or_dash(m.hash.map(|hash| format!("{hash:08x}"))), Tone::Plain),
+                // what is not as planned is said in full
+                (m.brief.clone().filter(|_| m.outcome == Outcome::Pass).unwrap_or_else(|| m.words.clone()), tone),
+            ]
+        })
+        .collect();
+    let mut widths = page.widths(&HEADS, &rows);
+    // what a member says is wrapped in its column
+    let before: usize = widths.iter().take(3).map(|w| w + 2).sum();
+    let room = page.width().saturating_sub(before + 3).max(10);
+    if let Some(last) = widths.last_mut() {
+        *last = room;
     }
+    let heads: Vec<Spot> = HEADS.iter().map(|h| (h.title.to_string(), Tone::Faint)).collect();
+    let mut out = vec![page.row(&HEADS, &widths, &heads, false)];
+    for row in rows {
+        let (words, tone) = row.last().cloned().unwrap_or_default();
+        for (i, piece) in columns::wrap(&words, room).into_iter().enumerate() {
+            let mut cells: Vec<Spot> = match i {
+                0 => row.iter().take(3).cloned().collect(),
+                _ => vec![Spot::default(); 3],
+            };
+            cells.push((piece, tone));
+            out.push(page.row(&HEADS, &widths, &cells, false));
+        }
+    }
+    out
+}
+
+/// Everything below the verdict, as lines of the page's width: the members, what to do next, what was checked.
+fn flowed(proof: &Verification, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+    let mut lines = members(proof, page);
     lines.push(Vec::new());
     // what is wrong must not be out of sight
-    let wrong = |check: &&Check| check.outcome == Outcome::Fail;
-    let sorted = proof.checks.iter().filter(wrong).chain(proof.checks.iter().filter(|c| !wrong(c)));
-    for check in sorted {
-        let head =
-            format!(" {} {} ", check.outcome.mark(), columns::pad(check.topic.title(), TITLE, columns::Align::Left));
-        let words = if check.outcome == Outcome::Pass { Tone::Plain } else { tone(check.outcome) };
-        lines.extend(page.flow(&head, &check.words, words, 8));
-        for todo in &check.todo {
-            let indent = " ".repeat(TITLE + 4);
-            lines.extend(page.flow(&format!("{indent}→ "), todo, Tone::Plain, 8));
-        }
-    }
+    let (wrong, right): (Vec<&Check>, Vec<&Check>) =
+        proof.checks.iter().partition(|check| check.outcome == Outcome::Fail);
+    lines.extend(wrong.into_iter().flat_map(|c| check(c, page)));
     if !proof.next.is_empty() && proof.verdict != VerifyResult::Failed {
-        lines.push(Vec::new());
         lines.push(vec![page.span(" Next steps:", Tone::Strong)]);
         for next in &proof.next {
-            lines.extend(page.flow(" · ", &next.what, Tone::Plain, 6));
+            lines.extend(page.flow(" · ", &next.what, Tone::Plain, usize::MAX));
             if !next.command.is_empty() {
-                lines.extend(page.flow("     ", &next.command, Tone::Faint, 4));
+                lines.extend(page.flow("     ", &next.command, Tone::Faint, usize::MAX));
             }
         }
+        lines.push(Vec::new());
+    }
+    lines.push(vec![page.span(" What was checked:", Tone::Strong)]);
+    lines.extend(right.into_iter().flat_map(|c| check(c, page)));
+    lines
+}
+
+/// One check, with what to do about it.
+fn check(check: &Check, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+    let head = format!(" {} {} ", check.outcome.mark(), columns::pad(check.topic.title(), TITLE, columns::Align::Left));
+    let words = if check.outcome == Outcome::Pass { Tone::Plain } else { tone(check.outcome) };
+    let mut lines = page.flow(&head, &check.words, words, usize::MAX);
+    let indent = " ".repeat(TITLE + 4);
+    for todo in &check.todo {
+        lines.extend(page.flow(&format!("{indent}→ "), todo, Tone::Plain, usize::MAX));
     }
     lines
 }

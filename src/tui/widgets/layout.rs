@@ -19,6 +19,16 @@ pub struct Page<'a> {
     area: Rect,
     look: Look,
     used: u16,
+    scrolls: Scrolls,
+}
+
+/// How far a text can be scrolled, in steps, and how many of them are a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scrolls {
+    /// The last step.
+    pub most: usize,
+    /// A page.
+    pub page: usize,
 }
 
 /// A cell's text and tone.
@@ -50,7 +60,7 @@ impl<'a> Page<'a> {
     /// A page on `area` of `buffer`; anything outside the buffer is cut off.
     pub fn new(buffer: &'a mut Buffer, area: Rect, look: Look) -> Self {
         let area = area.intersection(buffer.area);
-        Page { buffer, area, look, used: 0 }
+        Page { buffer, area, look, used: 0, scrolls: Scrolls::default() }
     }
 
     /// Columns.
@@ -70,7 +80,22 @@ impl<'a> Page<'a> {
 
     /// Text as it is drawn with `tone`.
     pub fn span(&self, text: impl Into<String>, tone: Tone) -> Span<'static> {
-        Span::styled(text.into(), self.look.style(tone))
+        Span::styled(self.look.spell(&text.into()), self.look.style(tone))
+    }
+
+    /// The mark before a sentence: a sign in a block of its colour, if it is one.
+    fn mark(&self, mark: &str, tone: Tone) -> Vec<Span<'static>> {
+        let sign = mark.trim();
+        let is_sign = matches!(sign, "✔" | "✖" | "!") && mark.starts_with(' ');
+        let Some(at) = mark.find(sign).filter(|_| is_sign) else { return vec![self.span(mark, tone)] };
+        let at = at.saturating_sub(1);
+        let end = (at + sign.len() + 2).min(mark.len());
+        let part = |range: Range<usize>| mark.get(range).unwrap_or_default().to_string();
+        vec![
+            self.span(part(0..at), Tone::Plain),
+            Span::styled(part(at..end), self.look.mark(tone)),
+            self.span(part(end..mark.len()), Tone::Plain),
+        ]
     }
 
     /// An empty line.
@@ -89,7 +114,7 @@ impl<'a> Page<'a> {
 
     /// One line of one tone, cut at the edge with a `…`.
     pub fn say(&mut self, words: &str, tone: Tone) {
-        let line = columns::fit(words, self.width());
+        let line = columns::fit(&self.look.spell(words), self.width());
         self.line(vec![self.span(line, tone)]);
     }
 
@@ -105,6 +130,7 @@ impl<'a> Page<'a> {
 
     /// The lines that [`sentence`](Self::sentence) would write.
     pub fn flow(&self, mark: &str, words: &str, tone: Tone, most: usize) -> Vec<Vec<Span<'static>>> {
+        let words = &self.look.spell(words);
         let indent = columns::width(mark);
         let room = self.width().saturating_sub(indent + 1).max(8);
         let mut lines = columns::wrap(words, room);
@@ -118,8 +144,10 @@ impl<'a> Page<'a> {
             .into_iter()
             .enumerate()
             .map(|(i, line)| {
-                let head = if i == 0 { mark.to_string() } else { " ".repeat(indent) };
-                vec![self.span(head, tone), self.span(line, tone)]
+                let mut line = vec![self.span(line, tone)];
+                let head = if i == 0 { self.mark(mark, tone) } else { vec![self.span(" ".repeat(indent), tone)] };
+                line.splice(..0, head);
+                line
             })
             .collect()
     }
@@ -131,7 +159,8 @@ impl<'a> Page<'a> {
             .iter()
             .enumerate()
             .map(|(i, head)| {
-                let texts = rows.iter().filter_map(|r| r.get(i)).map(|(t, _)| columns::width(t)).max().unwrap_or(0);
+                let wide = |(text, _): &Spot| columns::width(&self.look.spell(text));
+                let texts = rows.iter().filter_map(|r| r.get(i)).map(wide).max().unwrap_or(0);
                 let most = if self.look.plain { columns::WIDEST } else { head.most };
                 texts.min(most).max(columns::width(head.title))
             })
@@ -162,7 +191,7 @@ impl<'a> Page<'a> {
             }
             let side = if head.right { columns::Align::Right } else { columns::Align::Left };
             let tone = if chosen && i == 0 && *tone == Tone::Plain { Tone::Chosen } else { *tone };
-            line.push(self.span(columns::pad(words, *width, side), tone));
+            line.push(self.span(columns::pad(&self.look.spell(words), *width, side), tone));
         }
         line
     }
@@ -178,24 +207,66 @@ impl<'a> Page<'a> {
         self.line(line);
     }
 
-    /// A list in at most `most` lines, scrolled so that the lines `focus` are seen, the first of them before all; lines
-    /// beyond are counted in the corners.
+    /// A list in at most `most` lines, scrolled so that the lines `focus` are seen, the first of them before all; what
+    /// is hidden is counted on lines of its own.
     pub fn list(&mut self, lines: Vec<Vec<Span<'static>>>, focus: Range<usize>, most: usize) {
         let room = most.min(self.left());
         let count = lines.len();
-        // one line of the next entry as a sign that there is one
-        let first = (focus.end + 1).saturating_sub(room).min(count.saturating_sub(room)).min(focus.start);
-        let top = self.used;
-        for line in lines.into_iter().skip(first).take(room) {
+        if count <= room {
+            lines.into_iter().for_each(|line| self.line(line));
+            return;
+        }
+        // where there is room for little else, the counts give way
+        let seen = listed(count, &focus, room);
+        if seen.start > 0 && room > 2 {
+            self.hidden('↑', seen.start, "");
+        }
+        for line in lines.into_iter().skip(seen.start).take(seen.len()) {
             self.line(line);
         }
-        if first > 0 {
-            self.corner(&format!(" ↑ {first} more"), top);
+        if seen.end < count && room > 1 {
+            self.hidden('↓', count - seen.end, "");
         }
-        if count > first + room && room > 0 {
-            let last = self.used.saturating_sub(1);
-            self.corner(&format!(" ↓ {} more", count - first - room), last);
+    }
+
+    /// Text in all lines that are left, of which `offset` steps were scrolled away; what is hidden is counted on lines
+    /// of its own. How far it can be scrolled is remembered for [`scrolls`](Self::scrolls).
+    pub fn text(&mut self, lines: Vec<Vec<Span<'static>>>, offset: usize) {
+        let (room, count) = (self.left(), lines.len());
+        if count <= room || room == 0 {
+            lines.into_iter().for_each(|line| self.line(line));
+            return;
         }
+        let most = if room < 3 { count.saturating_sub(1) } else { count - room };
+        self.scrolls = Scrolls { most, page: room.saturating_sub(3).max(1) };
+        let offset = offset.min(most);
+        if room < 3 {
+            lines.into_iter().skip(offset).take(room).for_each(|line| self.line(line));
+            return;
+        }
+        // the line of the count takes the place of one more
+        let from = if offset == 0 { 0 } else { offset + 1 };
+        let upto = if offset == most { count } else { offset + room - 1 };
+        if from > 0 {
+            self.hidden('↑', from, "");
+        }
+        for line in lines.into_iter().skip(from).take(upto - from) {
+            self.line(line);
+        }
+        if upto < count {
+            self.hidden('↓', count - upto, "  (PgDn)");
+        }
+    }
+
+    /// How far the text of this page can be scrolled.
+    pub fn scrolls(&self) -> Scrolls {
+        self.scrolls
+    }
+
+    /// A line that says how many are hidden there.
+    fn hidden(&mut self, arrow: char, count: usize, key: &str) {
+        let line = vec![self.span(format!("   {arrow} {count} more{key}"), Tone::Strong)];
+        self.line(line);
     }
 
     /// Lines that are welcome but not needed, where the whole of them fits.
@@ -208,15 +279,20 @@ impl<'a> Page<'a> {
             }
         }
     }
+}
 
-    /// Words at the right end of a line that was written.
-    fn corner(&mut self, words: &str, line: u16) {
-        let x = self.area.right().saturating_sub(u16::try_from(columns::width(words)).unwrap_or(u16::MAX));
-        if line < self.area.height && x >= self.area.x {
-            let style = self.look.style(Tone::Strong);
-            self.buffer.set_stringn(x, self.area.y + line, words, usize::from(self.area.width), style);
-        }
+/// Which lines of a list are seen in `room` lines, those of the counts taken off.
+fn listed(count: usize, focus: &Range<usize>, room: usize) -> Range<usize> {
+    let one = room.saturating_sub(1).max(1);
+    if focus.end <= one {
+        return 0..one.min(count);
     }
+    if focus.start >= count.saturating_sub(one) {
+        return count.saturating_sub(one)..count;
+    }
+    let both = room.saturating_sub(2).max(1);
+    let from = focus.end.saturating_sub(both).min(focus.start);
+    from..(from + both).min(count)
 }
 
 #[cfg(test)]
@@ -249,5 +325,64 @@ mod tests {
         disarm(&mut buffer);
         let shown: Vec<&str> = buffer.content.iter().map(|cell| cell.symbol()).collect();
         assert_eq!(shown, ["a", "\u{fffd}", "\u{fffd}", "e\u{301}", "b", "\u{fffd}"]);
+    }
+
+    /// The lines of a page as text.
+    fn drawn(room: u16, draw: impl FnOnce(&mut Page<'_>)) -> (Vec<String>, Scrolls) {
+        let area = Rect::new(0, 0, 24, room);
+        let mut buffer = Buffer::empty(area);
+        let mut page = Page::new(&mut buffer, area, Look::default());
+        draw(&mut page);
+        let scrolls = page.scrolls();
+        let row = |y| (0..area.width).filter_map(|x| buffer.cell((x, y))).map(|c| c.symbol()).collect::<String>();
+        ((0..room).map(|y| row(y).trim().to_string()).collect(), scrolls)
+    }
+
+    fn numbered(count: usize) -> Vec<Vec<Span<'static>>> {
+        (0..count).map(|n| vec![Span::raw(format!("line {n}"))]).collect()
+    }
+
+    #[test]
+    fn scrolling_shows_every_line_and_counts_the_rest() {
+        for (count, room) in [(4, 4), (5, 4), (30, 4), (30, 11), (12, 3), (7, 2), (7, 1)] {
+            let (_, scrolls) = drawn(room, |page| page.text(numbered(count), 0));
+            for step in [1, scrolls.page.max(1)] {
+                let mut seen = std::collections::BTreeSet::new();
+                let mut offset = 0;
+                loop {
+                    let (lines, _) = drawn(room, |page| page.text(numbered(count), offset));
+                    let shown = lines.iter().filter(|l| l.starts_with("line")).count();
+                    let hidden: usize = lines
+                        .iter()
+                        .filter_map(|l| l.split(' ').nth(1)?.parse::<usize>().ok().filter(|_| !l.starts_with("line")))
+                        .sum();
+                    assert!(room < 3 || shown + hidden == count, "{count} in {room} at {offset}: {lines:?}");
+                    seen.extend(lines.into_iter().filter(|l| l.starts_with("line")));
+                    if offset >= scrolls.most {
+                        break;
+                    }
+                    offset = (offset + step).min(scrolls.most);
+                }
+                assert_eq!(seen.len(), count, "{count} in {room} by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_shows_its_focus_and_counts_the_rest() {
+        for count in [3usize, 9, 30] {
+            for room in [2u16, 3, 5, 9] {
+                for at in 0..count {
+                    let (lines, _) = drawn(room, |page| page.list(numbered(count), at..at + 1, usize::from(room)));
+                    assert!(lines.contains(&format!("line {at}")), "{at} of {count} in {room}: {lines:?}");
+                    let shown = lines.iter().filter(|l| l.starts_with("line")).count();
+                    let hidden: usize = lines
+                        .iter()
+                        .filter_map(|l| l.split(' ').nth(1)?.parse::<usize>().ok().filter(|_| !l.starts_with("line")))
+                        .sum();
+                    assert!(room < 3 || shown + hidden == count, "{at} of {count} in {room}: {lines:?}");
+                }
+            }
+        }
     }
 }

@@ -38,6 +38,12 @@ impl Meter {
         self.last.phase
     }
 
+    /// How much of its phase is done, in percent; 0 where that is not known.
+    pub fn percent(&self) -> u64 {
+        let part = u128::from(self.last.done) * 100 / u128::from(self.last.total.max(1));
+        if self.last.total == 0 { 0 } else { u64::try_from(part).unwrap_or(100).min(100) }
+    }
+
     /// Bytes done: `21 MB of 38 MB`; work that has moved all its bytes and is still at it says so.
     pub fn done(&self) -> String {
         match self.last {

@@ -90,6 +90,22 @@ impl Field {
         (shown, span(start))
     }
 
+    /// Whether text is hidden before and after the part that fits `width` columns.
+    pub fn hidden(&self, width: usize) -> (bool, bool) {
+        let (shown, column) = self.window(width);
+        let before: usize = self.text.chars().take(self.cursor).map(of_char).sum();
+        let seen = shown.chars().count();
+        let start = if before > column { self.cursor.saturating_sub(self.fitting(column)) } else { 0 };
+        (start > 0, start + seen < self.count())
+    }
+
+    /// How many characters before the cursor take `columns`.
+    fn fitting(&self, columns: usize) -> usize {
+        let before: Vec<char> = self.text.chars().take(self.cursor).collect();
+        let mut left = columns;
+        before.iter().rev().take_while(|c| left.checked_sub(of_char(**c)).map(|rest| left = rest).is_some()).count()
+    }
+
     fn count(&self) -> usize {
         self.text.chars().count()
     }
@@ -150,6 +166,16 @@ mod tests {
         let mut field = Field::new("m1=http://a:2380");
         field.press(KeyEvent::new(KeyCode::Char('w'), KeyModifiers::CONTROL));
         assert_eq!(field.text(), "m1=http://a:");
+    }
+
+    #[test]
+    fn what_is_hidden_is_known_on_both_sides() {
+        let mut field = Field::new("abcdefgh");
+        assert_eq!((field.hidden(9), field.hidden(8), field.hidden(4)), ((false, false), (true, false), (true, false)));
+        field.press(key(KeyCode::Home));
+        assert_eq!((field.hidden(8), field.hidden(4)), ((false, false), (false, true)));
+        (0..5).for_each(|_| assert!(field.press(key(KeyCode::Right))));
+        assert_eq!(field.hidden(4), (true, true));
     }
 
     proptest! {

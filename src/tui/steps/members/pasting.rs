@@ -11,6 +11,7 @@ use crate::{
     tui::{
         selectors::members::with_fix,
         state::{
+            key::Action,
             members::State,
             model::{Model, Overlay},
             prompt::Ask,
@@ -63,6 +64,7 @@ pub(in crate::tui) fn take_pasted(model: &mut Model) {
         replace(model, read.rows);
         let members = if count == 1 { "member was" } else { "members were" };
         model.say(Tone::Plain, format!("{count} {members} pasted; u undoes it."));
+        model.with_keys(&[Action::Undo]);
     }
 }
 

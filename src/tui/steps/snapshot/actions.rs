@@ -12,8 +12,10 @@ use crate::{
     },
     text::Shown,
     tui::{
-        keymap::moved,
-        selectors::snapshot::{selected, selected_path},
+        selectors::{
+            filter,
+            snapshot::{selected, selected_path},
+        },
         state::{
             key::Action,
             messages::Effect,
@@ -25,15 +27,41 @@ use crate::{
             snapshot::{choice::choose, list::relist},
             snapshot_tasks::{compare, search, search_own},
         },
+        widgets::theme::Tone,
     },
 };
 
-/// The best file that the selected one can be compared with.
-fn partner<'a>(model: &'a Model, path: &Path) -> Option<&'a Path> {
-    model.snapshot.list.sources.iter().filter(|s| s.standing.usable()).find_map(|s| match &s.place {
+/// The files that the selected one can be compared with.
+fn partners<'a>(model: &'a Model, path: &Path) -> Vec<&'a Path> {
+    let usable = model.snapshot.list.sources.iter().filter(|s| s.standing.usable());
+    let other = usable.filter_map(|s| match &s.place {
         Place::File(other) if other != path => Some(other.as_path()),
         _ => None,
-    })
+    });
+    other.collect()
+}
+
+/// Compares the marked file with the selected one; marks the selected one where there is a choice of others.
+fn compare_or_mark(model: &mut Model) -> Vec<Effect> {
+    let Some(path) = selected_path(model).map(Path::to_path_buf) else { return Vec::new() };
+    let others: Vec<PathBuf> = partners(model, &path).into_iter().map(Path::to_path_buf).collect();
+    let marked = model.snapshot.marked.take();
+    match (marked, others.as_slice()) {
+        (Some(marked), _) if marked == path => {
+            model.say(Tone::Plain, "No longer marked for comparison.");
+            Vec::new()
+        }
+        (Some(marked), others) if others.contains(&marked) => vec![compare(model, [marked, path])],
+        (_, [only]) => vec![compare(model, [path, only.clone()])],
+        _ => {
+            model.say(
+                Tone::Plain,
+                format!("{} is marked (d). Select the file to compare with, then press d.", path.shown()),
+            );
+            model.snapshot.marked = Some(path);
+            Vec::new()
+        }
+    }
 }
 
 pub(in crate::tui::steps) fn can(model: &Model, action: Action) -> Result<(), String> {
@@ -72,7 +100,7 @@ pub(in crate::tui::steps) fn can(model: &Model, action: Action) -> Result<(), St
             Place::File(_) if !matches!(source.standing, SourceState::Whole | SourceState::Sound) => {
                 Err("Only files that were fully read and are intact can be compared.".into())
             }
-            Place::File(path) if partner(model, path).is_none() => {
+            Place::File(path) if partners(model, path).is_empty() => {
                 Err("There is no other readable file to compare it with.".into())
             }
             Place::File(_) => Ok(()),
@@ -153,7 +181,7 @@ pub(in crate::tui::steps) fn act(model: &mut Model, action: Action) -> Vec<Effec
     match action {
         Action::Open => match selected(model).map(|s| (s.place.clone(), s.standing == SourceState::Whole)) {
             Some((Place::Member(endpoint), _)) => {
-                let proposed = proposed_file(model);
+                let proposed = proposed_file(model, &endpoint);
                 model.ask(Ask::SaveFrom(Download::Member(endpoint)), proposed.to_string_lossy());
             }
             Some((Place::File(path), hashed)) => match SourceRef::from_path(&path) {
@@ -172,10 +200,7 @@ pub(in crate::tui::steps) fn act(model: &mut Model, action: Action) -> Vec<Effec
         Action::Agree => model.open(Overlay::Unhashed),
         Action::Details => model.open(Overlay::Details),
         Action::OpenFile => model.ask(Ask::OpenFile, ""),
-        Action::Compare => {
-            let files = selected_path(model).and_then(|path| Some([path.into(), partner(model, path)?.into()]));
-            return files.map(|files| compare(model, files)).into_iter().collect();
-        }
+        Action::Compare => return compare_or_mark(model),
         Action::StopWork => {
             let work = model.snapshot.saving.as_ref().or(model.snapshot.comparing.as_ref());
             return work.map(|w| Effect::Cancel { id: w.id }).into_iter().collect();
@@ -200,7 +225,7 @@ pub(in crate::tui::steps) fn act(model: &mut Model, action: Action) -> Vec<Effec
         }
         action => {
             let state = &model.snapshot;
-            let to = moved(state.at(), action, state.list.sources.len());
+            let to = filter::moved(model, state.at(), action);
             if let Some(place) = state.list.sources.get(to).map(|s| s.place.clone()) {
                 model.snapshot.select(place);
             }
@@ -209,11 +234,19 @@ pub(in crate::tui::steps) fn act(model: &mut Model, action: Action) -> Vec<Effec
     Vec::new()
 }
 
-/// `LABEL-20261122-0312.db` in the base directory.
-fn proposed_file(model: &Model) -> PathBuf {
+/// `LABEL-MEMBER-20261122-031204.db` in the base directory.
+fn proposed_file(model: &Model, endpoint: &str) -> PathBuf {
+    let row = model.detect.rows.iter().find(|row| row.facts.endpoint == endpoint);
+    let name = row.map(|row| model.detect.name(&row.facts)).filter(|name| name != "?" && is_plain(name));
+    let name = name.map(|name| format!("-{name}")).unwrap_or_default();
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(model.now()).unwrap_or(0));
     let stamp: String = humantime::format_rfc3339_seconds(at).to_string();
     let stamp = stamp.replace(['-', ':'], "").replace('T', "-");
-    let name = format!("{}-{}.db", model.label, stamp.get(..15).unwrap_or("snapshot"));
+    let name = format!("{}{name}-{}.db", model.label, stamp.get(..15).unwrap_or("snapshot"));
     model.options.base_dir.join(name)
+}
+
+/// Whether a name can be part of a file's name as it is.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) && name.len() <= 40
 }

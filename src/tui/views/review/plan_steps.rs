@@ -132,16 +132,73 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
         }
     }
     out.extend(plan_steps::outcome(plan, &Shared::of_plan(plan, &old(model))));
-    out.push(
+    out
+}
+
+/// What holds whatever happens. Sentences without a full stop.
+pub(super) fn rest() -> [String; 2] {
+    [
         "Everything else on these machines stays untouched: the snapshot, other directories, other processes. Nothing \
          that requorum did not make is deleted"
             .into(),
-    );
-    out.push(
         "No etcd is started by this; the exact commands follow on Launch. To roll back: u on Restore, or requorum undo"
             .into(),
-    );
+    ]
+}
+
+/// What is moved aside or stopped on each host, as far as it was looked at. Sentences without a full stop.
+pub(super) fn moves(model: &Model, plan: &Plan) -> Vec<String> {
+    let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
+    let of = |host: &str| {
+        model.hosts.looks.iter().find(|look| look.host == host).filter(|_| model.hosts.plan.as_ref() == Some(plan))
+    };
+    let (mut out, mut unknown, mut free) = (Vec::new(), Vec::new(), 0);
+    for (host, members) in &hosts::groups(plan, &names) {
+        let look = of(host).filter(|look| look.facts.is_ok());
+        let on = if host_address::is_local(host) { String::new() } else { format!(" on {host}") };
+        for running in look.iter().flat_map(|look| &look.runs) {
+            let commands = running.halt.commands.join(" && ");
+            out.push(format!("Stopped{on}: the etcd that runs on {}, by: {commands}", running.halt.data_dir.shown()));
+        }
+        for member in members.iter().filter_map(|at| plan.members.get(*at)) {
+            let Some(look) = look else {
+                unknown.push(member.name.clone());
+                continue;
+            };
+            let old = old_dirs(member, look, model.now());
+            match old.is_empty() {
+                true => free += 1,
+                false => out.push(format!(
+                    "Moved aside{on}: {} becomes {}.old-DATE, for {}",
+                    old.join(" and "),
+                    member.data_dir.shown(),
+                    member.name
+                )),
+            }
+        }
+    }
+    if !unknown.is_empty() {
+        out.push(format!(
+            "Not known yet for {}: anything in {} place is moved aside under a dated name",
+            join::all(&unknown),
+            plural(unknown.len(), "its", "their")
+        ));
+    }
+    if out.is_empty() && free > 0 {
+        out.push("Nothing: the new data directories are where nothing is now, and no etcd is stopped".into());
+    }
     out
+}
+
+/// What is in a member's places now, each with its size and age.
+fn old_dirs(member: &Member, look: &Look, now: i64) -> Vec<String> {
+    hosts::dirs(member)
+        .filter(|(column, dir)| look.is_old(*column, dir))
+        .map(|(_, dir)| {
+            let about = size_and_age(look, dir, now).map(|words| format!(" ({words})")).unwrap_or_default();
+            format!("{}{about}", dir.shown())
+        })
+        .collect()
 }
 
 /// How a member is installed.
@@ -152,13 +209,7 @@ fn exchange(member: &Member, look: Option<&Look>, now: i64) -> String {
             "move anything at {dir} aside under a dated name, rename the new one into place and check it there"
         );
     };
-    let old: Vec<String> = hosts::dirs(member)
-        .filter(|(column, dir)| look.is_old(*column, dir))
-        .map(|(_, dir)| {
-            let about = size_and_age(look, dir, now).map(|words| format!(" ({words})")).unwrap_or_default();
-            format!("{}{about}", dir.shown())
-        })
-        .collect();
+    let old = old_dirs(member, look, now);
     match old.as_slice() {
         [] => format!("rename the new {dir} into place, where nothing is, and check it there"),
         old => format!(
