@@ -95,9 +95,14 @@ pub fn fit_middle(text: &str, columns: usize) -> String {
     let end = fit_end(&text, (columns * 2 / 3).max(columns.min(2)));
     let end = end.trim_start_matches('…');
     let at_slash = end.find('/').filter(|at| at + 1 < end.len()).and_then(|at| end.get(at..));
-    // the last part whole, where there is room for it and something before it
-    let last = text.rfind('/').and_then(|at| text.get(at..)).filter(|last| last.width() + 3 <= columns);
-    let end = at_slash.or(last).unwrap_or(end);
+    // the last part whole, where there is room for it and something before it; else that part alone, in halves
+    let slash = text.rfind('/').filter(|at| at + 1 < text.len());
+    let last = slash.and_then(|at| text.get(at..)).filter(|last| last.width() + 3 <= columns);
+    if let (None, None, Some(at)) = (at_slash, last, slash) {
+        return fit_middle(text.get(at + 1..).unwrap_or_default(), columns);
+    }
+    let half = fit_end(&text, columns.div_ceil(2));
+    let end = at_slash.or(last).unwrap_or(half.trim_start_matches('…'));
     let mut left = columns.saturating_sub(1 + end.width());
     let start: String = text.chars().take_while(|c| take(&mut left, *c)).collect();
     let start = start.rfind('/').filter(|at| *at > 0).and_then(|at| start.get(..=at)).unwrap_or(&start);
@@ -238,7 +243,8 @@ mod tests {
         assert_eq!(fit_middle(long, 15), "/srv/…/m1.etcd");
         assert_eq!(fit_middle(long, 28), "/srv/etcd/…/2026-11/m1.etcd");
         assert_eq!(fit_middle("/backup/etcd-0100.db.part", 24), "/back…/etcd-0100.db.part");
-        assert_eq!(fit_middle("prod-eu-20261129-150635.db", 16), "prod-…150635.db");
+        assert_eq!(fit_middle("/tmp/x/prod-eu-m2-20261129-150635.db", 22), "prod-eu-m2-…-150635.db");
+        assert_eq!(fit_middle("prod-eu-20261129-150635.db", 16), "prod-eu-…0635.db");
         assert_eq!(fit("語語語", 4), "語…");
         assert_eq!(fit_end("語e\u{301}語", 3), "…語");
         assert_eq!(fit_end("e\u{301}語", 3), "e\u{301}語");

@@ -323,7 +323,7 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
         _ => None,
     };
     let shown: Vec<(String, String, Action)> = keymap::bindings_for(place)
-        .filter(|b| !b.label.is_empty() && !(at_step && b.action == Action::Next))
+        .filter(|b| !(b.label.is_empty() || at_step && b.action == Action::Next))
         .filter(|b| can(model, b.action).is_ok() || b.action == Action::Open && on_button.is_some())
         .map(|b| {
             let label = match b.action {

@@ -10,6 +10,7 @@ use crate::{
         join::all,
         number::{plural, thousands},
         quote::shell_line,
+        time::age,
     },
 };
 
@@ -75,18 +76,18 @@ fn leases(case: Case<'_>, leases: &[Lease]) -> Option<Next> {
     let more = if more > 0 { format!(" and {} more", thousands(more)) } else { String::new() };
     let count = sorted.len();
     let when = match first.seconds == last.seconds {
-        true => format!("{} s", thousands(first.seconds.unsigned_abs())),
-        false => {
-            format!("{} s to {} s", thousands(first.seconds.unsigned_abs()), thousands(last.seconds.unsigned_abs()))
-        }
+        true => age(first.seconds),
+        false => format!("{} to {}", age(first.seconds), age(last.seconds)),
     };
     let what = format!(
-        "{} {} {} {when} after the first leader was elected and remove {} {}, unless their clients are back by then: {}{more}.",
+        "{} {} {when} after the first leader was elected and {} {} {} with {}, unless their clients are back by then: \
+         {}{more}.",
         thousands(count as u64),
-        plural(count, "lease", "leases"),
-        plural(count, "ends", "end"),
+        plural(count, "lease expires", "leases expire"),
+        plural(count, "takes", "take"),
         thousands(keys),
         plural(usize::try_from(keys).unwrap_or(usize::MAX), "key", "keys"),
+        plural(count, "it", "them"),
         named.join(", "),
     );
     Some(Next { what, command: etcdctl(case, &["lease", "timetolive", &first.id, "--keys"]) })

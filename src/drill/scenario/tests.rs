@@ -15,6 +15,10 @@ fn every_built_in_scenario_is_sound_and_named() {
         let scenario = parse(name, text).unwrap();
         assert_eq!(&scenario.name, name);
         assert!(!scenario.wrong.is_empty(), "{name}: without a wrong way nothing is practised");
+        // a question, what it means, and only then the answer
+        for (step, tips) in &scenario.tips {
+            assert!(tips.len() >= 3, "{name}: {step:?} has the answer among its first two hints");
+        }
     }
 }
 

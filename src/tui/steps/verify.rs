@@ -85,7 +85,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
         Action::Canary if verdict == Some(VerifyResult::Failed) => {
             Err("Nothing is written into the cluster while something is wrong.".into())
         }
-        Action::Canary if !state.proof.as_ref().is_some_and(|proof| proof.serving() > 0) => {
+        Action::Canary if state.proof.as_ref().is_none_or(|proof| proof.serving() == 0) => {
             Err("No member of the new cluster serves yet.".into())
         }
         Action::Canary if written(state) => Err("A key was put, read and deleted already.".into()),

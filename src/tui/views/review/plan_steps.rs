@@ -185,7 +185,7 @@ pub(super) fn moves(model: &Model, plan: &Plan) -> Vec<String> {
         ));
     }
     if out.is_empty() && free > 0 {
-        out.push("Nothing: the new data directories are where nothing is now, and no etcd is stopped".into());
+        out.push("Nothing: the places of the new directories are empty, and no etcd is stopped".into());
     }
     out
 }
