@@ -96,12 +96,15 @@ enum World {
     Writing,
     /// A practice run.
     Practice,
+    /// Nothing can be written.
+    Looking,
 }
 
 impl World {
     fn of(model: &Model) -> World {
         match () {
             () if model.restore.running() => World::Writing,
+            () if model.options.look_only => World::Looking,
             () if !model.is_practice() => World::Real,
             () => World::Practice,
         }
@@ -113,6 +116,7 @@ impl World {
             World::Real => "──",
             World::Writing => "══",
             World::Practice => "─ ",
+            World::Looking => "· ",
         }
     }
 }
@@ -364,7 +368,12 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
 
 /// What a key does, in the footer's words.
 pub(in crate::tui) fn label(model: &Model, binding: &keymap::Binding) -> String {
+    let asks = model.step == Step::Review && !begun(model);
     match (binding.action, model.step.after()) {
+        (Action::Next, Some(_)) if asks => {
+            let button = menu::buttons(model).into_iter().find(|button| button.action == Action::Next);
+            button.map_or_else(String::new, |button| button_label(model, &button))
+        }
         (Action::Next, Some(after)) => format!("next: {}", after.title()),
         (Action::Open, _) => open_label(model).unwrap_or(binding.label).to_string(),
         (Action::Submit, _) => submit_label(model).to_string(),

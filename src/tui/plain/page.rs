@@ -149,6 +149,8 @@ const MARKS: [(&str, &str); 8] = [
 /// make columns.
 fn words(line: &str, ascii: bool) -> String {
     let (indent, text) = line.split_at(line.len() - line.trim_start().len());
+    // what is set to the right
+    let indent = indent.get(..6).unwrap_or(indent);
     let marked = MARKS.iter().find_map(|(mark, word)| {
         let rest = text.strip_prefix(mark).filter(|rest| rest.starts_with(' '))?;
         Some(format!("{word} {}", rest.trim_start()))

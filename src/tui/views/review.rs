@@ -121,7 +121,8 @@ pub(in crate::tui) fn lines(model: &Model, plan: &Plan) -> Vec<Line> {
         if kept.is_empty() {
             continue;
         }
-        let open = model.review.is_open(group) || filter.is_some();
+        // as lines nothing is folded
+        let open = model.look.plain || model.review.is_open(group) || filter.is_some();
         let mark = if open { "[-] " } else { "[+] " };
         out.push(Line { group, head: true, mark: mark.into(), words: heading, tone });
         let line = |(mark, words, tone)| Line { group, head: false, mark, words, tone };
