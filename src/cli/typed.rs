@@ -42,8 +42,11 @@ pub(super) fn parsed(args: &[OsString]) -> std::result::Result<Typed, Unusable> 
         Err((Unusable::Line(error), command)) => (*error, command),
         parsed => return parsed.map_err(|(error, _)| error),
     };
+    let words: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    command.build();
     if let (clap::error::ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) =
         (error.kind(), error.get(ContextKind::InvalidSubcommand))
+        && pointers::is_first(&command, &words, word)
         && cluster::is_named(word)
     {
         let word = word.clone();
@@ -59,8 +62,6 @@ pub(super) fn parsed(args: &[OsString]) -> std::result::Result<Typed, Unusable> 
             }
         }
     }
-    let words: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
-    command.build();
     let clusters = cluster::all();
     let names: Vec<String> = clusters.iter().flatten().map(|cluster| cluster.name.clone()).collect();
     let mut error = pointers::explained(error, &command, &words, &names);
@@ -68,6 +69,7 @@ pub(super) fn parsed(args: &[OsString]) -> std::result::Result<Typed, Unusable> 
         Some(ContextValue::String(word)) if error.get(ContextKind::Suggested).is_none() => word.clone(),
         _ => return Err(error.into()),
     };
+    let clusters = if pointers::is_first(&command, &words, &unknown) { clusters } else { Ok(Vec::new()) };
     match clusters {
         // it may be the name of a cluster
         Err(broken) => Err(Unusable::Named(broken)),

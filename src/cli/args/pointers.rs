@@ -231,6 +231,12 @@ fn path<'a>(command: &Command, words: &'a [String]) -> (Vec<&'a str>, usize) {
     (path, taken)
 }
 
+/// Returns whether a word is in the place of the first command, where it may name a cluster.
+pub(in crate::cli) fn is_first(command: &Command, words: &[String], word: &str) -> bool {
+    let at = words.iter().position(|typed| typed == word).unwrap_or(words.len());
+    path(command, words.get(..at).unwrap_or_default()).0.is_empty()
+}
+
 /// Returns what to type instead of an unknown command.
 fn tips(command: &Command, words: &[String], word: &str, clusters: &[String]) -> Vec<String> {
     let at = words.iter().position(|typed| typed == word).unwrap_or(words.len());

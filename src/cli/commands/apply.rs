@@ -241,8 +241,8 @@ pub(in crate::cli) fn undo(args: UndoArgs, outer: &connection_args::ConnectArgs,
         print_sentences("Nothing to undo: every member was rolled back before.\n")
     } else {
         print_done(
-            "Rolled back: where there was a previous directory, it is in its place again. Data written to the new cluster since \
-             the restore is only in the directories that were moved away; they are kept.\n",
+            "Rolled back: the previous directories are restored, where there were any. Data written to the new cluster since the \
+             restore is only in the directories that were moved away; they are kept.\n",
         )
     }
 }

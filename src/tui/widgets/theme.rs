@@ -157,7 +157,6 @@ mod tests {
         Tone::BarLive,
         Tone::Looks,
         Tone::Practice,
-        Tone::Looks,
     ];
 
     /// The 16 colours of common terminals, in ANSI order. Solarized redefines the bright ones as greys and is not here.

@@ -176,6 +176,10 @@ fn clusters_are_listed_and_shown() {
     ended(&config.run(&["cluster", "show", "prod-e"]), 2, &["Did you mean prod-eu?"]);
     ended(&config.run(&["probe", "--cluster", "staging"]), 2, &["prod-eu"]);
     ended(&config.run(&["prod-e"]), 2, &["prod-eu"]);
+    ended(&config.run(&["zzz"]), 2, &["neither a command nor a cluster"]);
+    // only the first word may be a cluster
+    let below = ended(&config.run(&["snapshot", "prod-eu"]), 2, &["unrecognized subcommand"]);
+    assert!(!below.contains("cluster prod-eu") && !below.contains("--cluster"), "{below}");
     ended(&config.run(&["guide", "--cluster", "dev"]), 2, &[]);
     ended(&requorum(["cluster", "list"]).env("XDG_CONFIG_HOME", "/nowhere").output().unwrap(), 0, &["No clusters"]);
 }
