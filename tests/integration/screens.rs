@@ -678,8 +678,13 @@ fn letters_asked_for(text: &str) -> BTreeSet<char> {
         chars.next().filter(|c| chars.next().is_none() && !c.is_numeric() && (c.is_alphabetic() || "+!/".contains(*c)))
     };
     let mut found = BTreeSet::new();
-    for pair in words.windows(2) {
+    for (at, pair) in words.windows(2).enumerate() {
         let [first, second] = pair else { continue };
+        // "On Snapshot, d compares two files" is about another step
+        let step = at.checked_sub(1).and_then(|before| words.get(before)).map(|word| word.trim_end_matches(','));
+        if step.is_some_and(|word| Step::ALL.iter().any(|step| step.title() == word)) {
+            continue;
+        }
         if first.eq_ignore_ascii_case("press") {
             found.extend(one(second));
         }
