@@ -146,7 +146,7 @@ mod tests {
     fn the_menu_stops_the_clock_gives_hints_and_acts() {
         let scenario = library::find("wait-and-see", None).unwrap();
         let drill = Drill::set_up(scenario, Default::default()).unwrap();
-        let (choice, said) = in_menu(&drill, Step::Detect, "h\nh\nh\nhuh\na\na 7\na 1\nb\n");
+        let (choice, said) = in_menu(&drill, Step::Detect, "h\nh\nh\nh\nhuh\na\na 7\na 1\nb\n");
         assert_eq!(choice, Choice::Back);
         for part in [
             "What is enough for a quorum",

@@ -582,7 +582,7 @@ fn what_the_wizard_draws() {
             parser.process(&bytes);
             all.extend(bytes);
             // where the step was not settled yet, its key waits
-            if wanted == "type the label" && parser.screen().contents().contains("Enter does it, Esc") {
+            if wanted == "type the label" && parser.screen().contents().contains("Ready: ") {
                 keys.write_all(b"\r").unwrap();
             }
         }
