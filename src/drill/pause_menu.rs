@@ -160,7 +160,7 @@ mod tests {
         }
         let state = drill.exercise.lock();
         assert!(state.lab.has_quorum() && !state.clock.is_stopped());
-        assert_eq!(state.timeline.iter().filter(|h| h.what == What::Tip).count(), 2);
+        assert_eq!(state.timeline.iter().filter(|h| h.what == What::Tip).count(), 3);
         drop(state);
         let (choice, _) = in_menu(&drill, Step::Detect, "");
         assert_eq!(choice, Choice::Done, "a closed terminal ends the exercise");

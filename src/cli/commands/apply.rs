@@ -448,7 +448,8 @@ mod tests {
         ] {
             let error = prepare::running(until, open);
             assert_eq!((error.kind, error.why.as_str()), (ErrorKind::Refused, words));
-            assert!(error.hint.contains("--stop") && error.hint.contains("h1: systemctl stop etcd"), "{error}");
+            assert_eq!(error.remedies, [Remedy::StopEtcds]);
+            assert!(error.hint.contains("h1: systemctl stop etcd"), "{error}");
         }
     }
 

@@ -29,7 +29,7 @@ const MOST: usize = 4 << 20;
 /// The bytes of one write: few enough to notice the progress of a slow reader.
 const PIECE: usize = 4096;
 
-/// The most errors kept of writes that were not waited for.
+/// The most errors kept of writes that were not waited for; older ones are forgotten.
 const FAILURES: usize = 8;
 
 /// True once the process was asked to end: from then on nothing waits for a stalled reader.
@@ -214,7 +214,11 @@ impl Stream {
             state.left = state.left.saturating_sub(rest);
             state.done += 1;
             let number = state.done;
-            if let (Err(error), true) = (written, state.failures.len() < FAILURES) {
+            if let Err(error) = written {
+                // whoever waits now hears of the newest
+                if state.failures.len() == FAILURES {
+                    state.failures.remove(0);
+                }
                 state.failures.push((number, error));
             }
             state.stalled &= state.left > 0;
@@ -299,9 +303,21 @@ mod tests {
         assert!(xs == long && ys.iter().all(|byte| *byte == b'y'));
         // as before: whoever prints knows what came of it
         drop(reader);
-        let failed = std::iter::repeat_with(|| stream.write(b"z")).find_map(Result::err).unwrap();
+        let printed = || {
+            let printed = stream.write(b"z");
+            stream.settle(Duration::from_secs(50));
+            printed
+        };
+        let failed = std::iter::repeat_with(printed).find_map(Result::err).unwrap();
         assert_eq!(failed.kind(), io::ErrorKind::BrokenPipe);
-        assert!(stream.free().unwrap(), "that failure was heard of");
+        while stream.free().is_err() {}
+        // more failures than are kept, none of them heard of: the next is
+        for _ in 0..2 * FAILURES {
+            stream.send(b"z".to_vec()).unwrap();
+        }
+        assert!(stream.settle(Duration::from_secs(50)));
+        assert_eq!(std::iter::repeat_with(printed).find_map(Result::err).unwrap().kind(), io::ErrorKind::BrokenPipe);
+        while stream.free().is_err() {}
         stream.send(b"z".to_vec()).unwrap();
         assert!(stream.settle(Duration::from_secs(50)));
         let failed = std::iter::repeat_with(|| stream.free()).find_map(Result::err).unwrap();
