@@ -247,8 +247,7 @@ fn silence_has_its_reason() {
         assert!(details.ends_with(['.', '?']), "a sentence: {details}");
         // the port is the kernel's choice, and why a name is not found is the system's text
         let port = endpoint.rsplit(':').next().filter(|port| port.len() > 4 && port.parse::<u16>().is_ok());
-        let port = port.unwrap_or("no port");
-        let shown = details.replace(port, "PORT");
+        let shown = port.map_or_else(|| details.clone(), |port| details.replace(port, "PORT"));
         messages.push((what, shown.split(": failed to lookup").next().unwrap_or_default().to_string()));
     }
     crate::text::messages::hold("etcd-client-silent", &messages);
