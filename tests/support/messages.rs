@@ -3,9 +3,9 @@
 
 /// Compares the messages of a test with `tests/snapshots/messages/ROOM.snap`; each has a line that says what causes it.
 #[track_caller]
-pub fn hold(room: &str, messages: &[(&str, String)]) {
+pub fn hold(room: &str, messages: &[(impl AsRef<str>, String)]) {
     let table: String =
-        messages.iter().map(|(what, message)| format!("## {what}\n{}\n\n", plain(message).trim_end())).collect();
+        messages.iter().map(|(what, told)| format!("## {}\n{}\n\n", what.as_ref(), plain(told).trim_end())).collect();
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/messages"));
     settings.set_prepend_module_to_snapshot(false);

@@ -311,33 +311,31 @@ mod tests {
     #[test]
     fn slips_of_initial_cluster_by_name() {
         let both = "m1=http://a:2380,m2=http://b:2380";
-        for (text, words, fix) in [
-            ("m1=http://a:2380, m2=http://b:2380", "a space after the comma makes the name \" m2\"", Some(both)),
-            (" m1=http://a:2380,m2=http://b:2380", "a space at the beginning makes the name \" m1\"", Some(both)),
-            ("m1 =http://a:2380,m2= http://b:2380", "a space before the \"=\" makes the name \"m1 \"", Some(both)),
-            ("m1=http://a:2380 m2=http://b:2380", "a comma is missing before \"m2=", Some(both)),
-            ("m1=http://a:2380;m2=http://b:2380", "a comma is missing before \"m2=", Some(both)),
-            ("'m1=http://a:2380,m2=http://b:2380'", "quotes belong to the shell", Some(both)),
-            (
-                "--initial-cluster=m1=http://a:2380,m2=http://b:2380",
-                "\"--initial-cluster=\" does not belong",
-                Some(both),
-            ),
-            ("m1=http://a:2380,\u{200b}m2=http://b:2380", "U+200B (zero-width space)", Some(both)),
-            ("m1=http://a:2380\u{ff0c}m2=http://b:2380", "U+FF0C (fullwidth comma)", Some(both)),
-            ("m1=http://a:2380,http://b:2380", "\"http://b:2380\" has no name", None),
-            ("m1", "each item is NAME=URL", None),
-            ("=http://a:2380", "the name before \"=http://a:2380\" is missing", None),
-            (" , ", "it has no members", None),
-            ("", "it has no members", None),
+        let mut messages = Vec::new();
+        for (text, fix) in [
+            ("m1=http://a:2380, m2=http://b:2380", Some(both)),
+            (" m1=http://a:2380,m2=http://b:2380", Some(both)),
+            ("m1 =http://a:2380,m2= http://b:2380", Some(both)),
+            ("m1=http://a:2380 m2=http://b:2380", Some(both)),
+            ("m1=http://a:2380;m2=http://b:2380", Some(both)),
+            ("'m1=http://a:2380,m2=http://b:2380'", Some(both)),
+            ("--initial-cluster=m1=http://a:2380,m2=http://b:2380", Some(both)),
+            ("m1=http://a:2380,\u{200b}m2=http://b:2380", Some(both)),
+            ("m1=http://a:2380\u{ff0c}m2=http://b:2380", Some(both)),
+            ("m1=http://a:2380,http://b:2380", None),
+            ("m1", None),
+            ("=http://a:2380", None),
+            (" , ", None),
+            ("", None),
         ] {
             let problem = parse_initial_cluster(text).unwrap_err();
-            assert!(problem.text.contains(words), "{text:?} gives {:?}", problem.text);
+            messages.push((format!("{text:?}"), problem.text.clone()));
             assert_eq!(problem.fix.as_deref(), fix, "{text:?}");
             if let Some(fix) = fix {
                 assert_eq!(pairs(&parse_initial_cluster(fix).unwrap()).len(), 2);
             }
         }
+        crate::text::messages::hold("plan-initial-cluster", &messages);
     }
 
     #[test]

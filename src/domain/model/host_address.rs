@@ -74,35 +74,36 @@ mod tests {
         ] {
             assert_eq!(slip(host), None, "{host}");
         }
-        for (host, words) in [
-            ("-oProxyCommand=x", "\"=\" in"),
-            ("-lroot", "begins with \"-\""),
-            ("root@-x", "begins with \"-\""),
-            ("-x@h", "begins with \"-\""),
-            ("ssh://-x", "begins with \"-\""),
-            ("a b", "a space in"),
-            ("-p 22 h", "options for ssh"),
-            ("a\nb", " in "),
-            ("a\u{200b}b", "zero-width"),
-            ("a;reboot", "\";\" in"),
-            ("$(x)", "placeholder"),
-            ("<h1>", "placeholder"),
-            ("{{ ansible_host }}", "placeholder"),
-            ("$x;", "placeholder"),
-            ("a$", "\"$\" in"),
-            ("`x`", "\"`\" in"),
-            ("`hostname`", "placeholder"),
-            ("h'", " in "),
-            ("root@", "not whole"),
-            ("@h", "not whole"),
-            ("ssh://", "not whole"),
-            ("", "not whole"),
-            ("root@h:22", "write ssh://root@h:22"),
-            ("10.0.0.1:", "port"),
-            ("https://10.0.0.1:2379", "is a URL"),
+        let mut messages = Vec::new();
+        for host in [
+            "-oProxyCommand=x",
+            "-lroot",
+            "root@-x",
+            "-x@h",
+            "ssh://-x",
+            "a b",
+            "-p 22 h",
+            "a\nb",
+            "a\u{200b}b",
+            "a;reboot",
+            "$(x)",
+            "<h1>",
+            "{{ ansible_host }}",
+            "$x;",
+            "a$",
+            "`x`",
+            "`hostname`",
+            "h'",
+            "root@",
+            "@h",
+            "ssh://",
+            "",
+            "root@h:22",
+            "10.0.0.1:",
+            "https://10.0.0.1:2379",
         ] {
-            let told = slip(host).unwrap_or_default();
-            assert!(told.contains(words), "{host:?} gives {told:?}");
+            messages.push((format!("{host:?}"), slip(host).unwrap()));
         }
+        crate::text::messages::hold("host-slips", &messages);
     }
 }

@@ -144,10 +144,8 @@ mod tests {
         ] {
             assert_eq!(parse(text, passwd, group), Ok(ids), "{text}");
         }
-        for (text, words) in
-            [("nobody", "no user \"nobody\""), ("etcd:x", "no group \"x\""), ("", "no user"), ("etcd:", "no group")]
-        {
-            assert!(parse(text, passwd, group).unwrap_err().contains(words), "{text}");
-        }
+        let refused = ["nobody", "etcd:x", "", "etcd:"];
+        let messages = refused.map(|text| (format!("{text:?}"), parse(text, passwd, group).unwrap_err()));
+        crate::text::messages::hold("engine-owner", &messages);
     }
 }

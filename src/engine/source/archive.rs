@@ -429,15 +429,17 @@ mod tests {
         let cases = [
             (tar, "a tar archive"),
             (b"SQLite format 3\0aaaa".to_vec(), "an SQLite database"),
-            (b"hello, world".to_vec(), "text; it begins with \"hello, world\""),
-            (vec![0xf0; 40], "begins with f0f0f0f0f0f0f0f0"),
-            (Vec::new(), "is empty"),
+            (b"hello, world".to_vec(), "text"),
+            (vec![0xf0; 40], "other bytes"),
+            (Vec::new(), "nothing"),
         ];
-        for (bytes, words) in cases {
+        let mut messages = Vec::new();
+        for (bytes, what) in cases {
             let path = Path::new("a.zst");
             let trouble =
                 decompress(&mut bytes.as_slice(), Archive::Zstd, path, &place(), within(9999), &mut |_| Flow::Go);
-            assert!(trouble.unwrap_err().why.contains(words), "{words}");
+            messages.push((what, trouble.unwrap_err().why));
         }
+        crate::text::messages::hold("archive-other-content", &messages);
     }
 }

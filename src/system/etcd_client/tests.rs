@@ -228,24 +228,29 @@ fn silence_has_its_reason() {
     });
     let wrong =
         Served::start(Script { status: Some(Err(Status::unimplemented("unknown service"))), ..member(0) }, None);
-    for (endpoint, expected, hint) in [
-        (format!("http://{refusing}"), "connection refused", "--listen-client-urls"),
-        (format!("http://{}", hung.local_addr().unwrap()), "no answer in 700 ms", "waits for the others first"),
-        (format!("https://{}", hung.local_addr().unwrap()), "no answer in 1500 ms", "--dial-timeout"),
-        (format!("http://{web}"), "speaks HTTP/1, not gRPC", "client URL"),
-        (format!("http://{closing}"), "closed the connection", "client URL"),
-        (wrong.http(), "not an etcd member", "unknown service"),
-        ("http://no-such-host.invalid:2379".into(), "name not found", "IP address"),
-        ("http://127.0.0.1".into(), "not an endpoint", "2379"),
-        ("ftp://127.0.0.1:2379".into(), "not an endpoint", "http://"),
-        ("http://127.0.0.1:0".into(), "not an endpoint", "65535"),
-        (String::new(), "not an endpoint", "looks like"),
+    let mut messages = Vec::new();
+    for (endpoint, expected, what) in [
+        (format!("http://{refusing}"), "connection refused", "nothing listens"),
+        (format!("http://{}", hung.local_addr().unwrap()), "no answer in 700 ms", "hung"),
+        (format!("https://{}", hung.local_addr().unwrap()), "no answer in 1500 ms", "hung, over TLS"),
+        (format!("http://{web}"), "speaks HTTP/1, not gRPC", "a web server"),
+        (format!("http://{closing}"), "closed the connection", "closed at once"),
+        (wrong.http(), "not an etcd member", "another gRPC server"),
+        ("http://no-such-host.invalid:2379".into(), "name not found", "no such host"),
+        ("http://127.0.0.1".into(), "not an endpoint", "no port"),
+        ("ftp://127.0.0.1:2379".into(), "not an endpoint", "another scheme"),
+        ("http://127.0.0.1:0".into(), "not an endpoint", "port 0"),
+        (String::new(), "not an endpoint", "nothing"),
     ] {
         let (why, details) = silent(ask(quick(), &endpoint));
         assert_eq!(why, expected, "{endpoint}: {details}");
-        assert!(details.contains(hint), "{endpoint}: {details}");
         assert!(details.ends_with(['.', '?']), "a sentence: {details}");
+        // the port is the kernel's choice, and why a name is not found is the system's text
+        let port = endpoint.rsplit(':').next().filter(|port| port.len() > 4 && port.parse::<u16>().is_ok());
+        let shown = port.map_or_else(|| details.clone(), |port| details.replace(port, "PORT"));
+        messages.push((what, shown.split(": failed to lookup").next().unwrap_or_default().to_string()));
     }
+    crate::text::messages::hold("etcd-client-silent", &messages);
 }
 
 #[test]
@@ -341,17 +346,19 @@ fn bad_certificate_files_are_named_before_connecting() {
     ca.sign("b", |_| {});
     fs::write(dir.path().join("empty"), "").unwrap();
     let at = |name: &str| Some(dir.path().join(name));
-    for (connect, part) in [
-        (Connect { cacert: at("missing"), ..quick() }, "--cacert"),
-        (Connect { cacert: at("empty"), ..quick() }, "no certificate"),
-        (Connect { cert: at("a.crt"), ..quick() }, "--cert: --key"),
-        (Connect { key: at("a.key"), ..quick() }, "--key: --cert"),
-        (Connect { cert: at("a.crt"), key: at("empty"), ..quick() }, "no private key"),
-        (Connect { cert: at("a.crt"), key: at("b.key"), ..quick() }, "do not match"),
+    let mut messages = Vec::new();
+    for (connect, what) in [
+        (Connect { cacert: at("missing"), ..quick() }, "a missing CA file"),
+        (Connect { cacert: at("empty"), ..quick() }, "an empty CA file"),
+        (Connect { cert: at("a.crt"), ..quick() }, "a certificate without a key"),
+        (Connect { key: at("a.key"), ..quick() }, "a key without a certificate"),
+        (Connect { cert: at("a.crt"), key: at("empty"), ..quick() }, "an empty key file"),
+        (Connect { cert: at("a.crt"), key: at("b.key"), ..quick() }, "another key"),
     ] {
         let error = Members::new(connect).unwrap_err();
-        assert!(error.what.contains(part), "{error}");
+        messages.push((what, error.to_string().replace(&dir.path().display().to_string(), "DIR")));
     }
+    crate::text::messages::hold("etcd-client-files", &messages);
 }
 
 #[test]

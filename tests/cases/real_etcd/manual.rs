@@ -14,7 +14,7 @@ use super::end_to_end::Planned;
 use crate::support::{
     PROGRAM,
     cluster::{Member, Place},
-    fixture,
+    fixture, messages,
     pty::Pty,
     requorum, said,
     servers::Server,
@@ -54,8 +54,20 @@ fn code(output: &Output) -> String {
     said(output).lines().find_map(|line| line.split_once("home: ")).unwrap().1.trim().to_string()
 }
 
-fn stopped(output: &Output, words: &str) {
-    assert!(!output.status.success() && said(output).contains(words), "{words:?} is not in\n{}", said(output));
+/// Why a part stopped, without what differs from plan to plan.
+fn stopped(output: &Output, plan: &Planned) -> String {
+    let said = said(output);
+    assert!(!output.status.success(), "{said}");
+    let why: Vec<&str> = stops(&said).collect();
+    let [why] = why[..] else { panic!("{said}") };
+    // the command that it may give names a process
+    let why = why.split("; move").next().unwrap_or_default();
+    why.replace(&plan.plan.short_id(), "PLAN").replace(&plan.plan.members[0].id.to_string(), "MEMBER")
+}
+
+/// The lines by which parts stop.
+fn stops(said: &str) -> impl Iterator<Item = &str> {
+    said.lines().filter(|line| line.starts_with("Stopped: "))
 }
 
 /// etcdctl 3.4 cannot skip revisions, which is what plan asks for where Kubernetes data is in the snapshot.
@@ -79,16 +91,17 @@ pub fn sheet_and_code(server: &Server) {
 
     let sheet = Sheet::of(&plan.file, "m1");
     let none = dir.path().join("nothing");
-    stopped(&sheet.run("# Part 1", server, &none), "is this the right host?");
+    let mut table = Vec::new();
+    table.push(("another host", stopped(&sheet.run("# Part 1", server, &none), &plan)));
     let whole = said(&sheet.whole(server, &none));
-    assert_eq!(whole.matches("is this the right host?").count(), 1, "no part follows one that stopped: {whole}");
+    assert_eq!(stops(&whole).count(), 1, "no part follows one that stopped: {whole}");
     fs::create_dir_all(member.data_dir.join("member")).unwrap();
     fs::write(member.data_dir.join("member/old"), "old").unwrap();
     fs::set_permissions(&member.data_dir, fs::Permissions::from_mode(0o750)).unwrap();
     if owner.0 != 0 {
         std::os::unix::fs::chown(&member.data_dir, Some(owner.0), Some(owner.1)).unwrap();
     }
-    stopped(&sheet.run("# Part 2", server, &none), "part 1 was not done");
+    table.push(("part 2 before part 1", stopped(&sheet.run("# Part 2", server, &none), &plan)));
 
     // Given to a shell as a script, the sheet does no more than its first part.
     let built = code(&sheet.whole(server, &none));
@@ -97,14 +110,14 @@ pub fn sheet_and_code(server: &Server) {
     let yes = judged(&built);
     assert!(yes.status.success(), "{}", said(&yes));
     assert_eq!(judged("0000-0000-0000-0000").status.code(), Some(1));
-    stopped(&sheet.run("# Part 1", server, &none), "from an earlier try");
+    table.push(("part 1 again", stopped(&sheet.run("# Part 1", server, &none), &plan)));
     assert!(member.data_dir.join("member/old").exists(), "part 1 touches nothing");
 
     // An etcd that runs there holds its database.
     fs::create_dir(member.data_dir.join("member/snap")).unwrap();
     let db = fs::File::create(member.data_dir.join("member/snap/db")).unwrap();
     rustix::fs::flock(&db, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    stopped(&sheet.run("# Part 2", server, &none), "an etcd still runs");
+    table.push(("part 2 under an etcd", stopped(&sheet.run("# Part 2", server, &none), &plan)));
     drop(db);
 
     // Pasted into a terminal, the exchange waits for a word, which no paste of the whole sheet is.
@@ -150,7 +163,8 @@ pub fn sheet_and_code(server: &Server) {
     assert_eq!(client.contents().keys.len(), 100);
     assert_eq!(client.revision(), plan.plan.expected_revision());
     let running = sheet.run("# Rollback", server, &none);
-    stopped(&running, "an etcd runs");
+    table.push(("a rollback under an etcd", stopped(&running, &plan)));
+    messages::hold("sheet-stops", &table);
     members[0].stop();
 
     let back = sheet.run("# Rollback", server, &none);
@@ -185,7 +199,8 @@ pub fn sheet_on_mounts(server: &Server) {
 
     let sheet = Sheet::of(&plan.file, "m1");
     fs::copy(fixture("3.5.16-lease.db"), &snapshot).unwrap();
-    stopped(&sheet.run("# Part 1", server, &tools), "is not the plan's snapshot");
+    let why = stopped(&sheet.run("# Part 1", server, &tools), &plan);
+    messages::hold("sheet-another-snapshot", &[("another file in its place", why)]);
     fs::copy(fixture("3.4.23-small.db"), &snapshot).unwrap();
     let by_etcd = code(&sheet.run("# Part 1", server, &tools));
     let swapped = sheet.run("# Part 2", server, &tools);

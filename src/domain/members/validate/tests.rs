@@ -4,7 +4,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::members::{cell::Origin, table::Severity};
+use crate::domain::members::{
+    cell::Origin,
+    table::{About, Severity},
+};
 
 fn row(name: &str, peer: &str, client: &str, dir: &str) -> Row {
     Row::default()
@@ -24,9 +27,11 @@ fn good() -> Vec<Row> {
         .collect()
 }
 
-fn only(problems: &[Problem], words: &str) -> Problem {
-    let hits: Vec<&Problem> = problems.iter().filter(|p| p.text.contains(words)).collect();
-    assert_eq!(hits.len(), 1, "{words:?} in {problems:#?}");
+/// The only problem of a cell that is not about certificates.
+fn only(problems: &[Problem], row: usize, column: Column) -> Problem {
+    let of_cell = |p: &&Problem| (p.row, p.column, p.about) == (Some(row), Some(column), About::Place);
+    let hits: Vec<&Problem> = problems.iter().filter(of_cell).collect();
+    assert_eq!(hits.len(), 1, "{row} {column:?} in {problems:#?}");
     hits[0].clone()
 }
 
@@ -158,6 +163,7 @@ fn certificates_among_the_flags_settle_https() {
 
 #[test]
 fn dot_segments_are_refused_dotted_names_are_not() {
+    let mut messages = Vec::new();
     for (dir, fix) in [
         ("/var/lib/etcd/../m1", Some("/var/lib/m1")),
         ("/var/lib/..", Some("/var")),
@@ -174,9 +180,11 @@ fn dot_segments_are_refused_dotted_names_are_not() {
             assert_eq!(found, [], "{dir}");
             continue;
         }
-        let problem = only(&found, "symbolic links");
+        let problem = only(&found, 0, Column::DataDir);
+        messages.push((dir, problem.text.clone()));
         assert_eq!((problem.severity, problem.fix.as_deref()), (Severity::Error, fix), "{dir}");
     }
+    crate::text::messages::hold("plan-members-dots", &messages);
 }
 
 #[test]
@@ -229,8 +237,10 @@ fn what_is_about_the_whole_table() {
 fn the_fingerprints_of_etcds_defaults_are_known() {
     let mut rows = good();
     rows[0].set(Column::Peer, "http://localhost:2380", Origin::Typed);
-    let problem = only(&check(&rows, "etcd-cluster"), "8e9e05c52164694d");
-    assert_eq!((problem.row, problem.column), (Some(0), Some(Column::Peer)));
+    let names = |p: &&Problem| p.text.contains("8e9e05c52164694d");
+    let found = check(&rows, "etcd-cluster");
+    let found: Vec<_> = found.iter().filter(names).map(|p| (p.row, p.column)).collect();
+    assert_eq!(found, [(Some(0), Some(Column::Peer))]);
     assert!(!check(&rows, "tok").iter().any(|p| p.text.contains("8e9e05c52164694d")));
     let member = |id| KnownMember { id, ..KnownMember::default() };
     assert!(defaults_seen(&[member(Id(1)), member(DEFAULT_MEMBER)]).unwrap().contains("cdf818194e3a8c32"));
@@ -242,10 +252,15 @@ fn a_mix_without_majority_is_reported_not_corrected() {
     let mut rows = good();
     rows.pop();
     rows[1].set(Column::Peer, "http://host2:2380", Origin::Typed);
-    let problem = only(&check(&rows, "tok"), "is an address, others are host names");
-    assert_eq!((problem.row, problem.fix), (Some(0), None));
+    let mut messages = Vec::new();
+    let problem = only(&check(&rows, "tok"), 0, Column::Peer);
+    messages.push(("an address and a host name", problem.text));
+    assert_eq!(problem.fix, None);
     rows[1].set(Column::Peer, "https://10.0.0.2:2380", Origin::Typed);
-    assert_eq!(only(&check(&rows, "tok"), "m2 is https, others are http").fix, None);
+    let problem = only(&check(&rows, "tok"), 1, Column::Peer);
+    messages.push(("https and http", problem.text));
+    assert_eq!(problem.fix, None);
+    crate::text::messages::hold("plan-members-mixed", &messages);
     // Clients may be offered both; a name twice is free to be told where every row has as many.
     let mut both = good();
     both[1].set(Column::Client, "http://127.0.0.1:2379,http://10.0.0.2:2379", Origin::Typed);
@@ -258,10 +273,12 @@ fn the_odd_one_out_is_told() {
     for n in [1, 2] {
         rows[n].set(Column::Peer, format!("https://10.0.0.{}:2380", n + 1), Origin::Typed);
     }
-    let problem = only(&check(&rows, "tok"), "others are https");
-    assert_eq!((problem.row, problem.text.as_str()), (Some(0), "m1 is http, others are https"));
+    let mut messages = vec![("http among https", only(&check(&rows, "tok"), 0, Column::Peer).text)];
     rows[0].set(Column::Peer, "host1", Origin::Typed);
-    assert_eq!(only(&check(&rows, "tok"), "scheme is missing").fix.as_deref(), Some("https://host1:2380"));
+    let problem = only(&check(&rows, "tok"), 0, Column::Peer);
+    messages.push(("no scheme among https", problem.text));
+    assert_eq!(problem.fix.as_deref(), Some("https://host1:2380"));
+    crate::text::messages::hold("plan-members-odd-one", &messages);
 }
 
 proptest! {

@@ -24,9 +24,8 @@ fn the_refusal_names_the_other_run() {
     let refused = RunLock::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err();
     assert_eq!(refused.by.as_deref(), Some(&run("anna@laptop")), "the other run is a value");
     let refused = refused.trouble.to_string();
-    for word in ["locked by another run", "anna@laptop", "since 2026-11-22T03:12:05Z", "plan 77aa02c1"] {
-        assert!(refused.contains(word), "{word:?} is not in {refused}");
-    }
+    let refused = refused.replace(&dir.path().display().to_string(), "DIR");
+    crate::text::messages::hold("engine-run-lock", &[("another run", refused)]);
     // Another directory below the same one is free.
     let other = RunLock::take(&run("ben@desk"), &[dir.path().join("lib/etcd/m9"), target.clone()], None);
     assert!(other.is_err());

@@ -108,7 +108,7 @@ fn words_after_the_flags_are_named() {
         assert_eq!(pairs(&of_args(&words(line), "")), flags, "{line}");
         let note = beyond(&words(line));
         assert_eq!(note.is_some(), rest.is_some(), "{line}");
-        let first = rest.map(|rest| format!("the word {rest} "));
+        let first = rest.map(|rest| format!(" {rest} "));
         assert!(first.is_none_or(|first| note.as_ref().unwrap().contains(&first)), "{note:?}");
     }
     let note = beyond(&words("--pre-vote false --snapshot-count=5")).unwrap();
