@@ -1,0 +1,287 @@
+//! What is in the directories that are given: a member's log and its databases, and snapshots besides. Only read.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::Serialize;
+
+use super::{
+    log::{LogError, MemberLog},
+    store::Base,
+};
+use crate::{
+    bbolt::{self, ReadAt, View},
+    domain::model::observations::disk::Held,
+    engine::{
+        datadir::{file_locks, last_revision},
+        progress::{Flow, Phase, Progress, ProgressFn},
+        scan::{row_scan::ScanError, walker},
+        source::{Source, step},
+    },
+    error::{Error, ErrorKind, Result},
+    etcd::{
+        membership::{Id, Member},
+        schema,
+        version::Minor,
+    },
+    raft::wal,
+    text::Shown,
+};
+
+/// A directory that is given.
+#[derive(Debug)]
+pub struct Dir {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its log; none with the reason.
+    pub log: std::result::Result<MemberLog, String>,
+    /// Where its databases are.
+    snap: Option<PathBuf>,
+}
+
+/// What a database is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseKind {
+    /// `member/snap/db`.
+    Own,
+    /// A database that a leader sent and that was not put in place (`….snap.db`).
+    Received,
+    /// A snapshot file, or a database from elsewhere.
+    Snapshot,
+}
+
+/// A database that a replay may begin from.
+#[derive(Debug)]
+pub struct Database {
+    /// The file.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: DatabaseKind,
+    /// The directory that it is in, by position; none of a snapshot.
+    pub dir: Option<usize>,
+    /// What its meta rows say; none with the reason.
+    pub facts: std::result::Result<Facts, String>,
+}
+
+/// What a database says of itself in a few rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The raft index up to which the log is applied in it.
+    pub consistent_index: u64,
+    /// The term of that index (3.5 and later).
+    pub term: Option<u64>,
+    /// Its last revision.
+    pub revision: i64,
+    /// The cluster version in it.
+    pub cluster_version: Option<String>,
+    /// The storage version in it (3.6 and later).
+    pub storage_version: Option<String>,
+    /// The members in it.
+    pub members: Vec<Member>,
+}
+
+impl Dir {
+    /// Reads a directory: a data directory, its `member` directory, or a WAL directory or one with a database alone.
+    ///
+    /// # Errors
+    /// If it is none of these, if an etcd runs on it, or `watch` stops it.
+    pub fn read(path: &Path, watch: &mut ProgressFn<'_>) -> Result<Dir> {
+        let (snap, wal) = locate(path)?;
+        refuse_running(path, snap.as_deref(), wal.as_deref())?;
+        let mut log = Err("there is no WAL in it".to_string());
+        if let Some(wal) = &wal {
+            let segments = wal::list(wal).unwrap_or_default();
+            let bytes = |path: &PathBuf| fs::metadata(path).map_or(0, |meta| meta.len());
+            let total = segments.iter().map(|(.., path)| bytes(path)).fold(0, u64::saturating_add);
+            let mut each = |done: u64| watch(Progress { phase: Phase::ReadLog, done, total }) == Flow::Go;
+            log = match MemberLog::read(wal, &mut each) {
+                Err(LogError::Stopped) => return Err(stopped(Phase::ReadLog)),
+                read => read.map_err(|e| e.to_string()),
+            };
+        }
+        Ok(Dir { path: path.into(), log, snap })
+    }
+
+    /// The databases in it.
+    pub fn databases(&self, position: usize) -> Vec<Database> {
+        let Some(snap) = &self.snap else { return Vec::new() };
+        let mut found = Vec::new();
+        let own = snap.join("db");
+        if own.exists() {
+            found.push((own, DatabaseKind::Own));
+        }
+        let received = fs::read_dir(snap).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_received = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".snap.db"));
+            name.is_some_and(|name| name.len() == 16 && u64::from_str_radix(name, 16).is_ok())
+        };
+        found.extend(received.filter(is_received).map(|path| (path, DatabaseKind::Received)));
+        let read = |(path, kind): (PathBuf, DatabaseKind)| Database {
+            facts: facts(&path),
+            path,
+            kind,
+            dir: Some(position),
+        };
+        found.into_iter().map(read).collect()
+    }
+}
+
+impl Database {
+    /// A snapshot file that is given.
+    pub fn snapshot(path: &Path) -> Database {
+        Database { path: path.into(), kind: DatabaseKind::Snapshot, dir: None, facts: facts(path) }
+    }
+
+    /// Opens it for reading.
+    ///
+    /// # Errors
+    /// If it is not a database, or is truncated.
+    pub fn open(&self) -> Result<Base> {
+        let source = Source::open(&self.path)?;
+        View::open(Arc::new(source.body()) as Arc<dyn ReadAt + Send + Sync>).map_err(|e| source.damaged(&e))
+    }
+
+    /// Reads all of it, and returns why a replay cannot begin from it; none if every page and row is intact.
+    ///
+    /// # Errors
+    /// Only `Stopped`.
+    pub fn damage(&self, watch: &mut ProgressFn<'_>) -> Result<Option<String>> {
+        let source = match Source::open(&self.path) {
+            Ok(source) => source,
+            Err(e) => return Ok(Some(e.sentence())),
+        };
+        let walk = match walker::scan(&source, false, watch) {
+            Ok((digest, walk)) if digest.is_wrong() => {
+                drop(walk);
+                return Ok(Some(digest.verified().err().unwrap_or_else(|| "its SHA-256 is wrong".into())));
+            }
+            Ok((_, walk)) => walk,
+            Err(e) if e.kind == ErrorKind::Stopped => return Err(e),
+            Err(e) => return Ok(Some(e.sentence())),
+        };
+        Ok(match walk {
+            // A damaged meta page or freelist leaves every row readable.
+            Ok(walk) if walk.findings.errors.is_empty() => None,
+            Ok(walk) => walk.damage(),
+            Err(ScanError::Stopped(e)) => return Err(e),
+            Err(ScanError::Damaged(why) | ScanError::Foreign(why) | ScanError::Limited { why, .. }) => Some(why),
+        })
+    }
+}
+
+impl Facts {
+    /// The version of the etcd that wrote it, as far as it says.
+    pub fn version(&self) -> Option<Minor> {
+        let named = [&self.cluster_version, &self.storage_version];
+        let named = named.into_iter().flatten().filter_map(|text| text.parse::<Minor>().ok()).max();
+        named.or(self.term.map(|_| Minor::V3_5))
+    }
+}
+
+/// Finds the directories with the database and with the WAL.
+fn locate(path: &Path) -> Result<(Option<PathBuf>, Option<PathBuf>)> {
+    let refused = |why: &str| {
+        Error::new(ErrorKind::Input, format!("{}: not a member's directory", path.shown())).why(why).hint(
+            "Give data directories (which contain member/), WAL directories (which contain .wal files), or both.",
+        )
+    };
+    if !path.exists() {
+        return Err(refused("it does not exist"));
+    }
+    if !path.is_dir() {
+        return Err(refused("it is a file").hint("Snapshot files are given with --older-snapshot."));
+    }
+    let member = path.join("member");
+    let root = if member.is_dir() { member } else { path.into() };
+    let dir = |name: &str| Some(root.join(name)).filter(|dir| dir.is_dir());
+    let (snap, wal) = (dir("snap"), dir("wal"));
+    if snap.is_some() || wal.is_some() {
+        return Ok((snap, wal));
+    }
+    let wal = wal::list(path).is_ok_and(|segments| !segments.is_empty()).then(|| path.to_path_buf());
+    let snap = path.join("db").is_file().then(|| path.to_path_buf());
+    match (snap, wal) {
+        (None, None) => Err(refused("it has neither a database nor a WAL")),
+        found => Ok(found),
+    }
+}
+
+/// Refuses a directory that an etcd runs on: its files change while they are read.
+fn refuse_running(path: &Path, snap: Option<&Path>, wal: Option<&Path>) -> Result<()> {
+    let segments = wal.and_then(|wal| wal::list(wal).ok()).unwrap_or_default().into_iter().map(|(.., path)| path);
+    let files: Vec<PathBuf> = snap.map(|snap| snap.join("db")).into_iter().chain(segments).collect();
+    let Held::By { pid, program } = file_locks::holder(&files) else { return Ok(()) };
+    let by = match (pid, program.as_str()) {
+        (Some(pid), "") => format!("process {pid} has its files open"),
+        (Some(pid), program) => format!("{program} (process {pid}) has its files open"),
+        (None, _) => "a process has locked its files".to_string(),
+    };
+    Err(Error::new(ErrorKind::Refused, format!("{}: in use", path.shown())).why(by).hint(
+        "Stop that etcd first. If it cannot reach quorum it still serves a snapshot: requorum snapshot save",
+    ))
+}
+
+fn facts(path: &Path) -> std::result::Result<Facts, String> {
+    let source = Source::open(path).map_err(|e| e.sentence())?;
+    let view = source.view().map_err(|e| e.sentence())?;
+    read_facts(&view).map_err(|e| e.to_string())
+}
+
+/// Reads what a database says of itself.
+///
+/// # Errors
+/// If a page on the way cannot be read.
+pub fn read_facts<R: ReadAt>(view: &View<R>) -> std::result::Result<Facts, bbolt::Error> {
+    let mut facts = Facts { revision: last_revision(view)?, ..Facts::default() };
+    let number = |row: Vec<u8>| row.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+    let text = |row: Vec<u8>| String::from_utf8_lossy(&row).into_owned();
+    if let Some(meta) = view.bucket(schema::META)? {
+        facts.consistent_index = view.get(&meta, schema::CONSISTENT_INDEX)?.and_then(number).unwrap_or_default();
+        facts.term = view.get(&meta, schema::TERM)?.and_then(number);
+        facts.storage_version = view.get(&meta, schema::STORAGE_VERSION)?.map(text);
+    }
+    if let Some(cluster) = view.bucket(schema::CLUSTER)? {
+        facts.cluster_version = view.get(&cluster, schema::CLUSTER_VERSION)?.map(text);
+    }
+    if let Some(bucket) = view.bucket(schema::MEMBERS)? {
+        let mut rows = view.cursor(&bucket);
+        while let Some(row) = rows.next()? {
+            facts.members.extend(Member::from_json(row.value));
+        }
+    }
+    Ok(facts)
+}
+
+/// The error of work that was stopped on request.
+pub fn stopped(phase: Phase) -> Error {
+    match step(&mut |_| Flow::Stop, phase, 0, 0) {
+        Err(e) => e,
+        Ok(()) => Error::new(ErrorKind::Stopped, "stopped on request"),
+    }
+}
+
+/// Refuses logs of different clusters.
+///
+/// # Errors
+/// If two of them have different cluster IDs.
+pub fn one_cluster(dirs: &[Dir]) -> Result<()> {
+    let ids = dirs.iter().filter_map(|dir| Some((dir, dir.log.as_ref().ok()?.cluster))).filter(|(_, id)| *id != 0);
+    let ids: Vec<(&Dir, u64)> = ids.collect();
+    let Some((first, id)) = ids.first() else { return Ok(()) };
+    match ids.iter().find(|(_, other)| other != id) {
+        None => Ok(()),
+        Some((dir, other)) => Err(Error::new(ErrorKind::Input, "the directories belong to different clusters")
+            .why(format!(
+                "{} is of cluster {}, {} of cluster {}",
+                first.path.shown(),
+                Id(*id),
+                dir.path.shown(),
+                Id(*other)
+            ))
+            .hint("Salvage each cluster on its own.")),
+    }
+}
