@@ -9,8 +9,8 @@ pub mod output;
 use crate::cli::{
     args::{connection_args, surface},
     commands::{
-        apply, bench, drill, guide, inspect, launch, man, manual, plan, probe, report, salvage, snapshot, start, v2store,
-        verify, wizard,
+        apply, bench, drill, guide, inspect, launch, man, manual, plan, probe, report, salvage, snapshot, start,
+        v2store, verify, wizard,
     },
     output::panic,
 };

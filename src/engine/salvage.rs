@@ -33,12 +33,7 @@ use self::{
     sources::{Database, Dir},
     write::{Target, joined},
 };
-use super::{
-    durable_fs::Disk,
-    progress::ProgressFn,
-    scan::key_loss,
-    source::creation_trouble,
-};
+use super::{durable_fs::Disk, progress::ProgressFn, scan::key_loss, source::creation_trouble};
 use crate::{
     bbolt::WriteAt,
     error::{Error, ErrorKind, Result},
@@ -182,7 +177,9 @@ fn plain(
         .iter()
         .zip(verdicts)
         .filter(|(_, verdict)| !matches!(verdict, Verdict::Rejected(_)))
-        .filter_map(|(database, verdict)| Some((database, database.facts.as_ref().ok()?.revision, *verdict == Verdict::Chosen)))
+        .filter_map(|(database, verdict)| {
+            Some((database, database.facts.as_ref().ok()?.revision, *verdict == Verdict::Chosen))
+        })
         .collect();
     usable.sort_by_key(|(_, revision, _)| std::cmp::Reverse(*revision));
     for (database, own, checked) in usable {

@@ -17,6 +17,7 @@ mod fuzz_replay;
 mod inspect;
 mod mock_system;
 mod release;
+mod salvage;
 mod screens;
 mod snapshot_choice;
 mod stops;

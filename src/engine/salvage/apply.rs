@@ -234,11 +234,9 @@ impl State {
             Action::RoleDelete(role) => Ok(self.role_delete(&role.name)),
             Action::RoleGrantPermission(grant) => self.role_grant_permission(grant),
             Action::RoleRevokePermission(revoke) => Ok(self.role_revoke_permission(&revoke)),
-            Action::ClusterVersion(_)
-            | Action::Attributes(_)
-            | Action::Downgrade(_)
-            | Action::V2(_)
-            | Action::Read => Ok(Outcome::Unchanged),
+            Action::ClusterVersion(_) | Action::Attributes(_) | Action::Downgrade(_) | Action::V2(_) | Action::Read => {
+                Ok(Outcome::Unchanged)
+            }
         }
     }
 

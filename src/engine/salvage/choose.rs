@@ -73,7 +73,7 @@ pub fn choose(
     }
     // The furthest; then the one with the fewest entries to apply; then the member's own.
     starts.sort_by_key(|(start, kind)| {
-        (std::cmp::Reverse((start.reached, start.index)), *kind != DatabaseKind::Own, start.database)
+        (std::cmp::Reverse((start.reached, start.index)), start.database.is_none(), *kind != DatabaseKind::Own)
     });
     for (start, _) in starts {
         let Some(at) = start.database else { return Ok(Choice { start: Some(start), verdicts, no_beginning }) };
@@ -116,6 +116,9 @@ fn belongs(
             facts.consistent_index
         ));
     }
+    if facts.consistent_index == 0 && facts.revision > 1 {
+        return Err("it does not record how far the log is applied in it".into());
+    }
     if database.dir.is_some() || dirs.is_empty() {
         return Ok(());
     }
@@ -153,7 +156,12 @@ fn no_beginning(dirs: &[Dir], merged: &Merged) -> Option<String> {
 ///
 /// # Errors
 /// The version, if it is not one that is known here.
-pub fn version(dirs: &[Dir], merged: &Merged, start: Start, facts: Option<&Facts>) -> std::result::Result<Minor, String> {
+pub fn version(
+    dirs: &[Dir],
+    merged: &Merged,
+    start: Start,
+    facts: Option<&Facts>,
+) -> std::result::Result<Minor, String> {
     let chosen = dirs.get(merged.chosen).and_then(|dir| dir.log.as_ref().ok());
     let set = chosen.and_then(|log| log.versions.range(..=start.reached).next_back());
     let set = set.map(|(_, version)| version.clone());

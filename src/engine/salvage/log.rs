@@ -265,11 +265,7 @@ impl MemberLog {
     ///
     /// # Errors
     /// If the files are not what they were when the log was read, and those of `visit`.
-    pub fn each<E: From<LogError>>(
-        &self,
-        run: &Run,
-        visit: &mut dyn FnMut(Entry) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn each<E: From<LogError>>(&self, run: &Run, visit: &mut dyn FnMut(Entry) -> Result<(), E>) -> Result<(), E> {
         let (mut place, mut wanted) = (run.place, run.first);
         let mut window = Window::default();
         while wanted <= run.last {
@@ -525,7 +521,8 @@ impl Scan {
         // A write that was cut short leaves a sector of zeros: nothing to repair.
         let torn = last && frame_end.is_some_and(|end| never_written(log, place, end));
         if torn && self.resync(log, place).is_none() {
-            log.faults.push(Fault { length: rest, ..Fault::new(file, place.offset, FaultKind::TornTail) });
+            let length = frame_end.map_or(rest, |end| end.saturating_sub(place.offset));
+            log.faults.push(Fault { length, ..Fault::new(file, place.offset, FaultKind::TornTail) });
             return None;
         }
         if !torn && let Some((byte, bit)) = self.flip(log, place, begun) {
@@ -551,7 +548,11 @@ impl Scan {
             None if last => (length, FaultKind::Garbage),
             None => (length, FaultKind::Bytes),
         };
-        log.faults.push(Fault { length: end.saturating_sub(place.offset), entry, ..Fault::new(file, place.offset, kind) });
+        log.faults.push(Fault {
+            length: end.saturating_sub(place.offset),
+            entry,
+            ..Fault::new(file, place.offset, kind)
+        });
         if next.is_none() {
             self.chain = None;
         }

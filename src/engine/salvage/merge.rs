@@ -81,9 +81,8 @@ pub fn merge(logs: &[(usize, &MemberLog)]) -> Result<Option<Merged>, Disagreemen
     let Some((chosen, log)) = eligible.or_else(|| logs.iter().max_by_key(|(_, log)| log.last())) else {
         return Ok(None);
     };
-    let own = |(at, log): (usize, &MemberLog)| -> Vec<Run> {
-        log.runs().iter().map(|run| Run { log: at, ..*run }).collect()
-    };
+    let own =
+        |(at, log): (usize, &MemberLog)| -> Vec<Run> { log.runs().iter().map(|run| Run { log: at, ..*run }).collect() };
     let mut merged = Merged { runs: own((*chosen, log)), chosen: *chosen, commit, ..Merged::default() };
     let others: Vec<(usize, &MemberLog)> = logs.iter().filter(|(at, _)| at != chosen).copied().collect();
     // Until nothing more can be filled: what one log gives may show that another's entries fit.

@@ -5,9 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Serialize;
 
 use super::{
-    apply::{
-        ApplyError, Kind, Outcome, Refusal, Rules, State, buckets::Buckets, leases::Leases, writes,
-    },
+    apply::{ApplyError, Kind, Outcome, Refusal, Rules, State, buckets::Buckets, leases::Leases, writes},
     choose::Start,
     log::{LogError, slice},
     merge::Merged,
@@ -108,7 +106,8 @@ pub fn run(
             applied.take(&entry, kind, outcome, undecided);
             // Entries are small; a step for each would take longer than the entry.
             let nth = index.saturating_sub(start.index);
-            let done = u64::try_from(u128::from(total).saturating_mul(nth.into()) / u128::from(entries)).unwrap_or(total);
+            let done =
+                u64::try_from(u128::from(total).saturating_mul(nth.into()) / u128::from(entries)).unwrap_or(total);
             if nth.is_multiple_of(256) && watch(Progress { phase: Phase::Replay, done, total }) == Flow::Stop {
                 return Err(RunError::Stopped);
             }
@@ -157,7 +156,10 @@ impl Applied {
     /// How many entries were applied.
     pub fn entries(&self) -> u64 {
         let all = self.kinds.values().map(|count| {
-            count.refused.values().fold(count.changed.saturating_add(count.unchanged), |sum, more| sum.saturating_add(*more))
+            count
+                .refused
+                .values()
+                .fold(count.changed.saturating_add(count.unchanged), |sum, more| sum.saturating_add(*more))
         });
         all.fold(0, u64::saturating_add)
     }

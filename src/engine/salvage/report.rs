@@ -363,7 +363,8 @@ pub fn acknowledged(
 ) -> Acknowledged {
     let voters: Vec<u64> = members.iter().filter(|member| !member.is_learner).map(|member| member.id).collect();
     let whole = |log: &MemberLog| log.faults.iter().all(|fault| !fault.loses());
-    let mut read: Vec<u64> = dirs.iter().filter_map(|dir| dir.log.as_ref().ok()).filter(|log| whole(log)).map(|log| log.node).collect();
+    let mut read: Vec<u64> =
+        dirs.iter().filter_map(|dir| dir.log.as_ref().ok()).filter(|log| whole(log)).map(|log| log.node).collect();
     read.retain(|node| voters.contains(node));
     read.sort_unstable();
     read.dedup();

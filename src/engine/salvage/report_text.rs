@@ -227,9 +227,13 @@ impl Acknowledged {
             ),
             Because::NoVoter => format!("{logs}. Learners and removed members may lack acknowledged writes."),
             Because::Stopped => "the replay ended before the end of the log.".to_string(),
-            Because::NoLog => "no log could be read; writes since the database was last written are missing.".to_string(),
+            Because::NoLog => {
+                "no log could be read; writes since the database was last written are missing.".to_string()
+            }
             Because::Doubts => format!("{logs}, but the result depends on what no file records, see below."),
-            Because::CommittedOnly => "entries that no member recorded as committed were left out, as asked.".to_string(),
+            Because::CommittedOnly => {
+                "entries that no member recorded as committed were left out, as asked.".to_string()
+            }
         };
         format!("{verdict}: {because}")
     }
@@ -239,23 +243,32 @@ impl Fault {
     /// The damage in a sentence.
     pub fn sentence(&self) -> String {
         let what = match &self.kind {
-            FaultKind::BitFlip { byte, bit } => format!("bit {bit} of byte {} was flipped; repaired by the checksum", thousands(*byte)),
+            FaultKind::BitFlip { byte, bit } => {
+                format!("bit {bit} of byte {} was flipped; repaired by the checksum", thousands(*byte))
+            }
             FaultKind::Record => "a damaged record was passed over".to_string(),
             FaultKind::Bytes => "no record can be read in these bytes; they were passed over".to_string(),
-            FaultKind::TornTail => "the last record was not completely written; the log ends before it, as for etcd".to_string(),
+            FaultKind::TornTail => {
+                "the last record was not completely written; the log ends before it, as for etcd".to_string()
+            }
             FaultKind::CutShort => "the file ends inside a record; the log ends before it".to_string(),
             FaultKind::Garbage => "these bytes are no records; the log ends before them".to_string(),
             FaultKind::Broken => "it does not continue the checksum of the segment before it".to_string(),
             FaultKind::MissingSegment => "the segment is missing".to_string(),
             FaultKind::Unreadable { why } => format!("cannot be read: {}", Foreign::new(why)),
-            FaultKind::OtherMember => "another member wrote this segment; it and all after it were passed over".to_string(),
-            FaultKind::Contradiction => "an entry contradicts a committed one; it and all after it were passed over".to_string(),
+            FaultKind::OtherMember => {
+                "another member wrote this segment; it and all after it were passed over".to_string()
+            }
+            FaultKind::Contradiction => {
+                "an entry contradicts a committed one; it and all after it were passed over".to_string()
+            }
         };
         let length = match self.length {
             0 => String::new(),
             length => format!(" ({})", count(length, "byte", "bytes")),
         };
-        let entry = self.entry.map(|index| format!("; it seems to hold entry {}", thousands(index))).unwrap_or_default();
+        let entry =
+            self.entry.map(|index| format!("; it seems to hold entry {}", thousands(index))).unwrap_or_default();
         format!("{}, byte {}{length}: {what}{entry}", Foreign::new(&self.file), thousands(self.offset))
     }
 }
@@ -282,7 +295,9 @@ impl Doubt {
             Doubt::Checkpoints => {
                 "before 3.6 a flag decides whether the remaining TTL of leases is stored; the default was assumed, which does not"
             }
-            Doubt::Learners => "--max-learners decides how many learners there may be; one was assumed, so another was refused",
+            Doubt::Learners => {
+                "--max-learners decides how many learners there may be; one was assumed, so another was refused"
+            }
             Doubt::PasswordRehashed => {
                 "the password was hashed again, as etcd 3.4 does in each member; the user logs in with the same password"
             }

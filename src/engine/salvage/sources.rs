@@ -120,12 +120,8 @@ impl Dir {
             name.is_some_and(|name| name.len() == 16 && u64::from_str_radix(name, 16).is_ok())
         };
         found.extend(received.filter(is_received).map(|path| (path, DatabaseKind::Received)));
-        let read = |(path, kind): (PathBuf, DatabaseKind)| Database {
-            facts: facts(&path),
-            path,
-            kind,
-            dir: Some(position),
-        };
+        let read =
+            |(path, kind): (PathBuf, DatabaseKind)| Database { facts: facts(&path), path, kind, dir: Some(position) };
         found.into_iter().map(read).collect()
     }
 }
@@ -185,9 +181,9 @@ impl Facts {
 /// Finds the directories with the database and with the WAL.
 fn locate(path: &Path) -> Result<(Option<PathBuf>, Option<PathBuf>)> {
     let refused = |why: &str| {
-        Error::new(ErrorKind::Input, format!("{}: not a member's directory", path.shown())).why(why).hint(
-            "Give data directories (which contain member/), WAL directories (which contain .wal files), or both.",
-        )
+        Error::new(ErrorKind::Input, format!("{}: not a member's directory", path.shown()))
+            .why(why)
+            .hint("Give data directories (which contain member/), WAL directories (which contain .wal files), or both.")
     };
     if !path.exists() {
         return Err(refused("it does not exist"));
@@ -220,9 +216,9 @@ fn refuse_running(path: &Path, snap: Option<&Path>, wal: Option<&Path>) -> Resul
         (Some(pid), program) => format!("{program} (process {pid}) has its files open"),
         (None, _) => "a process has locked its files".to_string(),
     };
-    Err(Error::new(ErrorKind::Refused, format!("{}: in use", path.shown())).why(by).hint(
-        "Stop that etcd first. If it cannot reach quorum it still serves a snapshot: requorum snapshot save",
-    ))
+    Err(Error::new(ErrorKind::Refused, format!("{}: in use", path.shown()))
+        .why(by)
+        .hint("Stop that etcd first. If it cannot reach quorum it still serves a snapshot: requorum snapshot save"))
 }
 
 fn facts(path: &Path) -> std::result::Result<Facts, String> {

@@ -92,9 +92,8 @@ impl State {
             return Ok(BASE64_STANDARD.decode(hashed).ok());
         }
         self.doubt(Doubt::PasswordRehashed);
-        let hash = bcrypt::hash_with_result(plain, COST).map_err(|e| {
-            ApplyError::Entry(format!("the password in it cannot be hashed ({e})"))
-        })?;
+        let hash = bcrypt::hash_with_result(plain, COST)
+            .map_err(|e| ApplyError::Entry(format!("the password in it cannot be hashed ({e})")))?;
         // The form of Go's bcrypt.
         Ok(Some(hash.format_for_version(bcrypt::Version::TwoA).into_bytes()))
     }

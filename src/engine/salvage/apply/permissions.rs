@@ -102,7 +102,10 @@ impl State {
             }
             Action::LeaseRevoke(revoke) => {
                 let refused = self.lease_refused(who, revoke.id)?;
-                if refused.is_none() && who.auth_revision < self.auth_revision() && !self.lease_keys(revoke.id)?.is_empty() {
+                if refused.is_none()
+                    && who.auth_revision < self.auth_revision()
+                    && !self.lease_keys(revoke.id)?.is_empty()
+                {
                     self.doubt(Doubt::RootLease);
                 }
                 Ok(refused)

@@ -118,7 +118,8 @@ impl<'a> Raw<'a> {
                 fits.then_some(Content::Entry(RawEntry { kind, term, index, data }))
             }
             RecordKind::State => {
-                let (term, vote, commit) = (one.unwrap_or_default(), two.unwrap_or_default(), three.unwrap_or_default());
+                let (term, vote, commit) =
+                    (one.unwrap_or_default(), two.unwrap_or_default(), three.unwrap_or_default());
                 (rest.is_none() && (term > 0 || commit == 0)).then_some(Content::State { term, vote, commit })
             }
             RecordKind::Snapshot => {
