@@ -123,13 +123,14 @@ fn belongs(
         return Ok(());
     }
     // A snapshot from elsewhere: its members show whose it is.
-    let nodes = dirs.iter().filter_map(|dir| Some(dir.log.as_ref().ok()?.node));
+    let nodes = dirs.iter().filter_map(|dir| Some(dir.log.as_ref().ok()?.node)).filter(|node| *node != 0);
     let stored = databases.iter().filter(|other| other.dir.is_some()).filter_map(|other| other.facts.as_ref().ok());
     let known: Vec<u64> = nodes.chain(stored.flat_map(|facts| facts.members.iter().map(|member| member.id))).collect();
     let shared = facts.members.iter().any(|member| known.contains(&member.id));
-    match (shared, facts.members.is_empty(), terms.is_some()) {
+    // Where nothing names the members, the same term at the same index is what is left to go by.
+    match (shared, facts.members.is_empty() || known.is_empty(), terms.is_some()) {
         (true, ..) | (false, true, true) => Ok(()),
-        (false, true, false) => Err("it names no members, so it is unknown whether it is of this cluster".into()),
+        (false, true, false) => Err("nothing shows whether it is of this cluster".into()),
         (false, false, _) => {
             let ids: Vec<String> = facts.members.iter().map(|member| Id(member.id).to_string()).collect();
             Err(format!("none of its members ({}) is in the directories: it is of another cluster", ids.join(", ")))

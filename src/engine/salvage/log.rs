@@ -354,13 +354,26 @@ enum Framed<'w> {
 }
 
 /// A part of a segment in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Window {
     bytes: Vec<u8>,
     start: u64,
+    /// Bytes to read at a time.
+    ahead: usize,
+}
+
+impl Default for Window {
+    fn default() -> Window {
+        Window { bytes: Vec::new(), start: 0, ahead: WINDOW_BYTES }
+    }
 }
 
 impl Window {
+    /// A window for a single record.
+    fn small() -> Window {
+        Window { ahead: 512, ..Window::default() }
+    }
+
     /// Returns `length` bytes at an offset, which the segment has.
     fn get(
         &mut self,
@@ -373,7 +386,7 @@ impl Window {
         let has = offset >= self.start && end <= self.start.saturating_add(self.bytes.len() as u64);
         if !has {
             let most = segment.length.saturating_sub(offset);
-            let want = (length.max(WINDOW_BYTES) as u64).min(most);
+            let want = (length.max(self.ahead) as u64).min(most);
             self.bytes.resize(usize::try_from(want).unwrap_or(usize::MAX), 0);
             // Not what was there before, if the read fails.
             self.start = u64::MAX;
@@ -508,14 +521,17 @@ impl Scan {
         let rest = length.saturating_sub(place.offset);
         let Some(frame_end) = found else {
             // The end, unless records follow the zeros.
-            let next = self.resync(log, place);
-            if let Some((at, _)) = next {
-                let fault = Fault::new(file, place.offset, FaultKind::Bytes);
-                log.faults.push(Fault { length: at.saturating_sub(place.offset), ..fault });
-            } else if nonzero_after(log, place) {
-                log.faults.push(Fault { length: rest, ..Fault::new(file, place.offset, FaultKind::Garbage) });
-            }
             log.entries.close();
+            if !nonzero_after(log, place) {
+                return None;
+            }
+            let next = self.resync(log, place);
+            let (end, kind) = match next {
+                Some((at, _)) => (at, FaultKind::Bytes),
+                None => (length, FaultKind::Garbage),
+            };
+            let fault = Fault::new(file, place.offset, kind);
+            log.faults.push(Fault { length: end.saturating_sub(place.offset), ..fault });
             return self.seeded(next);
         };
         // A write that was cut short leaves a sector of zeros: nothing to repair.
@@ -570,7 +586,7 @@ impl Scan {
         let chain = self.chain?;
         let head = place.offset..place.offset.saturating_add(8).saturating_add(HEAD_BYTES as u64);
         let mut candidates: Vec<(u64, u8)> = head.flat_map(|byte| (0..8).map(move |bit| (byte, bit))).collect();
-        let mut window = Window::default();
+        let mut window = Window::small();
         if let Ok(Framed::Body(body, _)) = log.frame_at(place, &mut window)
             && let Some(raw) = Raw::parse(body)
             && let Some((at, bit)) = flipped_bit(crc32c::crc32c_append(chain, raw.data) ^ raw.crc, raw.data.len())
@@ -585,7 +601,7 @@ impl Scan {
                 continue;
             }
             log.fixes.insert((place.segment, byte), 1 << bit);
-            let mut window = Window::default();
+            let mut window = Window::small();
             let next = match log.frame_at(place, &mut window) {
                 Ok(Framed::Body(body, next)) => Raw::parse(body)
                     .filter(|raw| raw.content().is_some() && fits(raw, Some(chain), begun))
@@ -595,7 +611,7 @@ impl Scan {
             };
             if let Some((next, crc)) = next {
                 let after = Place { offset: next, ..place };
-                let mut window = Window::default();
+                let mut window = Window::small();
                 let ends = matches!(log.frame_at(after, &mut window), Ok(Framed::End | Framed::Zero));
                 if ends || continues(log, after, crc) {
                     found.push((byte, bit));
@@ -632,7 +648,7 @@ impl Scan {
             };
             offset = offset.saturating_add((at as u64).saturating_mul(8));
             let here = Place { offset, ..place };
-            let mut own = Window::default();
+            let mut own = Window::small();
             if let Ok(Framed::Body(body, next)) = log.frame_at(here, &mut own)
                 && let Some(raw) = Raw::parse(body).filter(|raw| raw.content().is_some())
                 && continues(log, Place { offset: next, ..place }, raw.crc)
@@ -669,7 +685,7 @@ fn fits(raw: &Raw<'_>, chain: Option<u32>, begun: bool) -> bool {
 
 /// Returns whether the record at a place continues a checksum.
 fn continues(log: &MemberLog, place: Place, chain: u32) -> bool {
-    let mut window = Window::default();
+    let mut window = Window::small();
     match log.frame_at(place, &mut window) {
         Ok(Framed::Body(body, _)) => Raw::parse(body).is_some_and(|raw| {
             raw.kind != crate::raft::record::RecordKind::Crc
@@ -682,7 +698,7 @@ fn continues(log: &MemberLog, place: Place, chain: u32) -> bool {
 
 /// The checksum that the record at a place stores.
 fn stored(log: &MemberLog, place: Place) -> Option<u32> {
-    let mut window = Window::default();
+    let mut window = Window::small();
     match log.frame_at(place, &mut window) {
         Ok(Framed::Body(body, _)) => Raw::parse(body).map(|raw| raw.crc),
         _ => None,
@@ -691,7 +707,7 @@ fn stored(log: &MemberLog, place: Place) -> Option<u32> {
 
 /// The index of the entry that the damaged record at a place seems to hold.
 fn entry_of(log: &MemberLog, place: Place) -> Option<u64> {
-    let mut window = Window::default();
+    let mut window = Window::small();
     match log.frame_at(place, &mut window) {
         Ok(Framed::Body(body, _)) => match Raw::parse(body)?.content()? {
             Content::Entry(entry) => Some(entry.index),
@@ -734,7 +750,7 @@ fn take(content: Content<'_>, _place: Place) -> Taken {
 fn never_written(log: &MemberLog, place: Place, end: u64) -> bool {
     let Some(segment) = log.segments.get(place.segment) else { return false };
     let mut at = place.offset.saturating_add(8);
-    let mut window = Window::default();
+    let mut window = Window::small();
     while at < end {
         let next = at.saturating_sub(at % SECTOR).saturating_add(SECTOR).min(end);
         let length = next.saturating_sub(at) as usize;
@@ -750,12 +766,14 @@ fn never_written(log: &MemberLog, place: Place, end: u64) -> bool {
 
 /// Returns whether anything but zeros follows a place.
 fn nonzero_after(log: &MemberLog, place: Place) -> bool {
+    static ZEROS: [u8; WINDOW_BYTES] = [0; WINDOW_BYTES];
     let Some(segment) = log.segments.get(place.segment) else { return false };
     let (mut at, mut window) = (place.offset, Window::default());
     while at < segment.length {
         let length = segment.length.saturating_sub(at).min(WINDOW_BYTES as u64) as usize;
         match window.get(segment, (&Fixes::new(), place.segment), at, length) {
-            Ok(bytes) if bytes.iter().any(|byte| *byte != 0) => return true,
+            // Compared as blocks: 64 MB of zeros are usual.
+            Ok(bytes) if Some(bytes) != ZEROS.get(..length) => return true,
             Ok(_) => at = at.saturating_add(length as u64),
             Err(_) => return false,
         }

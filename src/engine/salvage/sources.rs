@@ -265,9 +265,13 @@ pub fn stopped(phase: Phase) -> Error {
 /// # Errors
 /// If two of them have different cluster IDs.
 pub fn one_cluster(dirs: &[Dir]) -> Result<()> {
-    let ids = dirs.iter().filter_map(|dir| Some((dir, dir.log.as_ref().ok()?.cluster))).filter(|(_, id)| *id != 0);
-    let ids: Vec<(&Dir, u64)> = ids.collect();
+    let ids: Vec<(&Dir, u64)> = dirs.iter().filter_map(|dir| Some((dir, dir.log.as_ref().ok()?.cluster))).collect();
     let Some((first, id)) = ids.first() else { return Ok(()) };
+    if let Some((dir, _)) = ids.iter().find(|(_, id)| *id == 0 && ids.len() > 1) {
+        return Err(Error::new(ErrorKind::Input, format!("{}: its cluster is unknown", dir.path.shown()))
+            .why("the start of its log, which names member and cluster, is lost; entries of another cluster would be mixed in")
+            .hint("Salvage it on its own, and the others without it, and compare: requorum snapshot compare"));
+    }
     match ids.iter().find(|(_, other)| other != id) {
         None => Ok(()),
         Some((dir, other)) => Err(Error::new(ErrorKind::Input, "the directories belong to different clusters")
