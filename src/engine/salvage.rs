@@ -30,7 +30,7 @@ use self::{
     log::{MemberLog, find},
     merge::{Disagreement, Merged},
     report::{BaseReport, Plain, Report, Stop},
-    sources::{Database, Dir},
+    sources::{Database, DatabaseKind, Dir},
     write::{Target, joined},
 };
 use super::{durable_fs::Disk, progress::ProgressFn, scan::key_loss, source::creation_trouble};
@@ -74,7 +74,7 @@ pub fn salvage(spec: &Spec, disk: &Disk, watch: &mut ProgressFn<'_>) -> Result<R
         dirs.iter().enumerate().filter_map(|(at, dir)| Some((at, dir.log.as_ref().ok()?))).collect();
     let merged = merge::merge(&logs).map_err(|disagreement| disagree(&dirs, disagreement))?.unwrap_or_default();
     let mut databases: Vec<Database> = dirs.iter().enumerate().flat_map(|(at, dir)| dir.databases(at)).collect();
-    databases.extend(spec.older.iter().map(|path| Database::snapshot(path)));
+    databases.extend(spec.older.iter().flat_map(|path| Database::states(path, DatabaseKind::Snapshot, None)));
     let end = merged.runs.last().map_or(0, |run| run.last);
     let limit = if spec.committed_only { merged.commit.min(end) } else { end };
     let Choice { start, verdicts, no_beginning } = choose::choose(&databases, &dirs, &merged, limit, watch)?;
@@ -114,6 +114,7 @@ pub fn salvage(spec: &Spec, disk: &Disk, watch: &mut ProgressFn<'_>) -> Result<R
         base: chosen.zip(facts).map(|(database, facts)| BaseReport {
             path: database.path.clone(),
             kind: database.kind,
+            before_last_transaction: database.older,
             index: facts.consistent_index,
             revision: facts.revision,
         }),
@@ -176,7 +177,7 @@ fn plain(
     let mut usable: Vec<(&Database, i64, bool)> = databases
         .iter()
         .zip(verdicts)
-        .filter(|(_, verdict)| !matches!(verdict, Verdict::Rejected(_)))
+        .filter(|(database, verdict)| !database.older && !matches!(verdict, Verdict::Rejected(_)))
         .filter_map(|(database, verdict)| {
             Some((database, database.facts.as_ref().ok()?.revision, *verdict == Verdict::Chosen))
         })

@@ -108,6 +108,8 @@ impl Serialize for Kind {
 pub enum Doubt {
     /// Patch releases differ in what they check of a transaction's operations.
     TxnPermissions,
+    /// Up to 3.6 the member with the client refuses a transaction that reads at a revision out of range, and the others apply it.
+    Reads,
     /// Patch releases differ in whether root's outdated requests may end a lease.
     RootLease,
     /// Patch releases differ in whether puts in nested transactions count when space is short.

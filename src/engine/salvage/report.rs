@@ -131,6 +131,8 @@ pub struct DatabaseReport {
     pub path: PathBuf,
     /// What it is.
     pub kind: DatabaseKind,
+    /// Whether its state before the last transaction is meant.
+    pub before_last_transaction: bool,
     /// The raft index up to which the log is applied in it; none if it cannot be read.
     pub index: Option<u64>,
     /// Its last revision.
@@ -161,6 +163,8 @@ pub struct BaseReport {
     pub path: PathBuf,
     /// What it is.
     pub kind: DatabaseKind,
+    /// Whether its state before the last transaction was used.
+    pub before_last_transaction: bool,
     /// The raft index up to which the log is applied in it.
     pub index: u64,
     /// Its last revision.
@@ -265,7 +269,10 @@ pub struct Plain {
 impl Doubt {
     /// Returns whether revisions may be wrong because of it.
     pub fn decides_revisions(self) -> bool {
-        matches!(self, Doubt::TxnPermissions | Doubt::RootLease | Doubt::NestedPuts | Doubt::UncheckedWhileAlarmed)
+        matches!(
+            self,
+            Doubt::TxnPermissions | Doubt::Reads | Doubt::RootLease | Doubt::NestedPuts | Doubt::UncheckedWhileAlarmed
+        )
     }
 }
 
@@ -284,6 +291,7 @@ pub fn sources(dirs: &[Dir], databases: &[Database], verdicts: &[Verdict], membe
     let database = |(database, verdict): (&Database, &Verdict)| DatabaseReport {
         path: database.path.clone(),
         kind: database.kind,
+        before_last_transaction: database.older,
         index: database.facts.as_ref().ok().map(|facts| facts.consistent_index),
         revision: database.facts.as_ref().ok().map(|facts| facts.revision),
         state: match verdict {

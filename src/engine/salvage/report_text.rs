@@ -142,8 +142,9 @@ impl Report {
                     DatabaseKind::Received => "the database that a leader sent,",
                     DatabaseKind::Snapshot => "the snapshot",
                 };
+                let state = if base.before_last_transaction { " before its last transaction" } else { "" };
                 format!(
-                    "Made of {what} {} (revision {}, raft index {}) and {log}.",
+                    "Made of {what} {}{state} (revision {}, raft index {}) and {log}.",
                     base.path.shown(),
                     thousands(base.revision.unsigned_abs()),
                     thousands(base.index)
@@ -281,6 +282,10 @@ impl Doubt {
                 "patch releases of etcd differ in what they check of a transaction's operations; the newest were assumed, which \
                  refuse it"
             }
+            Doubt::Reads => {
+                "up to etcd 3.6 the member with the client refuses a transaction that reads at a compacted or future revision, \
+                 and all others apply it; it was applied"
+            }
             Doubt::RootLease => {
                 "patch releases of etcd differ in whether root may end a lease with an outdated request; the newest were \
                  assumed, which accept it"
@@ -376,7 +381,8 @@ fn source_lines(source: &SourceReport) -> String {
             _ => String::new(),
         };
         let why = database.why.as_deref().map(|why| format!(": {}", Foreign::new(why))).unwrap_or_default();
-        let _ = writeln!(out, "- {}{at}: {state}{why}", database.path.shown());
+        let older = if database.before_last_transaction { " before its last transaction" } else { "" };
+        let _ = writeln!(out, "- {}{older}{at}: {state}{why}", database.path.shown());
     }
     out
 }

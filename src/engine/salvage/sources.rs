@@ -13,12 +13,15 @@ use super::{
     store::Base,
 };
 use crate::{
-    bbolt::{self, ReadAt, View},
+    bbolt::{self, Part, ReadAt, View},
     domain::model::observations::disk::Held,
     engine::{
         datadir::{file_locks, last_revision},
         progress::{Flow, Phase, Progress, ProgressFn},
-        scan::{row_scan::ScanError, walker},
+        scan::{
+            row_scan::{self, ScanError},
+            walker,
+        },
         source::{Source, step},
     },
     error::{Error, ErrorKind, Result},
@@ -63,6 +66,8 @@ pub struct Database {
     pub kind: DatabaseKind,
     /// The directory that it is in, by position; none of a snapshot.
     pub dir: Option<usize>,
+    /// Whether its state before the last transaction is meant, which its other meta page leads to.
+    pub older: bool,
     /// What its meta rows say; none with the reason.
     pub facts: std::result::Result<Facts, String>,
 }
@@ -120,16 +125,27 @@ impl Dir {
             name.is_some_and(|name| name.len() == 16 && u64::from_str_radix(name, 16).is_ok())
         };
         found.extend(received.filter(is_received).map(|path| (path, DatabaseKind::Received)));
-        let read =
-            |(path, kind): (PathBuf, DatabaseKind)| Database { facts: facts(&path), path, kind, dir: Some(position) };
-        found.into_iter().map(read).collect()
+        found.into_iter().flat_map(|(path, kind)| Database::states(&path, kind, Some(position))).collect()
     }
 }
 
 impl Database {
     /// A snapshot file that is given.
     pub fn snapshot(path: &Path) -> Database {
-        Database { path: path.into(), kind: DatabaseKind::Snapshot, dir: None, facts: facts(path) }
+        let facts = facts(path).map(|(newest, _)| newest);
+        Database { path: path.into(), kind: DatabaseKind::Snapshot, dir: None, older: false, facts }
+    }
+
+    /// The states that a database file holds: the newest, and the one before the last transaction if it has both.
+    pub fn states(path: &Path, kind: DatabaseKind, dir: Option<usize>) -> Vec<Database> {
+        let (newest, older) = match facts(path) {
+            Ok((newest, older)) => (Ok(newest), older),
+            Err(why) => (Err(why), None),
+        };
+        let state = |older, facts| Database { path: path.into(), kind, dir, older, facts };
+        let mut states = vec![state(false, newest)];
+        states.extend(older.map(|older| state(true, Ok(older))));
+        states
     }
 
     /// Opens it for reading.
@@ -138,7 +154,40 @@ impl Database {
     /// If it is not a database, or is truncated.
     pub fn open(&self) -> Result<Base> {
         let source = Source::open(&self.path)?;
-        View::open(Arc::new(source.body()) as Arc<dyn ReadAt + Send + Sync>).map_err(|e| source.damaged(&e))
+        let view = View::open(Arc::new(source.body()) as Arc<dyn ReadAt + Send + Sync>);
+        let view = view.map_err(|e| source.damaged(&e))?;
+        if !self.older {
+            return Ok(view);
+        }
+        let changed = || Error::new(ErrorKind::Input, format!("{}: changed while it was read", self.path.shown()));
+        view.older().ok_or_else(changed)
+    }
+
+    /// As [`Database::damage`], for the state before the last transaction: newer pages outside its tree are expected.
+    fn damage_of_older(&self, watch: &mut ProgressFn<'_>) -> Result<Option<String>> {
+        let view = match self.open() {
+            Ok(view) => view,
+            Err(e) => return Ok(Some(e.sentence())),
+        };
+        let page = u64::from(view.page_size());
+        let mut step = |done: u64, of: u64| {
+            let (done, total) = (done.saturating_mul(page), of.saturating_mul(page));
+            watch(Progress { phase: Phase::Check, done, total }) == Flow::Go
+        };
+        match bbolt::check(&view, &mut step) {
+            Err(bbolt::Error::Stopped) => return Err(stopped(Phase::Check)),
+            Err(e) => return Ok(Some(e.to_string())),
+            Ok(report) => {
+                if let Some(first) = report.about(Part::Tree).next() {
+                    return Ok(Some(first.to_string()));
+                }
+            }
+        }
+        Ok(match row_scan::walk(&view, watch) {
+            Ok(walk) => walk.findings.errors.first().cloned(),
+            Err(ScanError::Stopped(e)) => return Err(e),
+            Err(ScanError::Damaged(why) | ScanError::Foreign(why) | ScanError::Limited { why, .. }) => Some(why),
+        })
     }
 
     /// Reads all of it, and returns why a replay cannot begin from it; none if every page and row is intact.
@@ -146,6 +195,9 @@ impl Database {
     /// # Errors
     /// Only `Stopped`.
     pub fn damage(&self, watch: &mut ProgressFn<'_>) -> Result<Option<String>> {
+        if self.older {
+            return self.damage_of_older(watch);
+        }
         let source = match Source::open(&self.path) {
             Ok(source) => source,
             Err(e) => return Ok(Some(e.sentence())),
@@ -221,10 +273,18 @@ fn refuse_running(path: &Path, snap: Option<&Path>, wal: Option<&Path>) -> Resul
         .hint("Stop that etcd first. If it cannot reach quorum it still serves a snapshot: requorum snapshot save"))
 }
 
-fn facts(path: &Path) -> std::result::Result<Facts, String> {
+/// What a database says of itself, and what it said before its last transaction. Damage may be in the newer state alone.
+fn facts(path: &Path) -> std::result::Result<(Facts, Option<Facts>), String> {
     let source = Source::open(path).map_err(|e| e.sentence())?;
-    let view = source.view().map_err(|e| e.sentence())?;
-    read_facts(&view).map_err(|e| e.to_string())
+    let newest = source.view().map_err(|e| e.sentence())?;
+    let own = read_facts(&newest).map_err(|e| e.to_string());
+    let older = newest.older().and_then(|view| read_facts(&view).ok());
+    match (own, older) {
+        (Ok(own), older) => Ok((own, older)),
+        // As if it were of index 0: it is read, found damaged and named.
+        (Err(_), Some(older)) => Ok((Facts::default(), Some(older))),
+        (Err(why), None) => Err(why),
+    }
 }
 
 /// Reads what a database says of itself.

@@ -8,7 +8,7 @@ use super::super::{
     key_index::Live,
     store::{Store, StoreError},
 };
-use super::{ApplyError, Outcome, Refusal, State};
+use super::{ApplyError, Doubt, Outcome, Refusal, State};
 use crate::etcd::{
     raft_request::request::{Compare, DeleteRange, Op, OpRequest, Operand, Put, Txn},
     version::Minor,
@@ -38,11 +38,17 @@ impl State {
     }
 
     pub(super) fn txn(&mut self, mut txn: Txn) -> Result<Outcome, ApplyError> {
+        // Reads change nothing of which branch is taken.
+        let path = decide(&self.store, &txn)?;
+        let with_reads = self.refuse_txn(&txn, &path);
         if self.rules.minor < Minor::V3_7 {
             drop_ranges(&mut txn);
         }
-        let path = decide(&self.store, &txn)?;
-        if let Some(refusal) = self.refuse_txn(&txn, &path) {
+        let refusal = self.refuse_txn(&txn, &path);
+        if with_reads.is_some() && refusal.is_none() && !(txn.success.is_empty() && txn.failure.is_empty()) {
+            self.doubt(Doubt::Reads);
+        }
+        if let Some(refusal) = refusal {
             return Ok(Outcome::Refused(refusal));
         }
         self.execute(&txn, &path)?;
