@@ -37,6 +37,7 @@ use super::{durable_fs::Disk, progress::ProgressFn, scan::key_loss, source::crea
 use crate::{
     bbolt::WriteAt,
     error::{Error, ErrorKind, Result},
+    etcd::version::Minor,
     text::{Shown, number::thousands},
 };
 
@@ -56,6 +57,8 @@ pub struct Spec {
     pub output: PathBuf,
     /// Whether entries are left out that no member recorded as committed.
     pub committed_only: bool,
+    /// The etcd that wrote the logs, with its patch release: where releases differ, no file records which it was.
+    pub version: Option<(Minor, u32)>,
 }
 
 /// Salvages, and writes the snapshot and its report.
@@ -88,8 +91,10 @@ pub fn salvage(spec: &Spec, disk: &Disk, watch: &mut ProgressFn<'_>) -> Result<R
             .why("requorum knows what the entries of 3.4 to 3.7 do")
             .hint("A later version of requorum may know it.")
     })?;
+    let patch = spec.version.map(|(_, patch)| patch);
+    let minor = spec.version.map_or(minor, |(minor, _)| minor);
     let base = chosen.map(Database::open).transpose()?.map(Arc::new);
-    let mut state = replay::begin(base.as_ref(), minor, target.scratch()?, watch)?;
+    let mut state = replay::begin(base.as_ref(), (minor, patch), target.scratch()?, watch)?;
     let applied = replay::run(&mut state, &dirs, &merged, start, watch)?;
     let written = target.write(&mut state, base.as_deref(), watch)?;
     let result = Database::snapshot(&target.hidden());
@@ -238,3 +243,6 @@ fn nothing(databases: &[Database], verdicts: &[Verdict], dirs: &[Dir], no_beginn
          to it, where it reaches back far enough.",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -217,7 +217,13 @@ fn nothing_is_overwritten_and_nothing_is_left() {
     let mut stops = 0;
     loop {
         let mut left = stops;
-        let spec = Spec { dirs: vec![scene.dir.clone()], older: vec![], output: scene.out(), committed_only: false };
+        let spec = Spec {
+            dirs: vec![scene.dir.clone()],
+            older: vec![],
+            output: scene.out(),
+            committed_only: false,
+            version: None,
+        };
         let done = salvage(&spec, &Disk::default(), &mut |_| {
             left -= 1;
             if left < 0 { Flow::Stop } else { Flow::Go }

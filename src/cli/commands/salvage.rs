@@ -13,6 +13,7 @@ use crate::{
         salvage::{self, REPORT, Spec, write::joined},
     },
     error::{Error, ErrorKind, Result},
+    etcd::version::Minor,
     text::{Shown, size::size},
 };
 
@@ -58,6 +59,20 @@ pub(in crate::cli) struct Args {
     /// They may have been acknowledged: the record of what is committed lags. Without this flag they are kept.
     #[arg(long)]
     committed_only: bool,
+    /// Patch version of the etcd that wrote the logs, such as 3.5.21
+    ///
+    /// No file records it. It matters only where the report says so.
+    #[arg(long, value_name = "X.Y.Z")]
+    etcd_version: Option<String>,
+}
+
+/// Parses `3.5.21`.
+fn version(text: &str) -> Result<(Minor, u32)> {
+    let patch =
+        text.rsplit_once('.').filter(|(minor, _)| minor.contains('.')).and_then(|(_, patch)| patch.parse().ok());
+    let wrong = |why: &str| Error::new(ErrorKind::Usage, "--etcd-version: invalid value").why(why);
+    let minor = text.parse().map_err(|why: String| wrong(&why))?;
+    Ok((minor, patch.ok_or_else(|| wrong("a patch version is needed, such as 3.5.21"))?))
 }
 
 pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
@@ -76,7 +91,8 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
             .why("what is salvaged from is only read")
             .hint("Choose another directory for the snapshot."));
     }
-    let spec = Spec { dirs, older, output, committed_only: args.committed_only };
+    let version = args.etcd_version.as_deref().map(version).transpose()?;
+    let spec = Spec { dirs, older, output, committed_only: args.committed_only, version };
     let report = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
         let report = salvage::salvage(&spec, &Disk::default(), &mut |step| meter.step("", step));

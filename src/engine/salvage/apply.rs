@@ -1,9 +1,8 @@
 //! The state that etcd's servers keep in their database, and what each entry of a log does to it: the same as in etcd, row
 //! for row, or an error.
 //!
-//! A replay follows what a member does that is started on these files (every entry without a waiting client), of the newest
-//! patch release of its minor version. Where patch releases differ, or flags that no file records, and an entry depends on
-//! it, that is noted as a [`Doubt`].
+//! A replay follows what a member does that is started on these files: every entry without a waiting client. Where patch releases
+//! differ, or flags that no file records, and an entry depends on it, that is noted as a [`Doubt`].
 //!
 //! Source: etcd `server/etcdserver/server.go` (`applyEntryNormal`), `apply/*.go` (3.6, 3.7), `apply.go`, `apply_auth.go`
 //! (3.4, 3.5), `server/lease/lessor.go`, `server/auth/store.go`.
@@ -36,6 +35,8 @@ use crate::{
 pub struct Rules {
     /// The minor version of the etcd that wrote the log.
     pub minor: Minor,
+    /// Its patch release, where the operator says it.
+    pub patch: Option<u32>,
     /// The least TTL of a lease in seconds: 1.5 times the election timeout, rounded up.
     pub least_ttl: i64,
     /// Whether remaining TTLs were stored before 3.6, where a flag decides.
@@ -45,7 +46,38 @@ pub struct Rules {
 impl Rules {
     /// The rules of a version with its default flags.
     pub fn new(minor: Minor) -> Rules {
-        Rules { minor, least_ttl: 2, persist_checkpoints: false }
+        Rules { minor, patch: None, least_ttl: 2, persist_checkpoints: false }
+    }
+
+    /// The patch release to follow: the newest, but of 3.4 one from before its last few, which nearly all that run are.
+    fn release(&self) -> u32 {
+        self.patch.unwrap_or(if self.minor == Minor::V3_4 { 41 } else { u32::MAX - 1 })
+    }
+
+    /// Whether a change that came with these patch releases of 3.4 to 3.7 is followed.
+    fn since(&self, first: [u32; 4]) -> bool {
+        let at = Minor::ALL.iter().position(|minor| *minor == self.minor);
+        at.and_then(|at| first.get(at)).is_some_and(|first| self.release() >= *first)
+    }
+
+    /// Whether transactions in transactions are checked for permissions.
+    pub(in crate::engine::salvage) fn checks_nested(&self) -> bool {
+        self.since([42, 28, 9, 0])
+    }
+
+    /// Whether lease and previous row of a put in a transaction are checked for permissions.
+    pub(in crate::engine::salvage) fn checks_puts_in_txns(&self) -> bool {
+        self.since([44, 30, 11, 0])
+    }
+
+    /// Whether puts in nested transactions count while space is short.
+    pub(in crate::engine::salvage) fn counts_nested_puts(&self) -> bool {
+        self.since([u32::MAX, 33, 14, 1])
+    }
+
+    /// Whether root may end any lease, whatever the auth revision of its request.
+    pub(in crate::engine::salvage) fn root_ends_leases(&self) -> bool {
+        self.since([27, 10, 0, 0])
     }
 }
 
@@ -253,6 +285,13 @@ impl State {
         let row = crate::etcd::revision::Revision { main: revision, sub: 0 }.to_bytes();
         self.buckets.put(schema::META, schema::SCHEDULED_COMPACT, &row);
         Outcome::Changed
+    }
+
+    /// Notes a doubt that the patch release would decide.
+    fn patch_doubt(&mut self, doubt: Doubt) {
+        if self.rules.patch.is_none() {
+            self.doubt(doubt);
+        }
     }
 
     /// Notes a doubt about the entry being applied.

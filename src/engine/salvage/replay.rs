@@ -58,7 +58,7 @@ pub struct Applied {
 /// If it cannot be read; `Stopped`.
 pub fn begin(
     base: Option<&Arc<Base>>,
-    minor: Minor,
+    (minor, patch): (Minor, Option<u32>),
     scratch: std::fs::File,
     watch: &mut ProgressFn<'_>,
 ) -> Result<State> {
@@ -68,7 +68,7 @@ pub fn begin(
         StoreError::Stopped => stopped(Phase::Index),
         e => Error::new(ErrorKind::Input, "the database cannot be read").why(e),
     };
-    let mut rules = Rules::new(minor);
+    let mut rules = Rules { patch, ..Rules::new(minor) };
     let store = Store::begin(base.cloned(), scratch, &mut step).map_err(fail)?;
     let (mut leases, mut buckets) = (Leases::default(), Buckets::default());
     if let Some(base) = base {

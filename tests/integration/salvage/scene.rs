@@ -83,8 +83,13 @@ impl Scene {
     }
 
     pub fn salvage_with(&self, change: impl FnOnce(&mut Spec)) -> Result<Report> {
-        let mut spec =
-            Spec { dirs: vec![self.dir.clone()], older: Vec::new(), output: self.out(), committed_only: false };
+        let mut spec = Spec {
+            dirs: vec![self.dir.clone()],
+            older: Vec::new(),
+            output: self.out(),
+            committed_only: false,
+            version: None,
+        };
         change(&mut spec);
         salvage(&spec, &Disk::default(), &mut |_| Flow::Go)
     }

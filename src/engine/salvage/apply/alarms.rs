@@ -51,10 +51,12 @@ impl State {
             }
             Put(_) | LeaseGrant(_) if capped => Some(Refusal::NoSpace),
             Txn(txn) if capped && puts(txn, true) => {
-                if !puts(txn, false) {
-                    self.doubt(Doubt::NestedPuts);
+                let nested_only = !puts(txn, false);
+                // 3.4 never counted them.
+                if nested_only && self.rules.minor > Minor::V3_4 {
+                    self.patch_doubt(Doubt::NestedPuts);
                 }
-                Some(Refusal::NoSpace)
+                (!nested_only || self.rules.counts_nested_puts()).then_some(Refusal::NoSpace)
             }
             _ => None,
         }

@@ -46,13 +46,13 @@ enum Access {
     Write,
 }
 
-/// What servers of some patch releases check less strictly.
+/// What a patch release checks of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Patch {
-    /// As the newest of each minor version.
-    Newest,
-    /// Nothing of transactions in transactions, of a put's lease and previous row in a transaction.
-    Oldest,
+struct Checks {
+    /// Transactions in it.
+    nested: bool,
+    /// Lease and previous row of its puts.
+    puts: bool,
 }
 
 impl State {
@@ -89,16 +89,22 @@ impl State {
                     false => None,
                 }))
             }
-            Action::Txn(txn) => {
-                let mut txn = txn.clone();
+            Action::Txn(whole) => {
+                let mut txn = whole.clone();
                 if self.rules.minor < Minor::V3_7 {
                     drop_ranges(&mut txn);
                 }
-                let newest = self.txn_refused(who, &txn, Patch::Newest)?;
-                if newest.is_some() && self.txn_refused(who, &txn, Patch::Oldest)?.is_none() {
-                    self.doubt(Doubt::TxnPermissions);
+                let checks = Checks { nested: self.rules.checks_nested(), puts: self.rules.checks_puts_in_txns() };
+                let own = self.txn_refused(who, &txn, checks)?;
+                let all = Checks { nested: true, puts: true };
+                let least = Checks { nested: false, puts: false };
+                if self.txn_refused(who, &txn, all)?.is_some() != self.txn_refused(who, &txn, least)?.is_some() {
+                    self.patch_doubt(Doubt::TxnPermissions);
                 }
-                Ok(newest)
+                if own.is_none() && self.txn_refused(who, whole, checks)?.is_some() {
+                    self.doubt(Doubt::Reads);
+                }
+                Ok(own)
             }
             Action::LeaseRevoke(revoke) => {
                 let refused = self.lease_refused(who, revoke.id)?;
@@ -106,7 +112,7 @@ impl State {
                     && who.auth_revision < self.auth_revision()
                     && !self.lease_keys(revoke.id)?.is_empty()
                 {
-                    self.doubt(Doubt::RootLease);
+                    self.patch_doubt(Doubt::RootLease);
                 }
                 Ok(refused)
             }
@@ -134,7 +140,7 @@ impl State {
 
     /// A user may attach a key to a lease, and end it, only with the right to write all its keys.
     fn lease_refused(&mut self, who: &Who, lease: i64) -> Result<Option<Refusal>, ApplyError> {
-        if !self.leases.exists(lease) || self.not_admin(who).is_none() {
+        if !self.leases.exists(lease) || (self.rules.root_ends_leases() && self.not_admin(who).is_none()) {
             return Ok(None);
         }
         for key in self.lease_keys(lease)? {
@@ -145,24 +151,24 @@ impl State {
         Ok(None)
     }
 
-    fn txn_refused(&mut self, who: &Who, txn: &Txn, patch: Patch) -> Result<Option<Refusal>, ApplyError> {
+    fn txn_refused(&mut self, who: &Who, txn: &Txn, checks: Checks) -> Result<Option<Refusal>, ApplyError> {
         for compare in &txn.compare {
             if let Some(refusal) = self.refused(who, &compare.key, &compare.range_end, Access::Read) {
                 return Ok(Some(refusal));
             }
         }
         for op in txn.success.iter().chain(&txn.failure) {
-            if let Some(refusal) = self.op_refused(who, op, patch)? {
+            if let Some(refusal) = self.op_refused(who, op, checks)? {
                 return Ok(Some(refusal));
             }
         }
         Ok(None)
     }
 
-    fn op_refused(&mut self, who: &Who, op: &Op, patch: Patch) -> Result<Option<Refusal>, ApplyError> {
+    fn op_refused(&mut self, who: &Who, op: &Op, checks: Checks) -> Result<Option<Refusal>, ApplyError> {
         match &op.request {
             Some(OpRequest::Range(range)) => Ok(self.refused(who, &range.key, &range.range_end, Access::Read)),
-            Some(OpRequest::Put(put)) if patch == Patch::Newest => self.put_refused(who, put),
+            Some(OpRequest::Put(put)) if checks.puts => self.put_refused(who, put),
             Some(OpRequest::Put(put)) => Ok(self.refused(who, &put.key, b"", Access::Write)),
             Some(OpRequest::DeleteRange(delete)) => {
                 let read = match delete.prev_kv {
@@ -171,7 +177,7 @@ impl State {
                 };
                 Ok(read.or_else(|| self.refused(who, &delete.key, &delete.range_end, Access::Write)))
             }
-            Some(OpRequest::Txn(inner)) if patch == Patch::Newest => self.txn_refused(who, inner, patch),
+            Some(OpRequest::Txn(inner)) if checks.nested => self.txn_refused(who, inner, checks),
             Some(OpRequest::Txn(_)) | None => Ok(None),
         }
     }
