@@ -25,6 +25,7 @@ use std::{
     sync::Arc,
 };
 
+pub use self::report::{REPORT, REPORT_JSON};
 use self::{
     choose::{Choice, Start, Verdict},
     log::{MemberLog, find},
@@ -40,11 +41,6 @@ use crate::{
     etcd::version::Minor,
     text::{Shown, number::thousands},
 };
-
-/// What the names of the report's files add to the name of the snapshot.
-pub const REPORT: &str = ".report";
-/// As [`REPORT`], for programs.
-pub const REPORT_JSON: &str = ".report.json";
 
 /// What is to be salvaged.
 #[derive(Debug, Clone)]
@@ -119,7 +115,7 @@ pub fn salvage(spec: &Spec, disk: &Disk, watch: &mut ProgressFn<'_>) -> Result<R
         base: chosen.zip(facts).map(|(database, facts)| BaseReport {
             path: database.path.clone(),
             kind: database.kind,
-            before_last_transaction: database.older,
+            before_last_transaction: database.unproven(),
             index: facts.consistent_index,
             revision: facts.revision,
         }),
@@ -129,7 +125,14 @@ pub fn salvage(spec: &Spec, disk: &Disk, watch: &mut ProgressFn<'_>) -> Result<R
         dropped: merged.dropped.clone(),
         applied,
         stopped: stop,
-        acknowledged: report::acknowledged(&dirs, &merged, &members, stop, &doubts),
+        acknowledged: report::acknowledged(
+            &dirs,
+            &merged,
+            &members,
+            stop,
+            chosen.is_some_and(Database::unproven),
+            &doubts,
+        ),
         doubts,
         plain,
     };

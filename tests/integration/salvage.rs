@@ -13,7 +13,7 @@ use requorum::{
         salvage::{
             REPORT, REPORT_JSON, Spec,
             log::FaultKind,
-            report::{Certainty, Stop},
+            report::{Because, Certainty, Stop},
             salvage,
         },
     },
@@ -116,7 +116,8 @@ fn a_flipped_bit_in_the_log_is_repaired() {
 #[test]
 fn damage_of_the_log_costs_what_it_must() {
     let name = "3.6.16-members";
-    let cases: [(&str, fn(&mut Vec<u8>, usize)); 5] = [
+    type Damage = fn(&mut Vec<u8>, usize);
+    let cases: [(&str, Damage); 5] = [
         ("two bits of one record", |bytes, end| {
             bytes[end / 2] ^= 1;
             bytes[end / 2 + 1] ^= 1;
@@ -269,6 +270,15 @@ fn the_command_prints_and_refuses() {
     assert_eq!(written, report);
     let status = succeed(requorum(["snapshot", "status"]).arg(scene.out()));
     assert!(status.contains("2066"), "{status}");
+    // The report shows that it is a salvaged file, as long as it is that file.
+    let notes = |file: &std::path::Path| {
+        String::from_utf8(requorum(["snapshot", "inspect"]).arg(file).output().unwrap().stderr).unwrap()
+    };
+    assert!(notes(&scene.out()).contains(REPORT));
+    let other = scene.temp.path().join("other.db");
+    fs::copy(scene.db(), &other).unwrap();
+    fs::copy(format!("{}{REPORT_JSON}", scene.out().display()), format!("{}{REPORT_JSON}", other.display())).unwrap();
+    assert!(!notes(&other).contains(REPORT));
     let run = |args: &[&std::ffi::OsStr]| requorum(["salvage"]).args(args).output().unwrap().status.code();
     let (dir, out, inside) = (scene.dir.as_os_str(), scene.out(), scene.dir.join("out.db"));
     assert_eq!(run(&[dir, "-o".as_ref(), out.as_os_str()]), Some(1));
@@ -278,4 +288,35 @@ fn the_command_prints_and_refuses() {
         run(&[scene.temp.path().join("none").as_os_str(), "-o".as_ref(), scene.temp.path().join("x").as_os_str()]),
         Some(1)
     );
+}
+
+/// A database whose last transaction is damaged still has the state before it, from which the log leads on.
+#[test]
+fn the_state_before_the_last_transaction_is_used() {
+    use requorum::bbolt::View;
+    let scene = Scene::new("3.7.3-mix");
+    // A log that does not go back to its first entry, so that the database is needed.
+    let mut log = fs::read(scene.wal()).unwrap();
+    log[4096..8192].fill(0);
+    fs::write(scene.wal(), &log).unwrap();
+    let bytes = fs::read(scene.db()).unwrap();
+    let view = View::open(bytes.clone()).unwrap();
+    let (newest, size) = (*view.meta(), view.page_size() as usize);
+    let Some(older) = view.older() else { panic!("the fixture has one state only") };
+    assert_ne!(older.meta().root, newest.root);
+    // The newest root is gone.
+    let mut broken = bytes;
+    let at = newest.root as usize * size;
+    broken[at..at + size].fill(0);
+    fs::write(scene.db(), &broken).unwrap();
+    let report = scene.salvage().unwrap();
+    assert!(report.base.unwrap().before_last_transaction);
+    // Later transactions reuse the pages of that state: here some are gone, and nothing in the file shows it.
+    assert_eq!(report.acknowledged.verdict, Certainty::Unknown);
+    assert_eq!(report.acknowledged.because, Because::UnprovenBase);
+    // With the whole log it is not needed.
+    let whole = Scene::new("3.7.3-mix");
+    fs::write(whole.db(), &broken).unwrap();
+    assert!(whole.salvage().unwrap().base.is_none());
+    equals_golden(&whole);
 }

@@ -152,7 +152,7 @@ pub enum Doubt {
     Checkpoints,
     /// A flag decides how many learners there may be.
     Learners,
-    /// The password is hashed anew, with another salt than in other members.
+    /// The password is hashed again, with another salt than in other members.
     PasswordRehashed,
     /// An attribute of a member that is not known.
     UnknownMember,

@@ -63,19 +63,25 @@ pub fn choose(
             Ok(facts) => belongs(database, facts, databases, dirs, merged).map(|()| facts.consistent_index),
         };
         match fits {
-            Ok(index) => starts.push((start(Some(at), index, merged, limit), database.kind)),
+            Ok(index) => starts.push((start(Some(at), index, merged, limit), database.kind, database.unproven())),
             Err(why) => set(&mut verdicts, at, Verdict::Rejected(why)),
         }
     }
     let no_beginning = no_beginning(dirs, merged);
     if no_beginning.is_none() {
-        starts.push((start(None, 0, merged, limit), DatabaseKind::Own));
+        starts.push((start(None, 0, merged, limit), DatabaseKind::Own, false));
     }
-    // The furthest; then the one with the fewest entries to apply; then the member's own.
-    starts.sort_by_key(|(start, kind)| {
-        (std::cmp::Reverse((start.reached, start.index)), start.database.is_none(), *kind != DatabaseKind::Own)
+    // The furthest; then one that is proven to be whole; then the one with the fewest entries to apply; then the member's own.
+    starts.sort_by_key(|(start, kind, unproven)| {
+        (
+            std::cmp::Reverse(start.reached),
+            *unproven,
+            std::cmp::Reverse(start.index),
+            start.database.is_none(),
+            *kind != DatabaseKind::Own,
+        )
     });
-    for (start, _) in starts {
+    for (start, ..) in starts {
         let Some(at) = start.database else { return Ok(Choice { start: Some(start), verdicts, no_beginning }) };
         let Some(database) = databases.get(at) else { continue };
         match database.damage(watch)? {

@@ -58,7 +58,7 @@ impl KeyIndex {
 
     /// Returns the bytes of memory that the keys take.
     pub fn bytes(&self) -> u64 {
-        self.blocks.iter().map(|block| block.len() as u64 + 24).sum()
+        self.blocks.iter().map(|block| (block.len() as u64).saturating_add(24)).fold(0, u64::saturating_add)
     }
 
     /// Returns what is known of a key.
@@ -172,7 +172,7 @@ impl KeyIndex {
         found
     }
 
-    /// The block where `key` is or belongs; none where there is none at all.
+    /// The block where `key` is or belongs; `None` without any block.
     fn block(&self, key: &[u8]) -> Option<usize> {
         let after = self.blocks.partition_point(|block| first_key(block) <= key);
         (!self.blocks.is_empty()).then_some(after.saturating_sub(1))
@@ -185,7 +185,7 @@ impl KeyIndex {
             let mut cursor = Cursor::new(&new);
             // Keys that come in order fill blocks to nine tenths: the last block of all is divided at its end.
             let last = at.saturating_add(1) == self.blocks.len();
-            let middle = if last { new.len() / 10 * 9 } else { new.len() / 2 };
+            let middle = if last { (new.len() / 10).saturating_mul(9) } else { new.len() / 2 };
             while let Some(entry) = cursor.next() {
                 if entry.start > 0 && entry.end >= middle {
                     let mut second = encode(b"", &cursor.key, entry.live);

@@ -38,7 +38,7 @@ const SECTOR: u64 = 512;
 const WINDOW_BYTES: usize = 256 << 10;
 /// Longer entries do not set a cluster version.
 const VERSION_BYTES: usize = 256;
-/// A segment that is longer is none: etcd begins the next one at 64 MB.
+/// No segment is longer: etcd begins the next one at 64 MB.
 const MOST_SEGMENT_BYTES: u64 = 1 << 30;
 
 /// A segment.
@@ -506,8 +506,8 @@ impl Scan {
         Ok(true)
     }
 
-    /// Decides how to go on at a place without a usable record: `found` is none at a length of zero, and else the offset after
-    /// the frame if that is intact. Returns the offset to go on at; none at the end of the segment.
+    /// Decides how to go on at a place without a usable record. `found`: `None` at a length of zero, otherwise the offset after
+    /// the frame if that is intact. Returns the offset to go on at, `None` at the end of the segment.
     fn after_damage(
         &mut self,
         log: &mut MemberLog,
@@ -634,7 +634,7 @@ impl Scan {
         let mut window = Window::default();
         let mut offset = place.offset.checked_add(8)?;
         while offset.saturating_add(24) <= segment.length {
-            let left = segment.length.saturating_sub(offset).min(WINDOW_BYTES as u64) as usize / 8 * 8;
+            let left = (segment.length.saturating_sub(offset).min(WINDOW_BYTES as u64) as usize) & !7;
             let bytes = window.get(segment, fixes, offset, left).ok()?;
             // A frame begins with its length and then the tag of the record's type.
             let mut chunks = bytes.chunks_exact(8).zip(bytes.get(8..)?.chunks_exact(8));

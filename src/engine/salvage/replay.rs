@@ -106,8 +106,8 @@ pub fn run(
             applied.take(&entry, kind, outcome, undecided);
             // Entries are small; a step for each would take longer than the entry.
             let nth = index.saturating_sub(start.index);
-            let done =
-                u64::try_from(u128::from(total).saturating_mul(nth.into()) / u128::from(entries)).unwrap_or(total);
+            let done = u128::from(total).saturating_mul(nth.into()).checked_div(entries.into()).unwrap_or(0);
+            let done = u64::try_from(done).unwrap_or(total);
             if nth.is_multiple_of(256) && watch(Progress { phase: Phase::Replay, done, total }) == Flow::Stop {
                 return Err(RunError::Stopped);
             }

@@ -1,9 +1,12 @@
-//! The paper of a salvage: what was read, what was applied, what was passed over, and what can be said of the writes that were
-//! acknowledged. How it is printed is in [`super::report_text`].
+//! The paper of a salvage: what was read, what was applied, what was passed over, and whether the writes that were acknowledged
+//! are in it. How it is printed is in [`super::report_text`].
 
-use std::path::PathBuf;
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     apply::{Doubt, Doubts},
@@ -12,14 +15,21 @@ use super::{
     merge::{Dropped, Filled, Merged},
     replay::Applied,
     sources::{Database, DatabaseKind, Dir},
+    write::joined,
 };
 use crate::{
     domain::sources::data_loss::Difference,
+    engine::durable_fs,
     etcd::{
         membership::{Id, Member},
         version::Minor,
     },
 };
+
+/// What the name of the report adds to the name of the snapshot.
+pub const REPORT: &str = ".report";
+/// As [`REPORT`], for programs.
+pub const REPORT_JSON: &str = ".report.json";
 
 /// The report.
 #[derive(Debug, Clone, Serialize)]
@@ -57,7 +67,7 @@ pub struct Report {
     pub applied: Applied,
     /// Where the replay ended before the end of the log.
     pub stopped: Option<Stop>,
-    /// What can be said of acknowledged writes.
+    /// Whether acknowledged writes are included.
     pub acknowledged: Acknowledged,
     /// What the result depends on and no file records.
     pub doubts: Vec<DoubtReport>,
@@ -191,7 +201,7 @@ pub enum Stop {
     },
 }
 
-/// What can be said of acknowledged writes.
+/// Whether acknowledged writes are included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Acknowledged {
@@ -206,14 +216,14 @@ pub struct Acknowledged {
 }
 
 /// Whether every acknowledged write is in the result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Certainty {
     /// It is shown.
     Proven,
     /// Nothing speaks against it.
     Likely,
-    /// It cannot be said.
+    /// It is not known.
     Unknown,
 }
 
@@ -229,6 +239,8 @@ pub enum Because {
     NoVoter,
     /// The replay ended before the end of the log.
     Stopped,
+    /// The replay began from the state before a database's last transaction.
+    UnprovenBase,
     /// There is no log.
     NoLog,
     /// The result depends on what no file records.
@@ -274,6 +286,33 @@ impl Doubt {
             Doubt::TxnPermissions | Doubt::Reads | Doubt::RootLease | Doubt::NestedPuts | Doubt::UncheckedWhileAlarmed
         )
     }
+}
+
+/// What the report next to a salvaged file says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Marker {
+    /// The SHA-256 of the file that was made.
+    pub sha256: String,
+    /// Whether acknowledged writes are included.
+    pub acknowledged: MarkerVerdict,
+}
+
+/// The part of [`Acknowledged`] that a marker has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct MarkerVerdict {
+    /// The verdict.
+    pub verdict: Certainty,
+}
+
+/// The longest report that is read as a marker.
+const MARKER_BYTES: u64 = 16 << 20;
+
+/// Returns what the report next to a file says, if it is about this very file.
+pub fn marker(file: &Path, sha256: &str) -> Option<Marker> {
+    let path = joined(file.as_os_str(), REPORT_JSON);
+    let mut text = Vec::new();
+    durable_fs::regular(Path::new(&path)).ok()?.take(MARKER_BYTES).read_to_end(&mut text).ok()?;
+    serde_json::from_slice::<Marker>(&text).ok().filter(|marker| marker.sha256 == sha256)
 }
 
 /// Renders the doubts.
@@ -358,7 +397,7 @@ fn log_report(log: &MemberLog) -> LogReport {
     }
 }
 
-/// Says what can be said of acknowledged writes.
+/// Judges whether acknowledged writes are included.
 ///
 /// The rule: a write is acknowledged when a majority of the voters has its entry on disk. So if the logs of a majority were read
 /// without loss, the one that raft would elect of them has every acknowledged entry.
@@ -367,6 +406,7 @@ pub fn acknowledged(
     merged: &Merged,
     members: &[Member],
     stop: Option<Stop>,
+    unproven_base: bool,
     doubts: &[DoubtReport],
 ) -> Acknowledged {
     let voters: Vec<u64> = members.iter().filter(|member| !member.is_learner).map(|member| member.id).collect();
@@ -378,6 +418,7 @@ pub fn acknowledged(
     read.dedup();
     let majority = !voters.is_empty() && read.len().saturating_mul(2) > voters.len();
     let (verdict, because) = match stop {
+        _ if unproven_base => (Certainty::Unknown, Because::UnprovenBase),
         _ if merged.runs.is_empty() => (Certainty::Unknown, Because::NoLog),
         Some(Stop::Gap { .. }) => (Certainty::Unknown, Because::Stopped),
         Some(Stop::CommittedOnly { .. }) => (Certainty::Unknown, Because::CommittedOnly),

@@ -163,7 +163,7 @@ impl Report {
         }
     }
 
-    /// What is said of the end of the log.
+    /// What concerns the end of the log.
     fn tail(&self) -> Vec<String> {
         let mut lines = Vec::new();
         match self.stopped {
@@ -208,14 +208,21 @@ impl Report {
     }
 }
 
-impl Acknowledged {
-    /// The verdict with its rule.
-    pub fn sentences(&self) -> String {
-        let verdict = match self.verdict {
+impl Certainty {
+    /// The verdict in words.
+    pub fn words(self) -> &'static str {
+        match self {
             Certainty::Proven => "proven to be included",
             Certainty::Likely => "likely all included",
             Certainty::Unknown => "unknown whether all are included",
-        };
+        }
+    }
+}
+
+impl Acknowledged {
+    /// The verdict with its rule.
+    pub fn sentences(&self) -> String {
+        let verdict = self.verdict.words();
         let logs = format!("{} of {} voting members' logs were read without loss", self.read, self.voters);
         let because = match self.because {
             Because::Majority => format!(
@@ -228,6 +235,10 @@ impl Acknowledged {
             ),
             Because::NoVoter => format!("{logs}. Learners and removed members may lack acknowledged writes."),
             Because::Stopped => "the replay ended before the end of the log.".to_string(),
+            Because::UnprovenBase => "the replay began from the state before the database's last transaction. etcd may have \
+                 overwritten pages of that state, which no check shows: keys and leases may be missing or outdated. Use another \
+                 member's directory if there is one."
+                .to_string(),
             Because::NoLog => {
                 "no log could be read; writes since the database was last written are missing.".to_string()
             }

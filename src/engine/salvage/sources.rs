@@ -68,6 +68,8 @@ pub struct Database {
     pub dir: Option<usize>,
     /// Whether its state before the last transaction is meant, which its other meta page leads to.
     pub older: bool,
+    /// Whether the newer meta page is damaged, so that the file leads to no other state.
+    pub fell_back: bool,
     /// What its meta rows say; none with the reason.
     pub facts: std::result::Result<Facts, String>,
 }
@@ -93,7 +95,7 @@ impl Dir {
     /// Reads a directory: a data directory, its `member` directory, or a WAL directory or one with a database alone.
     ///
     /// # Errors
-    /// If it is none of these, if an etcd runs on it, or `watch` stops it.
+    /// If it is something else, if an etcd runs on it, or `watch` stops it.
     pub fn read(path: &Path, watch: &mut ProgressFn<'_>) -> Result<Dir> {
         let (snap, wal) = locate(path)?;
         refuse_running(path, snap.as_deref(), wal.as_deref())?;
@@ -133,7 +135,14 @@ impl Database {
     /// A snapshot file that is given.
     pub fn snapshot(path: &Path) -> Database {
         let facts = facts(path).map(|(newest, _)| newest);
-        Database { path: path.into(), kind: DatabaseKind::Snapshot, dir: None, older: false, facts }
+        Database {
+            path: path.into(),
+            kind: DatabaseKind::Snapshot,
+            dir: None,
+            older: false,
+            fell_back: fell_back(path),
+            facts,
+        }
     }
 
     /// The states that a database file holds: the newest, and the one before the last transaction if it has both.
@@ -142,7 +151,8 @@ impl Database {
             Ok((newest, older)) => (Ok(newest), older),
             Err(why) => (Err(why), None),
         };
-        let state = |older, facts| Database { path: path.into(), kind, dir, older, facts };
+        let fell_back = fell_back(path);
+        let state = |older, facts| Database { path: path.into(), kind, dir, older, fell_back, facts };
         let mut states = vec![state(false, newest)];
         states.extend(older.map(|older| state(true, Ok(older))));
         states
@@ -221,6 +231,21 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Whether it is a state before a transaction. The transaction after that may have overwritten pages of it, which no check
+    /// shows.
+    pub fn unproven(&self) -> bool {
+        self.older || self.fell_back
+    }
+}
+
+/// Returns whether a file leads to the state before its last transaction only.
+fn fell_back(path: &Path) -> bool {
+    Source::open(path)
+        .and_then(|source| source.view())
+        .is_ok_and(|view| view.fell_back() && !view.damaged_meta_agrees())
+}
+
 impl Facts {
     /// The version of the etcd that wrote it, as far as it says.
     pub fn version(&self) -> Option<Minor> {
@@ -273,7 +298,7 @@ fn refuse_running(path: &Path, snap: Option<&Path>, wal: Option<&Path>) -> Resul
         .hint("Stop that etcd first. If it cannot reach quorum it still serves a snapshot: requorum snapshot save"))
 }
 
-/// What a database says of itself, and what it said before its last transaction. Damage may be in the newer state alone.
+/// What a database records of itself, now and before its last transaction. Damage may be in the newer state alone.
 fn facts(path: &Path) -> std::result::Result<(Facts, Option<Facts>), String> {
     let source = Source::open(path).map_err(|e| e.sentence())?;
     let newest = source.view().map_err(|e| e.sentence())?;

@@ -43,6 +43,11 @@ pub enum StoreError {
     Stopped,
 }
 
+/// Called with a live key; returns whether to continue.
+pub type VisitKey<'v> = dyn FnMut(&[u8], Live) -> Result<bool, StoreError> + 'v;
+/// Called with the key and the value of a row.
+pub type VisitRow<'v, E> = dyn FnMut(&[u8], &[u8]) -> Result<(), E> + 'v;
+
 /// Keys that are visited at a time in a range.
 const CHUNK: usize = 1024;
 
@@ -160,12 +165,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of `visit`.
-    pub fn each(
-        &self,
-        key: &[u8],
-        range_end: &[u8],
-        visit: &mut dyn FnMut(&[u8], Live) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
+    pub fn each(&self, key: &[u8], range_end: &[u8], visit: &mut VisitKey<'_>) -> Result<(), StoreError> {
         let mut from = key.to_vec();
         loop {
             let found = self.range(&from, range_end, CHUNK);
@@ -262,10 +262,7 @@ impl Store {
     ///
     /// # Errors
     /// If the temporary file cannot be read, and those of `visit`.
-    pub fn each_added<E: From<StoreError>>(
-        &mut self,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn each_added<E: From<StoreError>>(&mut self, visit: &mut VisitRow<'_, E>) -> Result<(), E> {
         self.rows.flush().map_err(StoreError::Rows)?;
         let mut offset = 0u64;
         while offset < self.rows.written {

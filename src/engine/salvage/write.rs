@@ -49,7 +49,7 @@ pub struct Written {
 }
 
 impl Target {
-    /// Checks that the file, and those beside it that end in `also`, do not exist, and creates the hidden file.
+    /// Checks that the file, and those of its name with an ending of `also`, do not exist, and creates the hidden file.
     ///
     /// # Errors
     /// If one exists, or nothing can be created there.

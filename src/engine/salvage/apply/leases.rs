@@ -8,7 +8,7 @@ use prost::Message;
 
 use super::super::{
     key_index::RowRef,
-    store::{Base, Store, StoreError},
+    store::{Base, Store, StoreError, VisitRow},
 };
 use super::{ApplyError, Doubt, Outcome, Refusal, State};
 use crate::{
@@ -84,10 +84,7 @@ impl Leases {
     ///
     /// # Errors
     /// Those of `visit`.
-    pub fn each_row(
-        &self,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), bbolt::Error>,
-    ) -> Result<(), bbolt::Error> {
+    pub fn each_row(&self, visit: &mut VisitRow<'_, bbolt::Error>) -> Result<(), bbolt::Error> {
         for (id, lease) in &self.0 {
             let row = proto::Lease { id: id.cast_signed(), ttl: lease.ttl, remaining_ttl: lease.remaining };
             visit(&id.to_be_bytes(), &row.encode_to_vec())?;
@@ -104,7 +101,7 @@ impl State {
         if lease.rows.len() < lease.kept.saturating_mul(2).saturating_add(256) {
             return Ok(());
         }
-        let rows = self.current_rows(id)?.into_iter().map(|(_, row)| row).collect::<Vec<_>>();
+        let rows = self.current_rows(id)?.into_values().collect::<Vec<_>>();
         if let Some(lease) = self.leases.0.get_mut(&id.cast_unsigned()) {
             (lease.kept, lease.rows) = (rows.len(), rows);
         }

@@ -119,7 +119,7 @@ impl State {
         Ok(Outcome::Changed)
     }
 
-    /// Keeps the configuration of raft, which 3.5 and later store beside the members.
+    /// Keeps the configuration of raft, which 3.5 and later store too.
     fn conf_state(&mut self, kind: i32, id: u64) {
         if self.rules.minor < Minor::V3_5 {
             return;
