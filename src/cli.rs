@@ -10,8 +10,8 @@ mod typed;
 use crate::cli::{
     args::connection_args,
     commands::{
-        apply, bench, cluster as clusters, drill, guide, inspect, launch, man, manual, plan, probe, report, snapshot,
-        start, v2store, verify, wizard,
+        apply, bench, cluster as clusters, drill, guide, inspect, launch, man, manual, plan, probe, report, salvage,
+        snapshot, start, v2store, verify, wizard,
     },
     output::{panic, remedies},
     typed::{Typed, Unusable, command_line, parsed},
@@ -128,6 +128,10 @@ enum Command {
     /// Save, inspect, compare and restore snapshot files
     #[command(subcommand)]
     Snapshot(snapshot::Command),
+    /// Make a snapshot from the directories of dead members
+    ///
+    /// For when etcd does not start and there is no good backup: the log of a member holds more than its database.
+    Salvage(salvage::Args),
     /// Compute the HashKV of a file, as a server would
     ///
     /// The file is only read.
@@ -310,6 +314,7 @@ fn run(typed: Typed) -> Result<u8> {
         Some(Command::Verify(args)) => return verify::run(args, &connect, write_out),
         None => wizard::real(wizard, &connect, cluster),
         Some(Command::Snapshot(command)) => snapshot::run(command, &connect, write_out),
+        Some(Command::Salvage(args)) => salvage::run(&args, write_out),
         Some(Command::Hashkv(args)) => inspect::hashkv(&args, write_out),
         Some(Command::V2(command)) => v2store::run(&command, write_out),
         Some(Command::Plan(args)) => plan::make(*args, &connect, cluster),

@@ -11,5 +11,6 @@ pub mod install;
 pub mod post_restore;
 pub mod progress;
 pub mod restore;
+pub mod salvage;
 pub mod scan;
 pub mod source;

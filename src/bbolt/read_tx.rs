@@ -146,6 +146,20 @@ impl<R: ReadAt> View<R> {
         Ok(Self { src, page_size, metas: [first, second], meta, fell_back })
     }
 
+    /// Returns the same file as of its other meta page: the state before the last transaction, whose pages that transaction
+    /// left as they were. `None` if that meta page is damaged, has the same state, or pages after the end of the file.
+    pub fn older(mut self) -> Option<Self> {
+        let [Ok(first), Ok(second)] = &self.metas else { return None };
+        let other = if first.txid == self.meta.txid { *second } else { *first };
+        let needs = other.hwm.checked_mul(u64::from(self.page_size))?;
+        let fits = other.hwm >= 3 && self.src.len().is_ok_and(|has| needs <= has);
+        if !fits || other.root == self.meta.root {
+            return None;
+        }
+        self.meta = other;
+        Some(self)
+    }
+
     /// Bytes per page.
     pub fn page_size(&self) -> u32 {
         self.page_size

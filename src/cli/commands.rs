@@ -12,6 +12,7 @@ pub(crate) mod manual;
 pub(crate) mod plan;
 pub(crate) mod probe;
 pub(crate) mod report;
+pub(crate) mod salvage;
 pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod v2store;

@@ -25,6 +25,12 @@ pub enum Phase {
     Place,
     /// Waiting for an earlier run to release its lock.
     Wait,
+    /// Reading a member's WAL.
+    ReadLog,
+    /// Reading the database that a replay begins from.
+    Index,
+    /// Applying the entries of a log.
+    Replay,
 }
 
 impl Phase {
@@ -52,6 +58,9 @@ impl Phase {
             Phase::Prove => "verifying the result",
             Phase::Place => "installing",
             Phase::Wait => "waiting for an earlier run to release its lock",
+            Phase::ReadLog => "reading the log",
+            Phase::Index => "reading the database",
+            Phase::Replay => "applying the log",
         }
     }
 }

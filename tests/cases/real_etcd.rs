@@ -11,6 +11,7 @@ mod manual;
 mod old_member;
 mod oracle;
 mod reinitialized;
+mod salvage;
 mod verification;
 mod wizard;
 
@@ -105,6 +106,8 @@ const ALL: &[Case] = &[
     ("a_directory_of_a_member_that_lagged", any, datadir::lagging),
     ("v2_keys_are_written_out", with_v2, datadir::v2_keys),
     ("older_snapshots_start_and_stop_verified", any, end_to_end::older_snapshots),
+    ("salvage_equals_the_server", any, salvage::equals_the_server),
+    ("salvage_the_whole_road", any, salvage::the_whole_road),
     ("same_files_as_etcdutl", a_late_tool, oracle::same_files),
     ("same_files_as_etcdutl_when_bumped", a_late_tool, oracle::same_files_bumped),
     ("etcdutl_restores_what_we_restored", a_tool, oracle::restored_again),

@@ -21,6 +21,7 @@ mod mock_system;
 mod pictures;
 mod plain;
 mod release;
+mod salvage;
 mod screens;
 mod snapshot_choice;
 mod stops;

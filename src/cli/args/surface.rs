@@ -42,7 +42,7 @@ fn formats(path: &[&str], given: Option<&ArgMatches>) -> &'static [Format] {
         ["drill"] if has("play") => TEXT,
         // one object on each line, whatever is asked for
         ["v2", "export"] => &[Format::Json],
-        ["probe" | "verify" | "apply" | "resume" | "undo" | "report" | "launch" | "start" | "drill"]
+        ["probe" | "verify" | "apply" | "resume" | "undo" | "report" | "launch" | "start" | "drill" | "salvage"]
         | ["snapshot", "list"]
         | ["v2", "list"]
         | ["version"]

@@ -22,6 +22,7 @@ use crate::{
     engine::{
         datadir,
         progress::{Progress, ProgressFn},
+        salvage::{REPORT, report::marker, write::joined},
         scan::{
             diff::{self as comparing, Change, Compared, Differs, Sums},
             hashkv as hashing,
@@ -152,6 +153,17 @@ pub(in crate::cli) fn what_lies_beside(file: &Path, sound: bool) {
     warn(&format!("Warning: {}: {}", dir.shown(), sentences.join(" ")));
 }
 
+/// Notes that a file was salvaged, if the report next to it is about this very file.
+fn note_salvaged(path: &Path, sha256: &str) {
+    let Some(marker) = marker(path, sha256) else { return };
+    warn(&format!(
+        "Note: {} was salvaged from the files of dead members; acknowledged writes: {}. See {}",
+        path.shown(),
+        marker.acknowledged.verdict.words(),
+        Path::new(&joined(path.as_os_str(), REPORT)).shown()
+    ));
+}
+
 /// Opens a file, reads all of it and prints what it is.
 fn open(path: &Path) -> Result<(Source, Status)> {
     let opened = metered(|watch| {
@@ -160,6 +172,7 @@ fn open(path: &Path) -> Result<(Source, Status)> {
         Ok((source, status))
     })?;
     introduce(path, &opened.1);
+    note_salvaged(path, &opened.1.sha256);
     what_lies_beside(path, opened.1.problems.is_empty() || opened.1.acceptable_revision.is_some());
     Ok(opened)
 }
@@ -204,6 +217,7 @@ pub(in crate::cli) fn status(files: &[PathBuf], format: Format) -> Result<()> {
 pub(in crate::cli) fn inspect(args: &InspectArgs, format: Format) -> Result<()> {
     for_all(&args.files, |file| {
         let found = metered(|watch| summary::contents(&Source::open_any(file, watch)?, args.depth, watch))?;
+        note_salvaged(file, &found.sha256);
         let name = file.shown().to_string();
         match format {
             Format::Simple => print(&found.simple(&name)),
