@@ -257,6 +257,20 @@ fn move_in_step(model: &mut Model, action: Action) -> Vec<Effect> {
     if action == Action::First {
         model.below = 0;
     }
+    // the count of hidden lines names these keys, so they scroll the text before they move the selection
+    match action {
+        Action::PageDown if model.below < text_scrolls(model).most => {
+            let scrolls = text_scrolls(model);
+            model.below = (model.below + scrolls.page).min(scrolls.most);
+            return Vec::new();
+        }
+        Action::PageUp if model.below > 0 => {
+            let scrolls = text_scrolls(model);
+            model.below = model.below.min(scrolls.most).saturating_sub(scrolls.page);
+            return Vec::new();
+        }
+        _ => {}
+    }
     let before = filter::selection(model);
     let effects = if text_only { Vec::new() } else { steps::act(model, action) };
     if filter::selection(model) != before {
@@ -268,8 +282,6 @@ fn move_in_step(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Down if past => model.focus = Focus::Button(0),
         Action::Down => model.below += 1,
-        Action::PageDown => model.below = (model.below + scrolls.page).min(scrolls.most),
-        Action::PageUp => model.below = model.below.min(scrolls.most).saturating_sub(scrolls.page),
         Action::Last => model.below = scrolls.most,
         _ => {}
     }

@@ -213,7 +213,7 @@ fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
             _ => "label",
         };
         model.prompt = Some(prompt);
-        model.say(Tone::Warn, format!("That is not the {what}. Type {wanted}, or press Esc to cancel."));
+        model.say(Tone::Warn, format!("That is not the {what}. Type {wanted} to confirm, or cancel."));
         return Vec::new();
     }
     if !prompt.armed(model.now_ms) {

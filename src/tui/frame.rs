@@ -471,14 +471,16 @@ fn window(model: &Model, buffer: &mut Buffer, area: Rect) {
     let mut page = Page::new(buffer, inside, model.look);
     let seen = page.left().saturating_sub(1);
     let picks = model.overlay == Some(Overlay::Menu);
+    // the picked action has as many lines as it needs, every other one
+    let spread = if picks { lines.len().saturating_sub(menu::entries(model).len()) } else { 0 };
     let first = match picks {
-        true => (model.pick + 1).saturating_sub(seen),
+        true => (model.pick + spread + 1).saturating_sub(seen),
         false => model.scroll.min(lines.len().saturating_sub(seen)),
     };
     let hidden = lines.len().saturating_sub(first + seen);
     for (at, line) in lines.iter().enumerate().skip(first).take(seen) {
-        let picked = picks && at == model.pick;
-        let cursor = if picked { "▸ " } else { "  " };
+        let picked = picks && (model.pick..=model.pick + spread).contains(&at);
+        let cursor = if picks && at == model.pick { "▸ " } else { "  " };
         match picks {
             true => page.say(&format!("{cursor}{line}"), if picked { Tone::Chosen } else { Tone::Plain }),
             false => page.say(line, Tone::Plain),
@@ -545,7 +547,7 @@ pub(in crate::tui) fn window_words(model: &Model, room: usize) -> (String, Vec<S
     }
 }
 
-/// The lines of the menu, one for each action.
+/// The lines of the menu: one for each action, and the picked one in full.
 fn menu_words(model: &Model, room: usize) -> Vec<String> {
     let entries = menu::entries(model);
     let keys = entries.iter().map(|entry| columns::width(&shown_key(model, entry.binding))).max().unwrap_or(0);
@@ -557,9 +559,20 @@ fn menu_words(model: &Model, room: usize) -> Vec<String> {
             Some(why) => format!("(not now: {why})"),
             None => entry.binding.help.to_string(),
         };
-        columns::fit(&format!("{key}  {label}  {about}"), room.saturating_sub(2))
+        (format!("{key}  {label}"), about)
     };
-    entries.iter().map(line).collect()
+    // the cursor takes two columns
+    let room = room.saturating_sub(2);
+    let lines = |(at, entry): (usize, &menu::Entry)| {
+        let (head, about) = line(entry);
+        if at != model.pick {
+            return vec![columns::fit(&format!("{head}  {about}"), room)];
+        }
+        let indent = columns::width(&head) + 2;
+        let told = columns::wrap(&about, room.saturating_sub(indent)).into_iter().enumerate();
+        told.map(|(at, words)| if at == 0 { format!("{head}  {words}") } else { " ".repeat(indent) + &words }).collect()
+    };
+    entries.iter().enumerate().flat_map(lines).collect()
 }
 
 /// What was asked for and waits, and what for.

@@ -167,7 +167,7 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
     let noted = note(&found);
     match format {
         Format::Json => print_json(&format!("{}\n", serde_json::to_string_pretty(&found).unwrap_or_default()))?,
-        _ => print(&format!("\n{}\n{NEXT}", flowing(&debrief::print::text(&found))))?,
+        _ => print(&format!("\n{}\n{}", flowing(&debrief::print::text(&found)), flowing(NEXT)))?,
     }
     if let Some(path) = &args.debrief {
         save(path, &found)?;

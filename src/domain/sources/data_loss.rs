@@ -70,6 +70,8 @@ pub enum Horizon {
     LogAhead,
     /// It is not known which cluster is meant.
     Unsettled,
+    /// Sources of this cluster hold different data: whichever is restored, what the other holds is lost.
+    Differing,
 }
 
 impl Horizon {
@@ -91,6 +93,7 @@ impl Horizon {
             }
             Horizon::Files => "no member's own data could be read".into(),
             Horizon::Unsettled => "it is not known which cluster is meant".into(),
+            Horizon::Differing => "sources of this cluster hold different data".into(),
         })
     }
 
@@ -183,9 +186,10 @@ impl Loss {
             Some(0) if self.entries != Entries::None => None,
             Some(0) => match (self.horizon, &doubt) {
                 (Horizon::Complete, _) => Some("It holds every write that the cluster acknowledged.".into()),
-                (Horizon::Files | Horizon::Unsettled | Horizon::Partial { known: 0, .. }, Some(doubt)) => {
-                    Some(format!("What it loses is not known: {doubt}."))
-                }
+                (
+                    Horizon::Files | Horizon::Unsettled | Horizon::Differing | Horizon::Partial { known: 0, .. },
+                    Some(doubt),
+                ) => Some(format!("What it loses is not known: {doubt}.")),
                 (_, Some(doubt)) => Some(format!("It lacks nothing that is known. It may lack more: {doubt}.")),
                 (_, None) => None,
             },

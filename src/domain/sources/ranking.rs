@@ -65,8 +65,10 @@ pub fn list(seen: &Observed<'_>) -> List {
     let newest = loss::newest(&sources, seen);
     let ahead = loss::ahead(&sources, seen);
     let horizon = loss::horizon(seen, ahead.is_some());
+    // the newest state known is then two states, and no source has both
+    let against = if differing.is_some() && ahead.is_none() { Horizon::Differing } else { horizon };
     for at in 0..sources.len() {
-        let loss = sources.get(at).map(|source| loss::loss(source, newest.as_ref(), &sources, seen, horizon));
+        let loss = sources.get(at).map(|source| loss::loss(source, newest.as_ref(), &sources, seen, against));
         if let (Some(source), Some(loss)) = (sources.get_mut(at), loss) {
             source.loss = loss;
         }

@@ -27,7 +27,7 @@ pub(in crate::tui) fn mark_gone(model: &mut Model, endpoint: &str, typed: &str) 
     let Some(at) = model.detect.rows.iter().position(|r| r.facts.endpoint == endpoint) else { return Ok(()) };
     let wanted = gone_word(model, endpoint);
     if typed != wanted {
-        return Err(format!("That is not {wanted}. Type it, or press Esc to cancel."));
+        return Err(format!("That is not {wanted}. Type {wanted} to confirm, or cancel."));
     }
     if let Some(row) = model.detect.rows.get_mut(at) {
         row.gone = true;

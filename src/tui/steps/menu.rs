@@ -85,7 +85,9 @@ pub(in crate::tui) fn on_button(model: &mut Model, action: Action) -> OnButton {
         Action::Right => Focus::Button((at + 1).min(last)),
         Action::FocusNext if at < last => Focus::Button(at + 1),
         Action::FocusBefore if at > 0 => Focus::Button(at - 1),
-        Action::FocusNext | Action::FocusBefore | Action::Up | Action::Down => Focus::Body,
+        // a key that is held down ends here
+        Action::Down => Focus::Button(at),
+        Action::FocusNext | Action::FocusBefore | Action::Up => Focus::Body,
         _ => return OnButton::Passes,
     };
     OnButton::Moved

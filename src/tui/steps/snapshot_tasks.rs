@@ -366,7 +366,11 @@ pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFact
             }
             if sound {
                 model.snapshot.chosen = Some(work.path.clone());
-                model.say(Tone::Good, format!("Saved and chosen: {}. Press n for Members.", work.path.shown()));
+                let (tone, next) = match model.snapshot.list.differing {
+                    None => (Tone::Good, "Press n for Members."),
+                    Some(_) => (Tone::Warn, "Sources hold different data: compare (d) before you go on."),
+                };
+                model.say(tone, format!("Saved and chosen: {}. {next}", work.path.shown()));
             }
             model.snapshot.select(Place::File(work.path.clone()));
             model.propose_label();

@@ -77,6 +77,8 @@ fn arrows_lead_past_the_last_line_to_the_buttons_and_back() {
         }
     }
     assert_eq!((model.focus, model.detect.at), (Focus::Button(0), model.detect.rows.len() - 1));
+    press(&mut model, KeyCode::Down);
+    assert_eq!(model.focus, Focus::Button(0), "a key that is held down ends there");
     press(&mut model, KeyCode::Right);
     assert_eq!(model.focus, Focus::Button(1));
     press(&mut model, KeyCode::Up);
@@ -105,6 +107,44 @@ fn the_menu_has_every_action_and_says_what_is_not_possible() {
             assert_eq!((model.overlay, said(&model)), (None, why.as_str()));
         }
     }
+}
+
+#[test]
+fn the_picked_action_is_described_in_full() {
+    for mut model in [started().0, with_file(Health::Verified), at_review()] {
+        for size in [(80, 24), (60, 16)] {
+            model.size = size;
+            char(&mut model, ' ');
+            for entry in menu::entries(&model) {
+                let about = entry.why.map_or(entry.binding.help.to_string(), |why| format!("(not now: {why})"));
+                let seen = screen(&model, size.0, size.1);
+                for word in about.split_whitespace() {
+                    assert!(seen.contains(word), "{word} of {about:?}\n{seen}");
+                }
+                press(&mut model, KeyCode::Down);
+            }
+            press(&mut model, KeyCode::Esc);
+        }
+    }
+}
+
+#[test]
+fn a_page_key_scrolls_the_text_that_names_it_before_it_moves_the_selection() {
+    let mut model = lost();
+    model.size = (80, 20);
+    assert!(screen(&model, 80, 20).contains("(PgDn)"));
+    let at = model.detect.at;
+    for _ in 0..60 {
+        if !screen(&model, 80, 20).contains("(PgDn)") {
+            break;
+        }
+        let below = model.below;
+        press(&mut model, KeyCode::PageDown);
+        assert_eq!((model.detect.at, model.below > below), (at, true));
+    }
+    assert!(!screen(&model, 80, 20).contains("(PgDn)"), "the text ends");
+    press(&mut model, KeyCode::PageUp);
+    assert_eq!(model.detect.at, at);
 }
 
 #[test]

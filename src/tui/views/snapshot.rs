@@ -479,7 +479,8 @@ fn contents(file: &FileFacts) -> Vec<String> {
                 lines.push(format!("{what} {version}"));
             }
         }
-        lines.push(format!("{} leases, {} users", c.leases, c.users));
+        let leases = number::count(c.leases, "lease", "leases");
+        lines.push(format!("{leases}, {}", number::count(c.users, "user", "users")));
         lines.extend(c.alarms.iter().map(|a| format!("alarm: {a}")));
         lines.push(String::new());
         lines.push("Members in it:".into());

@@ -228,7 +228,9 @@ fn differing_survivors_are_shown_none_is_proposed() {
     assert!(list(&seen).pick.is_some());
     let differ = list(&Observed { differing: Some(differing), ..seen.clone() });
     assert_eq!((differ.pick.clone(), differ.sources.iter().filter(|s| s.disagrees).count()), (None, 2));
-    assert!(differ.differing.unwrap().contains("77aa02c1"));
+    assert!(differ.differing.as_ref().unwrap().contains("77aa02c1"));
+    assert!(differ.sources.iter().all(|s| s.loss.lost() == Lost::NotKnown), "one loses what the other holds");
+    assert_eq!(differ.horizon, list(&seen).horizon, "what is known of the newest state is the same");
     // the same is learnt from what was saved from both
     let files = [file("/2.db", Health::Verified, 100, &[1]), file("/3.db", Health::Verified, 100, &[1])];
     let saved = [("/2.db", "m2"), ("/3.db", "m3")].map(|(path, member)| Saved {
@@ -243,6 +245,7 @@ fn differing_survivors_are_shown_none_is_proposed() {
         "/2.db and /3.db are of the same cluster but hold different data at revision 98"
     );
     assert!(differ.pick.is_none() && differ.sources.iter().filter(|s| s.disagrees).count() == 2);
+    assert!(differ.sources.iter().all(|s| s.loss.lost() == Lost::NotKnown));
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub(super) fn choose(model: &mut Model, path: PathBuf) {
     let chosen = format!("Chosen: {}.", path.shown());
     match against {
         Some(words) => model.say(Tone::Warn, format!("{chosen} {words}")),
+        None if model.snapshot.list.differing.is_some() => {
+            model.say(Tone::Warn, format!("{chosen} Sources hold different data: compare (d) before you go on."));
+        }
         None => model.say(Tone::Good, format!("{chosen} Press n for Members.")),
     }
     model.snapshot.selected = Some(Place::File(path.clone()));
