@@ -38,6 +38,8 @@ impl Phase {
     pub fn order(self) -> u64 {
         match self {
             Phase::Receive | Phase::Unpack | Phase::Hash | Phase::Wait => 0,
+            // of a salvage, which builds no member
+            Phase::ReadLog | Phase::Index | Phase::Replay => 0,
             Phase::Check | Phase::Compare => 1,
             Phase::Copy => 2,
             Phase::Write => 3,
