@@ -159,7 +159,9 @@ async fn random(
             let id = leases[dice.below(leases.len() as u64) as usize];
             client.lease_revoke(id).await?;
         }
-        4 if dice.below(6) == 0 => drop(client.compact(dice.below(*revision as u64 + 3) as i64, None).await?),
+        4 if dice.below(6) == 0 => {
+            client.compact(dice.below(*revision as u64 + 3) as i64, None).await?;
+        }
         5..=8 => drop(client.txn(dice.txn(leases, *revision, 0)).await?),
         _ => {
             let options = dice.put(leases);
