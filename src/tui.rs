@@ -5,7 +5,7 @@
 //! [`selectors`] are pure functions of the model that several steps and views share; [`audit_entries`] and
 //! [`exit_summary`] put the model into words for the journal and the normal screen; [`views`] draw; [`steps`] turn keys
 //! and messages into changes of the model and effects; [`dialogs`] is the text field; [`frame`] is the whole screen;
-//! [`app`] takes every message. Here is the shell around it: the terminal, the event loop, signals; [`plain`] is another
+//! [`app`] takes every message. Here is the shell around it: the terminal, the event loop, signals; `plain` is another
 //! shell, of lines. Files and the network are reached through effects only.
 
 pub mod app;
