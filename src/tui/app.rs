@@ -13,7 +13,7 @@ use crate::{
     error::Result,
     text::Shown,
     tui::{
-        frame::{most_scroll, text_scrolls},
+        frame::{text_scrolls, window::most_scroll},
         keymap::{self, moved},
         selectors::{
             filter,

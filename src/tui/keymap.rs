@@ -212,7 +212,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Submit, [key(KeyCode::Enter)], "⏎", "accept", "accept what was typed", &[Field]),
     row!(Action::SubmitNext, [key(KeyCode::Tab)], "Tab", "next cell", "accept it and edit the next cell", &[Field]),
     row!(Action::TakeFixTyping, [ctrl('x'), key(KeyCode::Down)], "↓", "take fix", "put the proposed correction into the field", &[Field]),
-    row!(Action::Leave, [key(KeyCode::Esc)], "Esc", "keep old value", "close the field and keep the old value", &[Field]),
+    row!(Action::Leave, [key(KeyCode::Esc)], "Esc", "leave it", "close the field and change nothing", &[Field]),
     // windows
     row!(Action::Yes, [ch('y'), ch('q')], "y", "yes, quit", "quit", &[AskQuit]),
     row!(Action::Yes, [ch('y')], "y", "yes, accept it", "accept the file", &[AskUnhashed]),

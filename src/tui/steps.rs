@@ -17,7 +17,10 @@ pub mod snapshot_tasks;
 pub mod verify;
 
 use crate::tui::{
-    selectors::review::{Gate, begun, gate},
+    selectors::{
+        filter,
+        review::{Gate, begun, gate},
+    },
     state::{
         key::Action,
         messages::Effect,
@@ -61,6 +64,15 @@ fn writes(model: &Model, action: Action) -> bool {
     }
 }
 
+/// What acts on the selected line of a list.
+const ON_A_LINE: [Action; 6] =
+    [Action::Open, Action::Gone, Action::Details, Action::Compare, Action::Agree, Action::Toggle];
+
+/// True where a filter hides every line of the list, so that what is selected is out of sight.
+fn nothing_seen(model: &Model) -> bool {
+    matches!(model.step, Step::Detect | Step::Snapshot) && !model.filter.is_empty() && filter::seen(model).is_empty()
+}
+
 /// Whether `action` can be done in the model's step now.
 pub(super) fn can_in_step(model: &Model, action: Action) -> Result<(), String> {
     match action {
@@ -69,6 +81,9 @@ pub(super) fn can_in_step(model: &Model, action: Action) -> Result<(), String> {
             Err("The restore is running. c stops it at the next safe point; then Back works again.".into())
         }
         Action::Step(_) if model.restore.running() => Err("The restore is running. c stops it first.".into()),
+        action if ON_A_LINE.contains(&action) && nothing_seen(model) => {
+            Err("No line has the text of the filter. Esc shows all.".into())
+        }
         action => match model.step {
             _ if action == Action::Back && !model.filter.is_empty() => Ok(()),
             Step::Detect => detect::can(model, action),
@@ -85,6 +100,7 @@ pub(super) fn can_in_step(model: &Model, action: Action) -> Result<(), String> {
 /// True when `action` is refused only because of something under way, which ends by itself.
 pub(super) fn awaits(model: &Model, action: Action) -> bool {
     match model.step {
+        _ if ON_A_LINE.contains(&action) && nothing_seen(model) => false,
         Step::Detect => detect::awaits(model, action),
         Step::Snapshot => snapshot::awaits(model, action),
         Step::Members => false,

@@ -52,7 +52,7 @@ pub fn trials(every: bool) -> Vec<Trial> {
             autoplay::prove(&scenario, None).map_err(|e| Failed::from(e.to_string()))
         }));
         // every day the plainest, and one in which something is started while the wizard runs
-        let today = every || ["first-night", "dead-man-answers"].contains(&name);
+        let today = every || ["first-night", "dead-man-answers"].contains(name);
         let by_keys = move || {
             by_keys(name);
             Ok(())

@@ -6,7 +6,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use crate::{
     domain::members::table::Column,
     tui::{
-        frame, keymap,
+        frame::footer,
+        keymap,
         selectors::{
             launch::commands,
             members::{draft, place_words, problems},
@@ -86,7 +87,7 @@ pub(super) fn choices(model: &Model) -> Vec<Choice> {
         if for_the_eye(key) {
             return None;
         }
-        let label = match frame::label(model, binding) {
+        let label = match footer::label(model, binding) {
             label if label.is_empty() => binding.help.to_string(),
             label => format!("{label}: {}", binding.help),
         };

@@ -5,7 +5,8 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use crate::{
     text::{columns, join, shell_fold},
     tui::{
-        dialogs, frame,
+        dialogs,
+        frame::{header, window},
         selectors::launch,
         state::{
             key::Place,
@@ -62,7 +63,7 @@ pub(super) fn notes(model: &Model) -> Vec<String> {
 
 fn heading(model: &Model) -> String {
     let step = model.step;
-    let written = frame::written(model);
+    let written = header::written(model);
     let (first, rest) = written.split_at(written.chars().next().map_or(0, char::len_utf8));
     let label = if model.label.is_empty() { "not named yet" } else { &model.label };
     format!(
@@ -70,7 +71,7 @@ fn heading(model: &Model) -> String {
         step.number(),
         Step::ALL.len(),
         step.title(),
-        frame::environment(model),
+        header::environment(model),
         join::sentence(&format!("{}{rest}", first.to_uppercase()))
     )
 }
@@ -123,7 +124,7 @@ fn said(status: &Status) -> String {
 
 fn window(model: &Model) -> Vec<String> {
     if model.overlay.is_some() {
-        let (title, lines) = frame::window_words(model, usize::from(WIDE));
+        let (title, lines) = window::window_words(model, usize::from(WIDE));
         return [title].into_iter().chain(lines).collect();
     }
     let Some(prompt) = &model.prompt else { return Vec::new() };

@@ -205,6 +205,13 @@ fn a_filter_hides_lines_and_the_selection_stays_on_one_that_is_seen() {
     for key in [KeyCode::Down, KeyCode::Up, KeyCode::End, KeyCode::PageDown] {
         press(&mut model, key);
     }
+    // what is out of sight is not acted on
+    for action in [Action::Open, Action::Gone] {
+        assert!(crate::tui::steps::can(&model, action).is_err(), "{action:?}");
+    }
+    let gone = |model: &Model| model.detect.rows.iter().filter(|row| row.gone).count();
+    char(&mut model, 'g');
+    assert!((gone(&model), model.prompt.is_none(), model.overlay.is_none()) == (0, true, true));
     let _ = screen(&model, 80, 24);
     // it ends with its step
     let mut model = at_review();

@@ -32,6 +32,9 @@ pub(in crate::tui) fn draw(model: &Model, page: &mut Page<'_>) {
         tabs.push(page.span(words, if chosen { Tone::Chosen } else { Tone::Plain }));
         tabs.push(page.span(" ", Tone::Plain));
     }
+    if list.len() > 1 && !page.is_plain() {
+        tabs.push(page.span("  ↑↓ member".to_string(), Tone::Strong));
+    }
     tabs.push(page.span(format!("  plan {}", plan.short_id()), Tone::Faint));
     page.line(tabs);
     let chosen = form(model);

@@ -13,6 +13,9 @@ use ratatui::{
 use super::theme::{Look, Tone};
 use crate::text::escape::is_hostile;
 
+/// Wider lines than this are hard to follow with the eye.
+pub const MOST_COLUMNS: u16 = 140;
+
 /// A part of the screen that is filled from the top.
 pub struct Page<'a> {
     buffer: &'a mut Buffer,

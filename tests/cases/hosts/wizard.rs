@@ -15,7 +15,7 @@ use super::{
     sshd::{Gate, Net, Sshd},
     support::{
         PROGRAM,
-        cluster::{Cluster, Member, Place, client_urls},
+        cluster::{Cluster, Member, Place},
         pty::Pty,
         requorum,
         servers::Server,
@@ -41,11 +41,11 @@ fn wizard(net: &Net, more: &[&str]) -> Pty {
 fn to_review(wizard: &mut Pty) {
     wizard.wait("[1 Detect]");
     // As long as somebody is asked, the key is refused.
-    wizard.wait_until("n goes on", |pty| pty.screen().contains("n next: Snapshot"));
+    wizard.wait_until("n goes on", |pty| pty.screen().contains("n Next: Snapshot ]"));
     wizard.send("n");
     wizard.wait("[2 Snapshot]");
     // Shown once the chosen file is read through.
-    wizard.wait("n next: Members");
+    wizard.wait("n Next: Members ]");
     wizard.send("n");
     wizard.wait("[3 Members]");
     wizard.wait("Press n for Review");
@@ -92,10 +92,12 @@ pub fn the_whole_road() {
     let rows: Vec<(&str, &Path)> = ["h1", "h2", "h3"].into_iter().zip(dirs.iter().map(PathBuf::as_path)).collect();
     let planned = Planned::at(&here, &snapshot, places.clone(), &rows);
 
-    let (file, endpoints) = (planned.file.to_str().unwrap(), format!("--endpoints={}", client_urls(&places)));
+    let asked: Vec<String> = places.iter().map(Place::client_url).collect();
+    let (file, endpoints) = (planned.file.to_str().unwrap(), format!("--endpoints={}", asked.join(",")));
     let mut wizard = wizard(&net, &["--plan", file, &endpoints]);
-    to_review(&mut wizard);
     // The survivor may still name its dead leader; it is asked until it does not.
+    wizard.wait("no leader");
+    to_review(&mut wizard);
     wizard.wait("How to stop it can be found out only");
     wizard.send(ENTER);
     wizard.wait("Next waits: it is not known how to stop the etcd on h2");

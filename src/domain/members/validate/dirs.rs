@@ -83,7 +83,12 @@ fn one(at: usize, column: Column, text: &str, out: &mut Vec<Problem>) {
     if text.trim().is_empty() {
         return;
     }
-    if let Some(text) = template::slip(text, "the directory on the member's host") {
+    // blanks around it: a name that was chosen, not a placeholder that was left in
+    let left_in = |part: &&str| {
+        template::find(part).is_some_and(|found| !part.replacen(found, "", 1).contains(char::is_whitespace))
+    };
+    let part = text.split('/').find(left_in);
+    if let Some(text) = part.and_then(|part| template::slip(part, "the directory on the member's host")) {
         return error(format!("the {heading}: {text}"), None);
     }
     if let Some(stray) = confusables::find_hidden(text) {
@@ -111,5 +116,27 @@ fn one(at: usize, column: Column, text: &str, out: &mut Vec<Problem>) {
         let above = path.parent().map(|p| p.to_string_lossy().into_owned()).filter(|p| p != "/");
         let text = "etcd creates \"member\" inside the data dir; give the directory above it";
         out.push(Problem::warning(Some(at), Some(column), text).fixed(above));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placeholder_that_was_left_in_is_named_and_odd_names_are_not() {
+        for (text, problems) in [
+            ("/srv/${NODE}/etcd", 1),
+            ("/srv/{{ name }}.etcd", 1),
+            ("/srv/<node>", 1),
+            ("/srv/$(hostname)/m1", 1),
+            ("/srv/da $HOME 100% 'q\"", 0),
+            ("/srv/our {new} directory/m1", 0),
+            ("/srv/m1.etcd", 0),
+        ] {
+            let mut found = Vec::new();
+            one(0, Column::DataDir, text, &mut found);
+            assert_eq!(found.len(), problems, "{text}: {found:?}");
+        }
     }
 }
