@@ -290,19 +290,19 @@ impl Doubt {
     pub fn sentence(self) -> &'static str {
         match self {
             Doubt::TxnPermissions => {
-                "patch releases of etcd differ in what they check of a transaction's operations; --etcd-version X.Y.Z decides it"
+                "patch releases of etcd differ in what they check of a transaction's operations; naming the release of that etcd decides it"
             }
             Doubt::Reads => {
                 "up to etcd 3.6 the member with the client refuses a transaction that reads at a compacted or future revision, \
                  and all others apply it; it was applied"
             }
             Doubt::RootLease => {
-                "patch releases of etcd differ in whether root may end a lease with an outdated request; --etcd-version X.Y.Z \
-                 decides it"
+                "patch releases of etcd differ in whether root may end a lease with an outdated request; naming the \
+                 release of that etcd decides it"
             }
             Doubt::NestedPuts => {
                 "patch releases of etcd differ in whether a put in a nested transaction is refused when space is short; \
-                 --etcd-version X.Y.Z decides it"
+                 naming the release of that etcd decides it"
             }
             Doubt::UncheckedWhileAlarmed => {
                 "etcd 3.4 and 3.5 do not check permissions while an alarm lasts that was raised since their start; so it was done"

@@ -24,7 +24,7 @@ use crate::{
         },
         source::{Source, step},
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     etcd::{
         membership::{Id, Member},
         schema,
@@ -295,7 +295,8 @@ fn refuse_running(path: &Path, snap: Option<&Path>, wal: Option<&Path>) -> Resul
     };
     Err(Error::new(ErrorKind::Refused, format!("{}: in use", path.shown()))
         .why(by)
-        .hint("Stop that etcd first. If it cannot reach quorum it still serves a snapshot: requorum snapshot save"))
+        .hint("Stop that etcd first.")
+        .remedies(&[Remedy::SaveSnapshot { from: None }]))
 }
 
 /// What a database records of itself, now and before its last transaction. Damage may be in the newer state alone.
@@ -355,7 +356,8 @@ pub fn one_cluster(dirs: &[Dir]) -> Result<()> {
     if let Some((dir, _)) = ids.iter().find(|(_, id)| *id == 0 && ids.len() > 1) {
         return Err(Error::new(ErrorKind::Input, format!("{}: its cluster is unknown", dir.path.shown()))
             .why("the start of its log, which names member and cluster, is lost; entries of another cluster would be mixed in")
-            .hint("Salvage it on its own, and the others without it, and compare: requorum snapshot compare"));
+            .hint("Salvage it on its own, and the others without it.")
+            .remedies(&[Remedy::CompareSnapshots]));
     }
     match ids.iter().find(|(_, other)| other != id) {
         None => Ok(()),

@@ -289,6 +289,7 @@ const COMMANDS: &[&str] = &[
     "drill",
     "guide",
     "hashkv",
+    "salvage",
     "launch",
     "man",
     "plan",
