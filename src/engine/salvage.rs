@@ -37,7 +37,7 @@ use self::{
 use super::{durable_fs::Disk, progress::ProgressFn, scan::key_loss, source::creation_trouble};
 use crate::{
     bbolt::WriteAt,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Remedy, Result},
     etcd::version::Minor,
     text::{Shown, number::thousands},
 };
@@ -222,8 +222,9 @@ fn disagree(dirs: &[Dir], disagreement: Disagreement) -> Error {
         ))
         .hint(
             "They are of different histories, for example before and after a restore or --force-new-cluster. Salvage each on \
-             its own and compare: requorum snapshot compare",
+             its own.",
         )
+        .remedies(&[Remedy::CompareSnapshots])
 }
 
 /// The error of directories from which nothing can be made.
