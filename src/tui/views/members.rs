@@ -132,8 +132,6 @@ fn intro(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>
     let unready = model.hosts.looks.iter().filter(|look| !look.ready()).count();
     let found = match errors {
         0 if unready > 0 => format!("{unready} {} not ready.", plural(unready, "host is", "hosts are")),
-        // warnings are counted below the table
-        0 if problems.iter().any(|p| p.severity == Severity::Warning) => "No errors.".to_string(),
         0 => "No problems.".to_string(),
         1 => "1 problem.".to_string(),
         n => format!("{n} problems."),
