@@ -64,7 +64,7 @@ use crate::{
 /// No more than 30 pictures a second; 10 over ssh, where each one travels.
 const FRAME: Duration = Duration::from_millis(33);
 const FRAME_SSH: Duration = Duration::from_millis(100);
-/// How often the time is told while something moves.
+/// How often the model gets the time while work is in progress.
 const TICK: Duration = Duration::from_millis(250);
 
 /// How often it is asked whether the terminal is still there.
@@ -138,7 +138,7 @@ fn wizard(
     let (tx, mut rx) = mpsc::unbounded_channel();
     let copied = tx.clone();
     let mut workers = Workers::new(model.options.look_only, system.clone(), move |msg| {
-        // after the end nobody listens any more
+        // the receiver is gone after the end
         let _ = tx.send(msg);
     });
     let entered = runtime.enter();
@@ -227,7 +227,8 @@ fn wizard(
             }
             drawn = Some(Instant::now());
         }
-        let look_due = model.look_due_in();
+        // the model's own time stands still while nothing happens
+        let look_due = model.look_due_at().map(|at| Duration::from_millis(at.saturating_sub(since(started))));
         runtime.block_on(async {
             tokio::select! {
                 event = keys.next(), if !gone => match event {
@@ -249,7 +250,7 @@ fn wizard(
                 () = tokio::time::sleep(wait), if dirty => {}
                 // no key ever comes of it, and where nothing changes nothing is drawn that could fail
                 () = tokio::time::sleep(HANG_UP), if !gone => lost |= hung_up(),
-                () = tokio::time::sleep(Duration::from_millis(look_due.unwrap_or_default())), if !dirty && look_due.is_some() => {
+                () = tokio::time::sleep(look_due.unwrap_or_default()), if !dirty && look_due.is_some() => {
                     pending.push(Msg::LookAgain);
                 }
                 () = tokio::time::sleep(TICK), if !dirty && (model.animates() || companion.is_some()) => {

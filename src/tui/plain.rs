@@ -50,7 +50,7 @@ use crate::{
 const ANSWER: Duration = Duration::from_secs(1);
 /// How often what is under way is printed.
 const PROGRESS: Duration = Duration::from_secs(5);
-/// How often the time is told while something moves.
+/// How often the model gets the time while work is in progress.
 const TICK: Duration = Duration::from_millis(250);
 /// How long an Enter comes after the text before it at least, in milliseconds, where no clock can tell: in a script.
 const PACE_MS: u64 = 200;
@@ -76,7 +76,7 @@ struct Session<'m, 'o> {
     before: u64,
     /// Set when the wizard is to be left.
     quit: bool,
-    /// True where nobody reads what is printed any more.
+    /// True once the reader of the output is gone.
     unread: bool,
 }
 
@@ -94,7 +94,7 @@ pub(super) fn run(
 ) -> io::Result<()> {
     let (sender, mut messages) = mpsc::unbounded_channel();
     let to = sender.clone();
-    // after the end nobody listens any more
+    // the receiver is gone after the end
     let mut workers = Workers::new(model.options.look_only, system.clone(), move |msg| drop(to.send(msg)));
     let entered = runtime.enter();
     let mut signals = Signals {

@@ -3,6 +3,7 @@
 //! follows a resize, and is never drawn on when it is none.
 
 use std::{
+    net::TcpListener,
     process::{Command, Stdio},
     sync::Arc,
 };
@@ -106,6 +107,21 @@ fn quitting_restores_the_terminal_and_reports_writes() {
     let screen = pty.screen();
     let last = screen.trim_end().lines().last().unwrap_or_default();
     messages::hold("wizard-quit", &[("nothing written", last.to_string())]);
+}
+
+/// A refused port is asked again without a key, and what listens there by then is shown.
+#[test]
+fn detect_asks_again_without_a_key() {
+    let listens = |port| TcpListener::bind(("127.61.7.3", port)).unwrap();
+    let port = listens(0).local_addr().unwrap().port();
+    let home = tempfile::tempdir().unwrap();
+    let url = format!("http://127.61.7.3:{port}");
+    let argv = [PROGRAM, "--snapshots", home.path().to_str().unwrap(), "--endpoints", &url];
+    let pty = Pty::spawn(&argv, &[("XDG_STATE_HOME", home.path().to_str().unwrap())], 80, 24);
+    let refused = |pty: &Pty| pty.screen().contains("connection refused");
+    pty.wait_until("the port is refused", refused);
+    let _listens = listens(port);
+    pty.wait_until("what is shown is the later answer", |pty| !refused(pty));
 }
 
 #[test]

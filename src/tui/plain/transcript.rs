@@ -1,4 +1,4 @@
-//! What is printed: what changed since the last time, as whole lines. Nothing that was printed is taken back.
+//! What is printed: what changed since the last time, as whole lines. Nothing that was printed is erased.
 
 use super::{
     answer::asks,

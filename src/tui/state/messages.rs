@@ -49,7 +49,7 @@ pub enum Msg {
         /// Random hex digits for the token.
         fresh: String,
     },
-    /// It is time to ask the members again, which nobody asked for.
+    /// It is time to ask the members again, without a key.
     LookAgain,
     /// A wizard that was left is opened again: what was under way then is not any more.
     Returned,

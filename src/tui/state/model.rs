@@ -228,13 +228,13 @@ impl Model {
         }
     }
 
-    /// In how many milliseconds the members are to be asked again by themselves: on Detect only, and only while nothing is
-    /// asked, typed or answered there.
-    pub fn look_due_in(&self) -> Option<u64> {
+    /// When Detect asks the members again, in milliseconds as [`now_ms`](Self::now_ms); none in the other steps, and while
+    /// something is asked, typed or awaited.
+    pub fn look_due_at(&self) -> Option<u64> {
         let state = &self.detect;
         let quiet = self.overlay.is_none() && self.prompt.is_none() && !state.is_looking() && state.again.is_none();
         let at = state.asked_at.filter(|_| quiet && self.step == Step::Detect && self.leaving == Leaving::No)?;
-        Some((at + detect::AGAIN_MS).saturating_sub(self.now_ms))
+        Some(at.saturating_add(detect::AGAIN_MS))
     }
 
     /// True while something on the screen changes by itself, so that ticks are wanted.

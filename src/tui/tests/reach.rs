@@ -1,4 +1,4 @@
-//! Arrows, Tab, Enter, Esc and Space reach everything; a look that nobody asked for disturbs nothing.
+//! Arrows, Tab, Enter, Esc and Space reach everything; a look without a key disturbs nothing.
 
 use crate::tui::{
     selectors::filter,
@@ -310,7 +310,7 @@ fn detect_looks_again_by_itself_and_moves_nothing() {
 }
 
 #[test]
-fn a_look_that_nobody_asked_for_waits_for_dialogs_and_steps() {
+fn a_look_without_a_key_waits_for_dialogs_and_steps() {
     let quiet: [fn(&mut Model); 5] = [
         |model| drop(char(model, '?')),
         |model| drop(char(model, 'e')),
@@ -322,7 +322,7 @@ fn a_look_that_nobody_asked_for_waits_for_dialogs_and_steps() {
         let mut model = looked();
         update(&mut model, Msg::Tick(10 * AGAIN_MS));
         disturb(&mut model);
-        assert_eq!((model.look_due_in(), update(&mut model, Msg::LookAgain)), (None, Vec::new()));
+        assert_eq!((model.look_due_at(), update(&mut model, Msg::LookAgain)), (None, Vec::new()));
     }
 }
 

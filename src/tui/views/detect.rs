@@ -302,7 +302,9 @@ fn text(model: &Model, finding: &QuorumReport, scope: &Scope, page: &Page<'_>) -
 fn asked(model: &Model) -> Option<String> {
     let at = model.detect.asked_at?;
     let clock = time::clock(model.started.saturating_add(i64::try_from(at / 1000).unwrap_or(0)));
-    Some(format!("asked at {clock} UTC, again every {} s", AGAIN_MS / 1000))
+    // as lines nothing is asked without being told to
+    let again = if model.look.plain { String::new() } else { format!(", again every {} s", AGAIN_MS / 1000) };
+    Some(format!("asked at {clock} UTC{again}"))
 }
 
 fn cells(model: &Model, row: &Asked) -> Vec<Spot> {

@@ -72,7 +72,7 @@ fn members(proof: &Verification, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
                 (format!("{} {}", m.outcome.mark(), m.name), tone),
                 (or_dash(m.revision.map(number::signed)), Tone::Plain),
                 (or_dash(m.hash.map(|hash| format!("{hash:08x}"))), Tone::Plain),
-                // what is not as planned is said in full
+                // a member that is not as planned is described in full
                 (m.brief.clone().filter(|_| m.outcome == Outcome::Pass).unwrap_or_else(|| m.words.clone()), tone),
             ]
         })

@@ -1,5 +1,5 @@
-//! Who is asked what, round after round: members, their peer ports, hashes, this machine; on demand, and again by itself
-//! where nobody asked for it.
+//! Who is asked what, round after round: members, their peer ports, hashes, this machine; on demand, and from time to time
+//! without a key.
 
 use crate::{
     domain::{
@@ -61,10 +61,10 @@ pub(in crate::tui) fn answered(model: &mut Model, id: u64, answer: Answer) -> Ve
     effects
 }
 
-/// Asks the members again, which nobody asked for: the rows stay as they are until all have answered. What costs members
+/// Asks the members again without a key: the rows stay as they are until all have answered. What costs members
 /// more than an answer, a hash above all, is not asked for again.
 pub(in crate::tui) fn look_again(model: &mut Model) -> Vec<Effect> {
-    if model.look_due_in().is_none_or(|left| left > 0) {
+    if model.look_due_at().is_none_or(|at| at > model.now_ms) {
         return Vec::new();
     }
     let mut effects = Vec::new();
