@@ -58,7 +58,8 @@ fn to_review(wizard: &mut Pty) {
 fn label(wizard: &mut Pty) {
     wizard.wait("type the cluster label: prod");
     wizard.send("prod");
-    wizard.wait("Right. Enter ");
+    // not what the field before it said
+    wizard.wait_any(&["Right. Enter starts writing", "Right. Enter rolls back"]);
     wizard.send(ENTER);
 }
 
